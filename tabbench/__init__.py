@@ -1,0 +1,16 @@
+"""tabbench: a tabular benchmark harness with its own prior-data fitted network."""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["PFNClassifier", "run"]
+
+_HOME_OF = {"run": "tabbench.api", "PFNClassifier": "tabbench.pfn.classifier"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public names on first use, so that `import tabbench` stays light."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'tabbench' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)

@@ -1,0 +1,21 @@
+"""Writing files so that a reader sees the old content or the new one, never half of it."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then move it into place; on an error nothing is left behind."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """`replace_file` for UTF-8 text with Unix line ends."""
+    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))

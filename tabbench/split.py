@@ -1,0 +1,95 @@
+"""Splits: which rows train and which are scored; made once, seeded, saved and hashed."""
+
+import hashlib
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tabbench.errors import UserError
+from tabbench.files import replace_file
+from tabbench.task import Task
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Row indices of one fold. train, test : sorted int64, disjoint, read-only."""
+
+    repeat: int
+    fold: int
+    train: np.ndarray
+    test: np.ndarray
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over both index lists."""
+        sha = hashlib.sha256(len(self.train).to_bytes(8, "little"))
+        sha.update(self.train.tobytes())
+        sha.update(self.test.tobytes())
+        return sha.hexdigest()
+
+
+def make_splits(task: Task, n_folds: int, n_repeats: int, seed: int) -> list[Split]:
+    """Folds of a task: its predefined ones if it has any, else seeded stratified K-fold (whole groups where there are groups).
+
+    With predefined folds the first `n_folds` of them are taken and `n_repeats` does not apply.
+    Raises UserError if the table is too small for `n_folds`.
+    """
+    if task.test_fold is not None:
+        return _predefined(task, n_folds)
+    splits = []
+    for repeat in range(n_repeats):
+        pairs = _stratified(task, n_folds, np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
+        splits += [_split(repeat, fold, train, test) for fold, (train, test) in enumerate(pairs)]
+    return splits
+
+
+def _split(repeat: int, fold: int, train: np.ndarray, test: np.ndarray) -> Split:
+    parts = [np.sort(part.astype(np.int64)) for part in (train, test)]
+    for part in parts:
+        part.flags.writeable = False
+    return Split(repeat, fold, *parts)
+
+
+def _predefined(task: Task, n_folds: int) -> list[Split]:
+    folds = np.unique(task.test_fold[task.test_fold >= 0])[:n_folds]
+    pairs = [(np.flatnonzero(task.test_fold != fold), np.flatnonzero(task.test_fold == fold)) for fold in folds]
+    return [_split(0, int(fold), train, test) for fold, (train, test) in zip(folds, pairs, strict=True)]
+
+
+def _stratified(task: Task, n_folds: int, seed: np.uint32) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+    kind = StratifiedKFold if task.groups is None else StratifiedGroupKFold
+    folds = kind(n_folds, shuffle=True, random_state=int(seed))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")  # tiny classes are scored where they fall
+        try:
+            return list(folds.split(task.X, task.y, task.groups))
+        except ValueError as error:
+            raise UserError(f"{task.name}: cannot make {n_folds} folds: {str(error).splitlines()[0]}") from None
+
+
+def save_splits(splits: Iterable[Split], path: Path) -> None:
+    """Write the test fold of every row: columns repeat, fold, part ("train" or "test"), row."""
+    parts = [
+        pd.DataFrame({"repeat": s.repeat, "fold": s.fold, "part": part, "row": getattr(s, part)})
+        for s in splits
+        for part in ("train", "test")
+    ]
+    replace_file(path, lambda temporary: pd.concat(parts).to_parquet(temporary, index=False))
+
+
+def load_splits(path: Path) -> list[Split]:
+    """Read what `save_splits` wrote; raises UserError if the file is damaged."""
+    try:
+        frame = pd.read_parquet(path)
+        return [
+            _split(*key, *(rows.loc[rows["part"] == part, "row"].to_numpy() for part in ("train", "test")))
+            for key, rows in frame.groupby(["repeat", "fold"], sort=True)
+        ]
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: damaged split file ({str(error).splitlines()[0]})") from None
