@@ -1,0 +1,149 @@
+"""Job → Run, in this process: subsample, preprocess, fit, predict, score."""
+
+import json
+import resource
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from sklearn.pipeline import make_pipeline
+
+from tabbench.job import Job
+from tabbench.metrics import compute_metrics
+from tabbench.models import Model, get_model, missing_imports
+from tabbench.preprocess import make_preprocessor
+from tabbench.split import Split
+from tabbench.subsample import SubsampledClassifier
+from tabbench.task import Task
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came back from a job.
+
+    status : "ok", "failed", "timeout", "memory" or "unsupported"; reason : one line, empty if ok; details : the traceback.
+    facts : counts, times (seconds), peak memory (MB), metrics and a note, by the names of the results table.
+    proba : (n_test, n_classes) float64, empty unless ok.
+    """
+
+    status: str
+    reason: str = ""
+    details: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    proba: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+
+
+def reason_unsupported(job: Job, task: Task, split: Split) -> str | None:
+    """Why this job cannot be tried at all, or None; raises UserError for an unknown model."""
+    model = get_model(job.model)
+    missing = missing_imports(model)
+    if missing:
+        return f"package {missing[0]!r} is not installed"
+    sizes = {
+        "rows": min(len(split.train), job.max_rows or len(split.train)),
+        "features": min(task.X.shape[1], job.max_columns or task.X.shape[1]),
+        "classes": len(task.classes),
+    }
+    for what, size in sizes.items():
+        limit = getattr(model.limits, what)
+        if limit is not None and size > limit:
+            return f"{size} {what} exceed the limit of {limit}"
+    return None
+
+
+def execute(job: Job, task: Task, split: Split) -> Run:
+    """Run one job; whatever the model raises ends in a Run with status "failed" (or "memory" for MemoryError)."""
+    facts: dict[str, Any] = {
+        "n_train": len(split.train),
+        "n_train_used": len(split.train),
+        "n_test": len(split.test),
+        "n_features": task.X.shape[1],
+        "n_features_used": task.X.shape[1],
+        "n_classes": len(task.classes),
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # convergence and the like: the score tells
+            proba = _fit_predict(job, task, split, facts)
+            facts |= compute_metrics(task.y[split.test], proba)
+    except MemoryError:
+        return Run("memory", "the model ran out of memory", traceback.format_exc(), facts)
+    except Exception as error:  # the one place where anything a model does is contained
+        return Run("failed", _one_line(error), traceback.format_exc(), facts)
+    facts["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Run("ok", facts=facts, proba=proba)
+
+
+def _fit_predict(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> np.ndarray:
+    X_train, X_test = task.X.iloc[split.train], task.X.iloc[split.test]
+    present, y_train = np.unique(task.y[split.train], return_inverse=True)
+    proba = np.zeros((len(split.test), len(task.classes)))
+    if len(present) == 1:
+        proba[:, present[0]] = 1.0
+        return _with_note(facts, "one class in the training part: it is predicted", proba)
+    estimator = build_estimator(job, get_model(job.model), X_train)
+    _, facts["fit_seconds"], facts["fit_cpu_seconds"] = _timed(lambda: estimator.fit(X_train, y_train))
+    predict = getattr(estimator, "predict_proba", None)
+    if predict is None:
+        predict = lambda X: np.eye(len(present))[estimator.predict(X)]  # noqa: E731
+        facts["note"] = "no predict_proba: labels scored as certain"
+    part, facts["predict_seconds"], facts["predict_cpu_seconds"] = _timed(lambda: np.asarray(predict(X_test), np.float64))
+    if part.shape != (len(split.test), len(present)):
+        raise ValueError(f"predict_proba returned shape {part.shape}, expected {(len(split.test), len(present))}")
+    _record_subsample(estimator, facts)
+    proba[:, present] = part
+    return proba
+
+
+def build_estimator(job: Job, model: Model, X_train: Any) -> Any:
+    """Unfitted estimator for DataFrames in normal form: subsampling around preprocessing around the model."""
+    classifier = model.build(seed=job.model_seed, threads=job.threads, **json.loads(job.config))
+    pipeline = make_pipeline(make_preprocessor(model.needs, X_train), classifier)
+    if job.max_rows is None and job.max_columns is None:
+        return pipeline
+    return SubsampledClassifier(
+        pipeline,
+        max_rows=job.max_rows,
+        row_policy=job.row_policy or "stratified",
+        max_columns=job.max_columns,
+        column_policy=job.column_policy or "mutual_info",
+        random_state=job.data_seed,
+    )
+
+
+def _record_subsample(estimator: Any, facts: dict[str, Any]) -> None:
+    """Rows and columns used, from the harness' own subsampling or from a model that cuts its data itself."""
+    last = estimator[-1] if hasattr(estimator, "steps") else estimator
+    used = getattr(last, "subsample_", None)
+    if used is not None:
+        facts["n_train_used"] = min(facts["n_train_used"], used.n_rows)
+        facts["n_features_used"] = min(facts["n_features_used"], used.n_columns)
+        facts["note"] = used.note
+
+
+def _with_note(facts: dict[str, Any], note: str, proba: np.ndarray) -> np.ndarray:
+    facts |= {"note": note, "fit_seconds": 0.0, "predict_seconds": 0.0, "fit_cpu_seconds": 0.0, "predict_cpu_seconds": 0.0}
+    return proba
+
+
+def _timed(action: Callable[[], T]) -> tuple[T, float, float]:
+    """Result, wall seconds, CPU seconds (all threads and finished children)."""
+    wall, cpu = time.perf_counter(), _cpu_seconds()
+    result = action()
+    return result, time.perf_counter() - wall, _cpu_seconds() - cpu
+
+
+def _cpu_seconds() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:300]

@@ -1,0 +1,113 @@
+"""Job: one unit of work in plain values, and the plan that lists them."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+from tabbench.split import Split
+from tabbench.task import Task
+
+FORMAT = 1  # enters every key: raise it when the meaning of a job changes
+
+
+@dataclass(frozen=True)
+class Subsample:
+    """How a training part is cut to size before fitting (None: not at all)."""
+
+    max_rows: int | None = None
+    row_policy: str = "stratified"
+    max_columns: int | None = None
+    column_policy: str = "mutual_info"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Fit one model on one training part and predict its test part.
+
+    `config` is canonical JSON of the keyword arguments that differ from the model's defaults. Policies are empty where no
+    limit is set, so that an unused choice does not change the key.
+    """
+
+    task: str
+    task_digest: str
+    repeat: int
+    fold: int
+    split_digest: str
+    model: str
+    config: str = "{}"
+    max_rows: int | None = None
+    row_policy: str = ""
+    max_columns: int | None = None
+    column_policy: str = ""
+    seed: int = 0
+    threads: int = 1
+
+    @cached_property
+    def key(self) -> str:
+        """Content hash: 32 hex digits over every field but the task's name."""
+        content = {**asdict(self), "format": FORMAT}
+        del content["task"]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
+
+    @property
+    def data_seed(self) -> int:
+        """Seed of the subsample: the same for every model, so that equal limits mean equal rows."""
+        return _derive(self.seed, "data", self.task_digest, self.split_digest)
+
+    @property
+    def model_seed(self) -> int:
+        """Seed of the fit, below 2**31 as every library accepts."""
+        return _derive(self.seed, "model", self.task_digest, self.split_digest, self.model, self.config)
+
+    @property
+    def entrant(self) -> str:
+        """Name on the leaderboard: the model and whatever sets this entry apart from its default."""
+        marks = [f"{k}={v}" for k, v in json.loads(self.config).items()]
+        if self.max_rows is not None:
+            marks.append(f"{self.row_policy} {self.max_rows} rows")
+        if self.max_columns is not None:
+            marks.append(f"{self.column_policy} {self.max_columns} columns")
+        return f"{self.model} [{', '.join(marks)}]" if marks else self.model
+
+
+def _derive(*parts: object) -> int:
+    return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:4], "little") >> 1
+
+
+def plan(
+    tasks: Iterable[tuple[Task, Sequence[Split]]],
+    entrants: Sequence[tuple[str, Mapping[str, Any]]],
+    subsamples: Sequence[Subsample],
+    seed: int,
+    threads: int,
+) -> list[Job]:
+    """Every combination of split, entrant (model name, configuration) and subsample, largest tables first.
+
+    Starting with the long jobs keeps all workers busy at the end.
+    """
+    jobs = []
+    for task, splits in sorted(tasks, key=lambda pair: (-pair[0].X.size, pair[0].name)):
+        for split in splits:
+            for name, config in entrants:
+                for sub in subsamples:
+                    jobs.append(
+                        Job(
+                            task.name,
+                            task.digest,
+                            split.repeat,
+                            split.fold,
+                            split.digest,
+                            name,
+                            json.dumps(dict(config), sort_keys=True),
+                            sub.max_rows,
+                            sub.row_policy if sub.max_rows is not None else "",
+                            sub.max_columns,
+                            sub.column_policy if sub.max_columns is not None else "",
+                            seed,
+                            threads,
+                        )
+                    )
+    return jobs
