@@ -24,13 +24,15 @@ POLL_SECONDS = 0.1
 class Resources:
     """Limits of every job and the number of jobs at a time. time_limit : wall seconds; memory_limit : MB, per process tree."""
 
-    workers: int = 1
+    workers: int | None = None  # None: as many as the cores allow
     threads: int = 1
     time_limit: float = 600.0
     memory_limit: float = 0.0  # 0: four fifths of the machine's memory, shared by the workers
 
     def __post_init__(self) -> None:
         cores = psutil.cpu_count() or 1
+        if self.workers is None:
+            object.__setattr__(self, "workers", max(1, cores // max(1, self.threads)))
         if self.workers < 1 or self.threads < 1 or self.time_limit <= 0 or self.memory_limit < 0:
             raise UserError("workers, threads and limits must be positive")
         if self.workers * self.threads > cores:

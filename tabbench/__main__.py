@@ -1,0 +1,7 @@
+"""`python -m tabbench`."""
+
+import sys
+
+from tabbench.cli import main
+
+sys.exit(main())

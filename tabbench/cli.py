@@ -1,0 +1,160 @@
+"""The `tabbench` command: one function per sub-command, no logic of its own."""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from tabbench import __version__
+from tabbench.errors import UserError
+
+EXIT_OK, EXIT_FAILED_JOBS, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """A usage error is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (see {self.prog} --help)")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="tabbench", description="Which method should I trust on tables like mine, and why?")
+    parser.add_argument("--version", action="version", version=f"tabbench {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_run(commands)
+    report = commands.add_parser("report", help="write the leaderboard and report of a result folder again")
+    report.add_argument("folder", type=Path)
+    report.set_defaults(func=_report)
+    suites = commands.add_parser("suites", help="list the suites, or the datasets of one")
+    suites.add_argument("name", nargs="?", help="suite whose datasets to list")
+    suites.set_defaults(func=_suites)
+    commands.add_parser("models", help="list the models with their limits and defaults").set_defaults(func=_models)
+    from tabbench.pfn.commands import register
+
+    register(commands)
+    return parser
+
+
+def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    run = commands.add_parser("run", help="run models on a suite or on a table of yours, and write leaderboard and report")
+    what = run.add_mutually_exclusive_group(required=True)
+    what.add_argument("--suite", help="name of a suite (see `tabbench suites`) or path of a suite file")
+    what.add_argument("--data", type=Path, help="CSV or Parquet file; needs --target")
+    run.add_argument("--target", help="target column of --data")
+    run.add_argument("--models", "--model", help="comma-separated names, or module:Class of your own (default: the usual ten)")
+    run.add_argument("--out", type=Path, help="result folder (default: results/<suite or file name>)")
+    run.add_argument("--folds", type=int, default=3, help="stratified folds (default 3)")
+    run.add_argument("--repeats", type=int, default=1, help="repeats of the folds (default 1)")
+    run.add_argument("--seed", type=int, default=0)
+    run.add_argument("--workers", type=int, help="jobs at a time (default: as many as the cores allow)")
+    run.add_argument("--threads", type=int, default=1, help="threads of one job (default 1)")
+    run.add_argument("--time-limit", type=float, default=600, metavar="S", help="wall seconds of one job (default 600)")
+    run.add_argument("--memory-limit", type=float, default=0, metavar="MB", help="memory of one job (default: 80%% of RAM / workers)")
+    run.add_argument("--max-rows", type=int, metavar="N", help="cut every training part to N rows")
+    run.add_argument("--row-policy", default="stratified", help="how rows are chosen (default stratified)")
+    run.add_argument("--train-sizes", metavar="N,N,…", help="run at each of these training sizes: learning curves")
+    run.add_argument("--max-columns", type=int, metavar="N", help="cut every table to N columns")
+    run.add_argument("--column-policy", default="mutual_info", help="how columns are chosen (default mutual_info)")
+    run.add_argument("--retry-failed", action="store_true", help="run failed jobs of this folder again")
+    run.add_argument("--strict", action="store_true", help="exit with 1 if a job did not end well")
+    run.add_argument("--quiet", action="store_true", help="no progress")
+    run.set_defaults(func=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    from tabbench import api
+    from tabbench.report.leaderboard import format_leaderboard
+    from tabbench.runner import Resources
+
+    results = api.run(
+        args.suite,
+        data=args.data,
+        target=args.target,
+        models=args.models.split(",") if args.models else api.DEFAULT_MODELS,
+        out=args.out or Path("results") / Path(args.suite or args.data).stem,
+        folds=args.folds,
+        repeats=args.repeats,
+        seed=args.seed,
+        subsamples=_subsamples(args),
+        resources=Resources(args.workers, args.threads, args.time_limit, args.memory_limit),
+        retry_failed=args.retry_failed,
+        quiet=args.quiet,
+    )
+    print(format_leaderboard(results.leaderboard()))
+    for missing in results.manifest["missing_tasks"]:
+        print(f"not run: {missing['name']}: {missing['reason']}")
+    print(f"report: {results.path / 'report.html'}")
+    bad = int((~results.frame["status"].isin(["ok", "unsupported"])).sum())
+    if bad:
+        print(f"{bad} jobs did not end well: the report says which and why")
+    return EXIT_FAILED_JOBS if args.strict and bad else EXIT_OK
+
+
+def _subsamples(args: argparse.Namespace) -> list["Subsample"]:  # noqa: F821
+    from tabbench.job import Subsample
+
+    try:
+        sizes = [int(size) for size in args.train_sizes.split(",")] if args.train_sizes else [args.max_rows]
+    except ValueError:
+        raise UserError(f"--train-sizes {args.train_sizes!r}: give whole numbers separated by commas") from None
+    return [Subsample(size, args.row_policy, args.max_columns, args.column_policy) for size in sizes]
+
+
+def _report(args: argparse.Namespace) -> int:
+    from tabbench.api import open_results
+    from tabbench.report.leaderboard import format_leaderboard
+
+    results = open_results(args.folder)
+    path = results.write_report()
+    print(format_leaderboard(results.leaderboard()))
+    print(f"report: {path}")
+    return EXIT_OK
+
+
+def _suites(args: argparse.Namespace) -> int:
+    from tabbench.suite import list_suites, load_suite
+
+    if args.name is None:
+        for name in list_suites():
+            suite = load_suite(name)
+            print(f"{suite.name:24} {len(suite.tasks):4} datasets  {suite.title}")
+        return EXIT_OK
+    for spec in load_suite(args.name).tasks:
+        print(f"{spec.name:24} {spec.source:16} {spec.title or ''}")
+    return EXIT_OK
+
+
+def _models(_: argparse.Namespace) -> int:
+    from tabbench.models import MODELS, load_models, missing_imports
+
+    load_models()
+    for model in MODELS.values():
+        limits = ", ".join(f"{name} ≤ {size}" for name, size in vars(model.limits).items() if size is not None)
+        missing = missing_imports(model)
+        print(f"{model.name:14} {model.summary}")
+        print(f"{'':14} limits: {limits or 'none'}; defaults: {model.defaults or 'none'}")
+        if missing:
+            print(f"{'':14} not available: install {' '.join(missing)}")
+    return EXIT_OK
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code (0 done, 1 failed jobs under --strict, 2 bad input, 130 interrupted)."""
+    sys.path.insert(0, os.getcwd())  # models and suites of the folder one works in
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends as cleanly as Ctrl-C
+    try:
+        args = _parser().parse_args(argv)
+        return int(args.func(args))
+    except UserError as error:
+        print(f"tabbench: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        print("tabbench: interrupted; what is finished is stored: run the same command again to go on", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_OK
