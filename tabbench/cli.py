@@ -68,8 +68,9 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
 def _run(args: argparse.Namespace) -> int:
     from tabbench import api
     from tabbench.report.leaderboard import format_leaderboard
-    from tabbench.runner import Resources
+    from tabbench.runner import Resources, spare_workers
 
+    workers = spare_workers(args.threads) if args.workers is None else args.workers
     results = api.run(
         args.suite,
         data=args.data,
@@ -80,7 +81,7 @@ def _run(args: argparse.Namespace) -> int:
         repeats=args.repeats,
         seed=args.seed,
         subsamples=_subsamples(args),
-        resources=Resources(args.workers, args.threads, args.time_limit, args.memory_limit),
+        resources=Resources(workers, args.threads, args.time_limit, args.memory_limit),
         retry_failed=args.retry_failed,
         quiet=args.quiet,
     )

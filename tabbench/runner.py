@@ -24,15 +24,13 @@ POLL_SECONDS = 0.1
 class Resources:
     """Limits of every job and the number of jobs at a time. time_limit : wall seconds; memory_limit : MB, per process tree."""
 
-    workers: int | None = None  # None: as many as the cores allow
+    workers: int = 1
     threads: int = 1
     time_limit: float = 600.0
     memory_limit: float = 0.0  # 0: four fifths of the machine's memory, shared by the workers
 
     def __post_init__(self) -> None:
         cores = psutil.cpu_count() or 1
-        if self.workers is None:
-            object.__setattr__(self, "workers", max(1, cores // max(1, self.threads)))
         if self.workers < 1 or self.threads < 1 or self.time_limit <= 0 or self.memory_limit < 0:
             raise UserError("workers, threads and limits must be positive")
         if self.workers * self.threads > cores:
@@ -43,6 +41,11 @@ class Resources:
         """Limits of one job as they are recorded: seconds, memory_mb."""
         share = 0.8 * psutil.virtual_memory().total / 2**20 / self.workers
         return {"seconds": self.time_limit, "memory_mb": self.memory_limit or round(share)}
+
+
+def spare_workers(threads: int) -> int:
+    """As many workers of so many threads as the cores allow, at least one."""
+    return max(1, (psutil.cpu_count() or 1) // max(1, threads))
 
 
 @dataclass(frozen=True, eq=False)

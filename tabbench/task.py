@@ -147,7 +147,7 @@ def _encode_target(target: pd.Series, name: str) -> tuple[np.ndarray, tuple[str,
         classes, y = classes[order], np.argsort(order)[y]
     if len(classes) < 2:
         raise UserError(f"{name}: target {target.name!r} has {len(classes)} class: classification needs at least two")
-    if len(classes) > min(MAX_CLASSES, len(y) / 2):
+    if len(classes) > max(2, min(MAX_CLASSES, len(y) // 2)):
         raise UserError(
             f"{name}: target {target.name!r} has {len(classes)} classes in {len(y)} rows: it looks like a number or an id; "
             "bin it or choose another column"
@@ -159,9 +159,10 @@ def _normal_column(column: pd.Series, as_category: bool, where: str) -> pd.Serie
     dtype = column.dtype
     is_text = not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_datetime64_any_dtype(dtype))
     if as_category or is_text or pd.api.types.is_bool_dtype(dtype):
-        text = column.astype(object).where(column.notna(), None).map(_label, na_action="ignore")
+        known = column.notna()
+        text = [_label(value) if there else None for value, there in zip(column.astype(object), known, strict=True)]
         levels = sorted({value for value in text if value is not None})
-        return pd.Series(pd.Categorical(text, categories=levels), name=column.name)
+        return pd.Series(pd.Categorical(text, categories=pd.Index(levels, dtype=str)), name=column.name)
     if pd.api.types.is_datetime64_any_dtype(dtype):
         seconds = (column - pd.Timestamp(0, tz=column.dt.tz)) / pd.Timedelta(seconds=1)
         return seconds.astype(np.float64)

@@ -1,0 +1,60 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from tabbench.errors import UserError
+from tabbench.split import load_splits, make_splits, save_splits
+from tabbench.task import make_task
+
+
+def toy(n=60, **columns):
+    rng = np.random.default_rng(0)
+    return pd.DataFrame({"a": rng.normal(size=n), "y": np.arange(n) % 3, **columns})
+
+
+def test_every_row_is_tested_once_per_repeat():
+    task = make_task(toy(), "y", name="t")
+    splits = make_splits(task, 4, 2, seed=1)
+    assert [(s.repeat, s.fold) for s in splits] == [(r, f) for r in range(2) for f in range(4)]
+    for repeat in range(2):
+        tested = np.concatenate([s.test for s in splits if s.repeat == repeat])
+        assert sorted(tested) == list(range(60))
+    for split in splits:
+        assert not set(split.train) & set(split.test)
+        assert np.bincount(task.y[split.test]).tolist() == [5, 5, 5]
+
+
+def test_seed_decides():
+    task = make_task(toy(), "y", name="t")
+    digests = [[s.digest for s in make_splits(task, 3, 1, seed)] for seed in (0, 0, 1)]
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_groups_stay_whole():
+    task = make_task(toy(g=np.arange(60) // 5), "y", name="t", groups="g")
+    for split in make_splits(task, 3, 1, seed=0):
+        assert not set(task.groups[split.train]) & set(task.groups[split.test])
+
+
+def test_predefined_folds():
+    task = make_task(toy(f=np.arange(60) % 4 - 1), "y", name="t", test_fold="f")
+    splits = make_splits(task, 10, 5, seed=0)
+    assert [s.fold for s in splits] == [0, 1, 2]
+    assert splits[0].test.tolist() == list(range(1, 60, 4))
+    assert len(splits[0].train) == 45
+
+
+def test_tiny_classes_are_allowed_but_tiny_tables_are_not():
+    task = make_task(toy(10).assign(y=[0] * 9 + [1]), "y", name="t")
+    assert len(make_splits(task, 3, 1, seed=0)) == 3
+    with pytest.raises(UserError, match="cannot make 11 folds"):
+        make_splits(task, 11, 1, seed=0)
+
+
+def test_save_and_load(tmp_path):
+    splits = make_splits(make_task(toy(), "y", name="t"), 3, 2, seed=0)
+    save_splits(splits, tmp_path / "s.parquet")
+    assert [s.digest for s in load_splits(tmp_path / "s.parquet")] == [s.digest for s in splits]
+    (tmp_path / "s.parquet").write_bytes(b"PAR1")
+    with pytest.raises(UserError, match="damaged split file"):
+        load_splits(tmp_path / "s.parquet")
