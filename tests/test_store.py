@@ -1,0 +1,103 @@
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tabbench.errors import UserError
+from tabbench.execute import Run
+from tabbench.job import Job
+from tabbench.store import ResultStore
+
+JOB = Job("t", "d", 0, 0, "s", "knn")
+OK = Run("ok", facts={"n_test": 3, "n_train": 6, "accuracy": 0.5, "fit_seconds": 0.1}, proba=np.arange(6.0).reshape(3, 2) / 10)
+LIMITS = {"seconds": 10.0, "memory_mb": 1000.0}
+
+
+@pytest.fixture
+def store(tmp_path):
+    with ResultStore(tmp_path / "store.sqlite") as store:
+        yield store
+
+
+def test_round_trip(store):
+    store.add(JOB, OK, LIMITS)
+    assert store.proba(JOB.key).tolist() == OK.proba.tolist()
+    row = store.results(["accuracy", "brier"]).iloc[0]
+    assert (row["key"], row["model"], row["status"], row["n_test"], row["accuracy"]) == (JOB.key, "knn", "ok", 3, 0.5)
+    assert np.isnan(row["brier"])
+
+
+def test_results_of_an_empty_store(store):
+    frame = store.results(["accuracy"])
+    assert len(frame) == 0
+    assert {"key", "status", "accuracy", "fit_seconds"} <= set(frame)
+
+
+def test_order_does_not_depend_on_arrival(store, tmp_path):
+    jobs = [replace(JOB, model=model, fold=fold) for model in ("svm", "knn") for fold in (1, 0)]
+    for job in jobs:
+        store.add(job, OK, LIMITS)
+    with ResultStore(tmp_path / "other.sqlite") as other:
+        for job in reversed(jobs):
+            other.add(job, OK, LIMITS)
+        assert store.results(["accuracy"]).equals(other.results(["accuracy"]))
+
+
+@pytest.mark.parametrize(
+    ("status", "limits", "retry", "settled"),
+    [
+        ("ok", LIMITS, True, True),
+        ("failed", LIMITS, False, True),
+        ("failed", LIMITS, True, False),
+        ("unsupported", LIMITS, False, False),
+        ("timeout", LIMITS, True, True),
+        ("timeout", {**LIMITS, "seconds": 20.0}, False, False),
+        ("memory", {**LIMITS, "memory_mb": 2000.0}, False, False),
+    ],
+)
+def test_what_is_settled(store, status, limits, retry, settled):
+    store.add(JOB, replace(OK, status=status), LIMITS)
+    assert (JOB.key in store.settled(limits, retry)) is settled
+
+
+def test_damaged_predictions_are_noticed(store):
+    store.add(JOB, OK, LIMITS)
+    with store._db:
+        store._db.execute("UPDATE runs SET proba = zeroblob(48)")
+    with pytest.raises(UserError, match="damaged"):
+        store.proba(JOB.key)
+
+
+def test_foreign_and_newer_files_are_refused(tmp_path):
+    (tmp_path / "text").write_text("not a database, but long enough to be taken for one" * 20)
+    with pytest.raises(UserError, match="cannot be opened"):
+        ResultStore(tmp_path / "text")
+    ResultStore(tmp_path / "new").close()
+    with sqlite3.connect(tmp_path / "new") as db:
+        db.execute("UPDATE meta SET value = '99'")
+    with pytest.raises(UserError, match="newer tabbench"):
+        ResultStore(tmp_path / "new")
+
+
+def test_a_killed_writer_loses_nothing_that_was_added(tmp_path):
+    script = (
+        "import sys; from tests.test_store import *; from pathlib import Path\n"
+        "store = ResultStore(Path(sys.argv[1]))\n"
+        "for fold in range(10**6):\n"
+        "    store.add(replace(JOB, fold=fold), OK, LIMITS)\n"
+        "    print(fold, flush=True)\n"
+    )
+    path = tmp_path / "store.sqlite"
+    writer = subprocess.Popen([sys.executable, "-c", script, path], stdout=subprocess.PIPE, text=True)
+    while int(writer.stdout.readline()) < 20:
+        time.sleep(0.001)
+    writer.kill()
+    told = [int(line) for line in writer.stdout.read().split()]
+    with ResultStore(path) as store:
+        frame = store.results(["accuracy"])
+        assert len(frame) >= max(told, default=20) + 1
+        assert all(store.proba(key).shape == (3, 2) for key in frame["key"])
