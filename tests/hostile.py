@@ -1,0 +1,77 @@
+"""Classifiers that misbehave, each in one way; the runner must outlive them all."""
+
+import os
+import time
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from tabbench.models import Limits, Model, Needs
+
+
+class _Base(ClassifierMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        return self
+
+    def predict_proba(self, X):
+        return np.full((len(X), len(self.classes_)), 1 / len(self.classes_))
+
+    def predict(self, X):
+        return np.full(len(X), self.classes_[0])
+
+
+class Raises(_Base):
+    def fit(self, X, y):
+        raise RuntimeError("two lines\nof trouble")
+
+
+class Hangs(_Base):
+    def fit(self, X, y):
+        while True:
+            time.sleep(1)
+
+
+class Allocates(_Base):
+    def fit(self, X, y):
+        self.blocks = []
+        while True:
+            self.blocks.append(np.ones(4_000_000))
+
+
+class Exits(_Base):
+    def fit(self, X, y):
+        os._exit(7)
+
+
+class PredictsNaN(_Base):
+    def predict_proba(self, X):
+        return super().predict_proba(X) * np.nan
+
+
+class WrongShape(_Base):
+    def predict_proba(self, X):
+        return np.ones((len(X), 1))
+
+
+class LabelsOnly(ClassifierMixin, BaseEstimator):
+    """Not hostile: it just has no predict_proba."""
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.common_ = np.bincount(y).argmax()
+        return self
+
+    def predict(self, X):
+        return np.full(len(X), self.common_)
+
+
+class Sleeps(LabelsOnly):
+    """Slow enough to be caught in the middle of a run."""
+
+    def fit(self, X, y):
+        time.sleep(0.7)
+        return super().fit(X, y)
+
+
+LIMITED = Model("limited", lambda seed, threads: LabelsOnly(), Needs(), Limits(classes=10), ())

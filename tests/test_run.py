@@ -1,0 +1,221 @@
+"""The main job from end to end on small tables: what is recorded, contained, resumed, and the same twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tabbench
+from tabbench.api import open_results
+from tabbench.errors import UserError
+from tabbench.job import Subsample
+from tabbench.metrics import METRICS, compute_metrics
+from tabbench.runner import Resources
+from tabbench.split import load_splits
+from tabbench.store import ResultStore
+
+MODELS = ["dummy", "logreg", "tree"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def private_data(tmp_path_factory):
+    os.environ["TABBENCH_DATA"] = str(tmp_path_factory.mktemp("data"))
+    yield
+    del os.environ["TABBENCH_DATA"]
+
+
+def table(n=120, seed=0):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 3))
+    colour = rng.choice(["red", "green", None], n)
+    y = np.where(x[:, 0] + (colour == "red") + 0.3 * rng.normal(size=n) > 0.3, "yes", "no")
+    return pd.DataFrame({"a": x[:, 0], "b": np.where(rng.random(n) < 0.1, np.nan, x[:, 1]), "c": colour, "y": y})
+
+
+def run(out, models=MODELS, **options):
+    return tabbench.run(data=table(), target="y", models=models, out=out, quiet=True, **options)
+
+
+def without_times(path):
+    frame = pd.read_csv(path)
+    return frame.drop(columns=[c for c in frame if "seconds" in c or "rss" in c]).to_csv()
+
+
+def test_folder_and_table(tmp_path):
+    results = run(tmp_path / "r")
+    frame = results.frame
+    assert len(frame) == 9
+    assert set(frame["status"]) == {"ok"}
+    assert frame[["fit_seconds", "predict_seconds", "fit_cpu_seconds", "peak_rss_mb"]].notna().all(axis=None)
+    assert frame.groupby("model")["roc_auc_ovo"].mean()["logreg"] > 0.8
+    names = {path.name for path in (tmp_path / "r").iterdir()}
+    assert names == {"manifest.json", "splits", "store.sqlite", "results.parquet", "leaderboard.csv", "leaderboard.md", "report.html"}
+    manifest = json.loads((tmp_path / "r" / "manifest.json").read_text())
+    assert manifest["run"]["folds"] == 3
+    assert manifest["tasks"][0]["n_rows"] == 120
+    assert manifest["environment"]["packages"]["numpy"] == np.__version__
+    assert manifest["finished"]
+    assert pd.read_parquet(tmp_path / "r" / "results.parquet").equals(open_results(tmp_path / "r").frame)
+
+
+def test_metrics_are_those_of_the_stored_predictions(tmp_path):
+    results = run(tmp_path / "r", models=["tree"])
+    codes = (table()["y"] == "yes").to_numpy(np.int64)
+    [path] = (tmp_path / "r" / "splits").iterdir()
+    splits = {split.fold: split for split in load_splits(path)}
+    with ResultStore(results.path / "store.sqlite") as store:
+        for _, row in results.frame.iterrows():
+            again = compute_metrics(codes[splits[row["fold"]].test], store.proba(row["key"]))
+            assert again == row[list(METRICS)].to_dict()
+
+
+def test_workers_and_repetition_change_nothing(tmp_path):
+    for name, workers in (("a", 1), ("b", 2), ("c", 2)):
+        run(tmp_path / name, models=[*MODELS, "random_forest"], resources=Resources(workers=workers), subsamples=[Subsample(), Subsample(30)])
+    a, b, c = (without_times(tmp_path / name / "leaderboard.csv") for name in "abc")
+    assert a == b == c
+    assert "stratified 30 rows" in a
+
+
+def test_the_same_again_does_nothing_and_more_models_only_the_rest(tmp_path):
+    first = run(tmp_path / "r").frame
+    again = run(tmp_path / "r").frame
+    pd.testing.assert_frame_equal(first, again)  # times too: nothing was fitted again
+    more = run(tmp_path / "r", models=["dummy", "knn"]).frame
+    assert set(more["model"]) == {*MODELS, "knn"}
+    pd.testing.assert_frame_equal(more[more["model"] != "knn"].reset_index(drop=True), first)
+
+
+HOSTILE = {
+    "Raises": ("failed", "RuntimeError: two lines of trouble"),
+    "Hangs": ("timeout", "stopped after the time limit of 3 s"),
+    "Allocates": ("memory", "over the memory limit of 700 MB"),
+    "Exits": ("failed", "the process ended by itself with exit code 7"),
+    "PredictsNaN": ("failed", "NaN"),
+    "WrongShape": ("failed", "predict_proba returned shape"),
+}
+
+
+def test_hostile_models_are_contained_and_recorded(tmp_path):
+    alone = run(tmp_path / "alone", folds=2).frame
+    models = [*MODELS, *(f"tests.hostile:{name}" for name in HOSTILE)]
+    frame = run(tmp_path / "r", models, folds=2, resources=Resources(workers=2, time_limit=3, memory_limit=700)).frame
+    for name, (status, reason) in HOSTILE.items():
+        rows = frame[frame["model"] == f"tests.hostile:{name}"]
+        assert set(rows["status"]) == {status}, name
+        assert rows["reason"].str.contains(reason, regex=False).all(), name
+        assert not rows["reason"].str.contains("\n").any()
+    fine = frame[frame["model"].isin(MODELS)].reset_index(drop=True)
+    pd.testing.assert_frame_equal(fine[["key", *METRICS]], alone[["key", *METRICS]])
+    board = pd.read_csv(tmp_path / "r" / "leaderboard.csv").set_index("model")
+    assert board.loc["tests.hostile:Hangs", "n_timeout"] == 2
+    page = (tmp_path / "r" / "report.html").read_text()
+    assert "two lines of trouble" in page
+
+
+def test_a_larger_limit_or_retry_tries_again(tmp_path):
+    hangs, raises = "tests.hostile:Hangs", "tests.hostile:Raises"
+    run(tmp_path / "r", [hangs, raises], folds=2, resources=Resources(time_limit=0.5))
+    frame = run(tmp_path / "r", [hangs, raises], folds=2, resources=Resources(time_limit=1.5), retry_failed=True).frame
+    assert frame.loc[frame["model"] == hangs, "reason"].str.contains("1.5 s").all()
+    assert set(frame["status"]) == {"timeout", "failed"}
+
+
+def test_labels_only_models_are_scored(tmp_path):
+    frame = run(tmp_path / "r", ["tests.hostile:LabelsOnly"]).frame
+    assert set(frame["status"]) == {"ok"}
+    assert frame["note"].str.contains("no predict_proba").all()
+
+
+def test_one_class_in_training_is_predicted(tmp_path):
+    rare = table(30).assign(y=["a"] * 29 + ["b"])
+    frame = tabbench.run(data=rare, target="y", models=["logreg"], out=tmp_path / "r", folds=3, quiet=True).frame
+    assert set(frame["status"]) == {"ok"}
+    assert frame["note"].str.contains("one class").sum() == 1
+    assert frame["roc_auc_ovo"].isna().sum() == 2
+
+
+def test_limits_make_a_job_unsupported(tmp_path):
+    wide = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 3))).assign(y=[*range(20), *range(20)])
+    frame = tabbench.run(data=wide, target="y", models=["tests.hostile:LIMITED"], out=tmp_path / "r", folds=2, quiet=True).frame
+    assert set(frame["status"]) == {"unsupported"}
+    assert frame["reason"].tolist() == ["20 classes exceed the limit of 10"] * 2
+
+
+def test_bad_requests_are_refused_before_anything_runs(tmp_path):
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("precious")
+    with pytest.raises(UserError, match="not a tabbench result folder"):
+        run(tmp_path / "full")
+    assert [path.name for path in (tmp_path / "full").iterdir()] == ["thesis.tex"]
+    run(tmp_path / "r", ["dummy"])
+    with pytest.raises(UserError, match="holds a run with folds=3, not 5"):
+        run(tmp_path / "r", ["dummy"], folds=5)
+    with pytest.raises(UserError, match="exceed the"):
+        Resources(workers=1000)
+    with pytest.raises(UserError, match="folds must be"):
+        run(tmp_path / "new", folds=1)
+    assert not (tmp_path / "new").exists()
+
+
+SLOW = "tests.hostile:Sleeps"
+
+
+def command(folder, data, *more):
+    options = ["--data", data, "--target", "y", "--models", f"dummy,{SLOW}", "--out", folder, "--folds", "6", "--workers", "2"]
+    return [sys.executable, "-m", "tabbench", "run", *map(str, options), *more]
+
+
+def n_stored(folder):
+    with ResultStore(folder / "store.sqlite") as store:
+        return len(store.results([]))
+
+
+def start_and_wait_for_first_results(folder, data):
+    process = subprocess.Popen(command(folder, data), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (folder / "store.sqlite").exists() or n_stored(folder) < 4:
+        assert time.monotonic() < deadline
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.1)
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_stopped_run_goes_on_where_it_was(tmp_path, number):
+    data = tmp_path / "t.csv"
+    table().to_csv(data, index=False)
+    subprocess.run(command(tmp_path / "calm", data), check=True, capture_output=True)
+    process = start_and_wait_for_first_results(tmp_path / "r", data)
+    process.send_signal(number)
+    stopping = time.monotonic()
+    _, err = process.communicate(timeout=20)
+    if number == signal.SIGINT:
+        assert time.monotonic() - stopping < 4  # the promise is 2 s on an idle machine
+        assert process.returncode == 130
+        assert "run the same command again" in err
+        assert "Traceback" not in err
+    before = n_stored(tmp_path / "r")
+    assert 4 <= before < 12
+    assert orphans() == []
+    subprocess.run(command(tmp_path / "r", data), check=True, capture_output=True)
+    assert n_stored(tmp_path / "r") == 12
+    assert without_times(tmp_path / "r" / "leaderboard.csv") == without_times(tmp_path / "calm" / "leaderboard.csv")
+
+
+def orphans():
+    """Processes of ours that outlived their runner, after a moment to die."""
+    import psutil
+
+    for _ in range(50):
+        left = [p.pid for p in psutil.process_iter(["cmdline"]) if "multiprocessing.forkserver" in " ".join(p.info["cmdline"] or []) and p.ppid() == 1]
+        if not left:
+            return []
+        time.sleep(0.1)
+    return left
