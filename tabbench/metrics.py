@@ -144,7 +144,7 @@ def brier(y: np.ndarray, proba: np.ndarray) -> float:
 
 @metric("ece", needs="proba", greater_is_better=False)
 def ece(y: np.ndarray, proba: np.ndarray) -> float:
-    """Expected calibration error of the predicted class, 15 equal bins (a, b] of confidence (Guo et al. 2017, §2)."""
+    """Error of calibration of the predicted class, over 15 equal bins (a, b] of confidence (Guo et al. 2017, §2)."""
     confidence = proba.max(axis=1)
     hit = proba.argmax(axis=1) == y
     bins = np.digitize(confidence, np.linspace(0, 1, ECE_BINS + 1)[1:-1], right=True)
@@ -174,7 +174,7 @@ def _binary_auc(y: np.ndarray, proba: np.ndarray) -> float:
 
 
 def _wins(y: np.ndarray, proba: np.ndarray) -> np.ndarray:
-    """(k, k): in how many pairs of a row of class i and one of class j column i ranks the former higher; ties count 1/2."""
+    """(k, k): pairs of a row of class i and one of class j of which column i ranks the former higher; ties are 1/2."""
     return np.stack([_wins_of(i, y, proba) for i in range(proba.shape[1])])
 
 

@@ -28,13 +28,13 @@ class Preprocessor(TransformerMixin, BaseEstimator):
     Columns that are constant in the training rows (missing counts as a value) are dropped. Numbers: the median replaces
     missing values if `needs.complete`, then mean 0 and variance 1 if `needs.scaled`. Categories, by `needs.categories`:
 
-    - "native": DataFrame of float64 and `category` columns named x0, x1, ... (boosters refuse some names). The categories
-      are the sorted training levels; unseen levels become NaN. With `complete`, NaN becomes the level "missing".
+    - "native": DataFrame of float64 and `category` columns named x0, x1, ... (boosters refuse some names). The
+      categories are the sorted training levels; unseen levels become NaN. With `complete`, NaN is the level "missing".
     - "ordinal": (n, d) float64, columns in the order of X; a category is its rank among the sorted training levels, NaN
       if it is missing or unseen (-1 with `complete`).
-    - "onehot": (n, m) float64: the numbers; one 0/1 column per training level, at most `MAX_LEVELS` per column (the rarer
-      levels share one), and one for missing if it occurs in training; an unseen level is all zeros. With `complete`, there
-      follows a 0/1 column per numeric column with missing training values, 1 where the value was missing.
+    - "onehot": (n, m) float64: the numbers; one 0/1 column per training level, at most `MAX_LEVELS` per column (the
+      rarer levels share one), and one for missing if it occurs in training; an unseen level is all zeros. `complete`
+      adds a 0/1 column per numeric column with missing training values, 1 where the value was missing.
 
     Attributes
     ----------

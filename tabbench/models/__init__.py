@@ -1,23 +1,29 @@
 """The models: scikit-learn estimators behind one table, each with what it needs and what it can bear."""
 
-import inspect
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from importlib import import_module
-from importlib.metadata import entry_points
-from typing import Any, Literal
+from __future__ import annotations
 
-from sklearn.base import ClassifierMixin
+import inspect
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal
 
 from tabbench.errors import UserError
 from tabbench.registry import Registry
+
+if TYPE_CHECKING:
+    from sklearn.base import ClassifierMixin
 
 
 @dataclass(frozen=True)
 class Needs:
     """What a model must be given; `tabbench.preprocess` sees to it, fitted on the training rows.
 
-    categories : "native" (a DataFrame with float64 and `category` columns), "ordinal" (float codes) or "onehot" (0/1 columns).
+    categories : "native" (a frame of float64 and `category` columns), "ordinal" (float codes), "onehot" (0/1 columns).
     scaled : numeric columns are standardised.
     complete : no missing value is left.
     """
@@ -38,7 +44,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Model:
-    """A named way to build an unfitted classifier: `build(seed=..., threads=..., **config)`; `defaults` are its keyword arguments."""
+    """A named way to build an unfitted classifier: `build(seed=..., threads=..., **config)`."""
 
     name: str
     build: Callable[..., ClassifierMixin]
@@ -49,8 +55,9 @@ class Model:
     @property
     def defaults(self) -> dict[str, Any]:
         """The default configuration."""
-        parameters = inspect.signature(self.build).parameters
-        return {name: p.default for name, p in parameters.items() if name not in ("seed", "threads")}
+        parameters = inspect.signature(self.build).parameters.values()
+        named = [p for p in parameters if p.kind is not p.VAR_KEYWORD]
+        return {p.name: p.default for p in named if p.name not in ("seed", "threads")}
 
     @property
     def summary(self) -> str:
@@ -70,3 +77,51 @@ def model(
         return MODELS.add(name, Model(name, build, needs, limits, imports))
 
     return register
+
+
+@cache
+def load_models() -> None:
+    """Register every model: the modules beside this one, then the entry points of the group "tabbench.models".
+
+    An entry point names a Model, or a classifier class or factory (see `get_model`), which gets the entry point's name.
+    Raises UserError if one cannot be loaded.
+    """
+    for sibling in pkgutil.iter_modules(__path__):
+        import_module(f"{__name__}.{sibling.name}")
+    for entry_point in entry_points(group="tabbench.models"):
+        _load_entry_point(entry_point)
+
+
+def _load_entry_point(entry_point: EntryPoint) -> None:
+    from tabbench.models.custom import as_model
+
+    try:
+        found = entry_point.load()
+    except Exception as error:  # noqa: BLE001 - foreign code may raise anything
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"entry point {entry_point.name!r} ({entry_point.value}) fails to load: {type(error).__name__}: {reason}: "
+            "mend or uninstall its package"
+        ) from None
+    if found not in MODELS.values():
+        MODELS.add(entry_point.name, as_model(found, entry_point.name))
+
+
+def get_model(name: str) -> Model:
+    """Model of a registered name, or from "package.module:Attribute" (the working directory is importable).
+
+    The attribute is a Model, a classifier class, or a function that returns a classifier; neither may require arguments.
+    The seed goes to every `random_state` of the classifier and the threads to every `n_jobs` or `thread_count`, nested
+    ones included. It gets one-hot, scaled, complete data unless its attribute `tabbench_needs` says otherwise.
+
+    Raises UserError for an unknown name, module or attribute, and for what is not a classifier.
+    """
+    from tabbench.models.custom import load_attribute
+
+    load_models()
+    return load_attribute(name) if ":" in name else MODELS[name]
+
+
+def missing_imports(model: Model) -> list[str]:
+    """List the packages the model needs that are not installed."""
+    return [package for package in model.imports if find_spec(package) is None]

@@ -1,0 +1,143 @@
+"""Gradient-boosted decision trees of four libraries, each in its own way with categories and missing values."""
+
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+from tabbench.models import Needs, model
+
+NATIVE = Needs(categories="native", scaled=False, complete=False)
+HIST_MAX_LEVELS = 255
+
+
+@model("hist_gbdt", needs=NATIVE)
+def hist_gbdt(
+    seed: int, threads: int, max_iter: int = 100, learning_rate: float = 0.1, max_leaf_nodes: int = 31
+) -> ClassifierMixin:
+    """Histogram gradient boosting of scikit-learn, after LightGBM (Ke et al. 2017).
+
+    Defaults are the library's, without its early stopping beyond 10,000 rows, whose inner split fails on a class with
+    one row. Columns with more levels than it takes are given as codes. It obeys the OpenMP limit of the process.
+    """
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import FunctionTransformer
+
+    boosting = HistGradientBoostingClassifier(
+        max_iter=max_iter,
+        learning_rate=learning_rate,
+        max_leaf_nodes=max_leaf_nodes,
+        early_stopping=False,
+        random_state=seed,
+    )
+    return make_pipeline(FunctionTransformer(_codes_of_many_levels), boosting)
+
+
+@model("xgboost", needs=NATIVE, imports=("xgboost",))
+def xgboost(
+    seed: int, threads: int, n_estimators: int = 100, learning_rate: float = 0.3, max_depth: int = 6
+) -> ClassifierMixin:
+    """XGBoost with the library's defaults and its own handling of categories (Chen and Guestrin 2016)."""
+    from xgboost import XGBClassifier
+
+    return XGBClassifier(
+        n_estimators=n_estimators,
+        learning_rate=learning_rate,
+        max_depth=max_depth,
+        tree_method="hist",
+        enable_categorical=True,
+        random_state=seed,
+        n_jobs=threads,
+        verbosity=0,
+    )
+
+
+@model("lightgbm", needs=NATIVE, imports=("lightgbm",))
+def lightgbm(
+    seed: int, threads: int, n_estimators: int = 100, learning_rate: float = 0.1, num_leaves: int = 31
+) -> ClassifierMixin:
+    """LightGBM with the library's defaults and its own handling of categories (Ke et al. 2017).
+
+    A reference point, not a tuned contender.
+    """
+    from lightgbm import LGBMClassifier
+
+    return LGBMClassifier(
+        n_estimators=n_estimators,
+        learning_rate=learning_rate,
+        num_leaves=num_leaves,
+        random_state=seed,
+        n_jobs=threads,
+        deterministic=True,
+        force_row_wise=True,  # else the layout is chosen by a timed trial
+        verbosity=-1,
+    )
+
+
+@model("catboost", needs=NATIVE, imports=("catboost",))
+def catboost(
+    seed: int, threads: int, iterations: int = 300, depth: int = 6, learning_rate: float | None = None
+) -> ClassifierMixin:
+    """CatBoost, 300 trees, with ordered statistics of categories (Prokhorenkova et al. 2018)."""
+    return CatBoost(iterations, depth, learning_rate, random_state=seed, thread_count=threads)
+
+
+class CatBoost(ClassifierMixin, BaseEstimator):
+    """CatBoostClassifier for DataFrames of float64 and `category` columns; a missing category is a level of its own.
+
+    CatBoost must be told the categorical columns before `fit` and refuses NaN in them.
+    """
+
+    def __init__(
+        self,
+        iterations: int = 300,
+        depth: int = 6,
+        learning_rate: float | None = None,
+        random_state: int | None = None,
+        thread_count: int = 1,
+    ) -> None:
+        self.iterations = iterations
+        self.depth = depth
+        self.learning_rate = learning_rate
+        self.random_state = random_state
+        self.thread_count = thread_count
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> Self:
+        """Fit to `X` (n, d) and `y` (n,)."""
+        from catboost import CatBoostClassifier
+
+        self.classes_ = np.unique(y)
+        self.model_ = CatBoostClassifier(
+            **self.get_params(),
+            cat_features=_categorical(X),
+            allow_writing_files=False,
+            logging_level="Silent",
+        )
+        self.model_.fit(_fill_categories(X), y)
+        return self
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        """Class probabilities (n, k)."""
+        return self.model_.predict_proba(_fill_categories(X))
+
+    def predict(self, X: pd.DataFrame) -> np.ndarray:
+        """Most probable class (n,)."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+def _categorical(X: pd.DataFrame) -> list[Any]:
+    return [column for column in X if isinstance(X[column].dtype, pd.CategoricalDtype)]
+
+
+def _codes_of_many_levels(X: pd.DataFrame) -> pd.DataFrame:
+    """Copy in which columns of more than `HIST_MAX_LEVELS` levels are float codes."""
+    many = [column for column in _categorical(X) if len(X[column].cat.categories) > HIST_MAX_LEVELS]
+    return X.assign(**{c: X[c].cat.codes.astype(np.float64).where(X[c].notna()) for c in many})
+
+
+def _fill_categories(X: pd.DataFrame) -> pd.DataFrame:
+    """Copy with a sentinel level in place of missing categories."""
+    filled = {column: X[column].astype(object).where(X[column].notna(), "<missing>") for column in _categorical(X)}
+    return X.assign(**filled)
