@@ -29,6 +29,13 @@ CREATE TABLE IF NOT EXISTS runs (
     facts TEXT NOT NULL, limits TEXT NOT NULL, proba BLOB NOT NULL, proba_sha256 TEXT NOT NULL
 );
 """
+IDENTITY = {
+    **dict.fromkeys(["key", "task"], str),
+    **dict.fromkeys(["repeat", "fold"], "int64"),
+    **dict.fromkeys(["model", "config"], str),
+    **dict.fromkeys(["seed", "threads"], "int64"),
+    **{"max_rows": "Int64", "row_policy": str, "max_columns": "Int64", "column_policy": str},
+}
 COUNTS = ["n_train", "n_train_used", "n_test", "n_features", "n_features_used", "n_classes"]
 TIMES = ["fit_seconds", "predict_seconds", "fit_cpu_seconds", "predict_cpu_seconds", "peak_rss_mb"]
 
@@ -103,11 +110,8 @@ class ResultStore:
 
     def results(self, metrics: list[str]) -> pd.DataFrame:
         """The results table: one row per job, sorted by task, repeat, fold and model; unknown values are missing."""
-        names = ["key", "task", "repeat", "fold", "model", "config", "seed", "threads"]
-        cuts = ["max_rows", "row_policy", "max_columns", "column_policy"]
-        columns = [*names, *cuts, "status", "reason", *COUNTS, *TIMES, "note", *metrics]
-        frame = pd.DataFrame(list(self._rows())).reindex(columns=columns)
-        frame = frame.astype(dict.fromkeys([*TIMES, *metrics], "float64"))
-        frame = frame.astype(dict.fromkeys([*COUNTS, "max_rows", "max_columns"], "Int64"))
-        frame["note"] = frame["note"].fillna("")
+        floats = dict.fromkeys([*TIMES, *metrics], "float64")
+        types = {**IDENTITY, "status": str, "reason": str, **dict.fromkeys(COUNTS, "Int64"), "note": str, **floats}
+        rows = [{"note": "", **row} for row in self._rows()]
+        frame = pd.DataFrame(rows, columns=list(types), dtype=object).astype(types)
         return frame.sort_values(["task", "repeat", "fold", "model", "key"], ignore_index=True)

@@ -61,7 +61,7 @@ def test_folder_and_table(tmp_path):
     assert manifest["tasks"][0]["n_rows"] == 120
     assert manifest["environment"]["packages"]["numpy"] == np.__version__
     assert manifest["finished"]
-    assert pd.read_parquet(tmp_path / "r" / "results.parquet").equals(open_results(tmp_path / "r").frame)
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "r" / "results.parquet"), open_results(tmp_path / "r").frame)
 
 
 def test_metrics_are_those_of_the_stored_predictions(tmp_path):
