@@ -25,8 +25,9 @@ def make_preprocessor(needs: Needs, X: pd.DataFrame | None = None) -> Preprocess
 class Preprocessor(TransformerMixin, BaseEstimator):
     """Encode, impute and scale a DataFrame of float64 and `category` columns (missing = NaN).
 
-    Columns that are constant in the training rows (missing counts as a value) are dropped. Numbers: the median replaces
-    missing values if `needs.complete`, then mean 0 and variance 1 if `needs.scaled`. Categories, by `needs.categories`:
+    Columns that are constant in the training rows (missing counts as a value) are dropped; if none is left, a column of
+    zeros stands in. Numbers: the median replaces missing values if `needs.complete`, then mean 0 and variance 1 if
+    `needs.scaled`. Categories, by `needs.categories`:
 
     - "native": DataFrame of float64 and `category` columns named x0, x1, ... (boosters refuse some names). The
       categories are the sorted training levels; unseen levels become NaN. With `complete`, NaN is the level "missing".
@@ -47,7 +48,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> Preprocessor:
         """Learn levels, medians, means and scales from the training rows `X` (n, d); `y` is ignored."""
-        self.columns_ = [c for c in X if _varies(X[c])] or list(X.columns[:1])
+        self.columns_ = [c for c in X if _varies(X[c])]
         self.categorical_ = [c for c in self.columns_ if isinstance(X[c].dtype, pd.CategoricalDtype)]
         self.numeric_ = [c for c in self.columns_ if c not in self.categorical_]
         self.levels_ = {c: _levels(X[c]) for c in self.categorical_}
@@ -58,6 +59,10 @@ class Preprocessor(TransformerMixin, BaseEstimator):
 
     def transform(self, X: pd.DataFrame) -> pd.DataFrame | np.ndarray:
         """Encode `X` (n, d); see the class for the three forms."""
+        if not self.columns_:
+            return (
+                pd.DataFrame({"x0": np.zeros(len(X))}) if self.needs.categories == "native" else np.zeros((len(X), 1))
+            )
         numbers, codes = X[self.numeric_].to_numpy(np.float64), self._level_codes(X)
         encoded = numbers
         for step in self.number_steps_:

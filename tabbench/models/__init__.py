@@ -110,7 +110,7 @@ def _load_entry_point(entry_point: EntryPoint) -> None:
 def get_model(name: str) -> Model:
     """Model of a registered name, or from "package.module:Attribute" (the working directory is importable).
 
-    The attribute is a Model, a classifier class, or a function that returns a classifier; neither may require arguments.
+    The attribute is a Model, a classifier class, or a function that returns a classifier; it may require no argument.
     The seed goes to every `random_state` of the classifier and the threads to every `n_jobs` or `thread_count`, nested
     ones included. It gets one-hot, scaled, complete data unless its attribute `tabbench_needs` says otherwise.
 
