@@ -30,7 +30,7 @@ class CalibratedSVC(ClassifierMixin, BaseEstimator):
 
         rows = _repeat_rare(np.asarray(y))
         folds = StratifiedKFold(N_FOLDS, shuffle=True, random_state=self.random_state)
-        machines = OneVsRestClassifier(SVC(C=self.C, gamma=self.gamma))
+        machines = OneVsRestClassifier(SVC(C=self.C, gamma=self.gamma, random_state=self.random_state))
         self.model_ = CalibratedClassifierCV(machines, method="sigmoid", cv=folds, ensemble=False)
         self.model_.fit(np.asarray(X)[rows], np.asarray(y)[rows])
         self.classes_ = self.model_.classes_
