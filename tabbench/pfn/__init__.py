@@ -1,0 +1,1 @@
+"""The prior-data fitted network: prior, network, trainer, classifier."""

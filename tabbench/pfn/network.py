@@ -1,0 +1,239 @@
+"""The network: a transformer over the cells of a table that reads labelled context rows and answers for query rows.
+
+A token stands for a group of three columns in one row; one more token a row carries its label. A layer attends over rows
+(within a column group), then over the groups of a row, then applies an MLP (Hollmann et al. 2025, TabPFN v2). Rows only
+ever attend to context rows and to a few learned "thinking" rows, so a query row's answer does not depend on other queries.
+Column statistics come from the context alone. Shapes: B tasks, N rows, C context rows, m columns, T tokens, D width.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from tabbench.errors import UserError
+from tabbench.files import replace_file
+
+MAX_CLASSES = 10
+GROUP = 3  # columns a token reads
+CELL_INPUTS = 8  # numbers that describe a cell
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes of a network."""
+
+    width: int = 96
+    n_layers: int = 5
+    n_heads: int = 4
+    hidden: int = 192
+    n_thinking: int = 16
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What the context tells about each column. mean, std : (B, 1, m). ranks : (B, m, C) sorted values, +inf for missing."""
+
+    mean: Tensor
+    std: Tensor
+    ranks: Tensor
+    n_known: Tensor  # (B, m, 1)
+    categorical: Tensor  # (B, m)
+
+
+@dataclass(frozen=True)
+class Context:
+    """A fitted context: column statistics, labels (B, C), and per layer the keys and values of its rows; the last the votes' keys."""
+
+    columns: Columns
+    labels: Tensor
+    keys: tuple[tuple[Tensor, Tensor], ...]
+    vote_keys: Tensor
+
+
+def describe_columns(x: Tensor, categorical: Tensor) -> Columns:
+    """Statistics of context rows x (B, C, m) with NaN for missing."""
+    known = ~torch.isnan(x)
+    n_known = known.sum(1, keepdim=True).clamp(min=1)
+    filled = torch.where(known, x, 0.0)
+    mean = filled.sum(1, keepdim=True) / n_known
+    centred = torch.where(known, x - mean, 0.0)
+    std = (centred.square().sum(1, keepdim=True) / n_known).sqrt()
+    ranks = torch.where(known, x, torch.inf).transpose(1, 2).contiguous().sort(-1).values
+    return Columns(mean, std, ranks, n_known.transpose(1, 2), categorical)
+
+
+def describe_cells(x: Tensor, columns: Columns) -> Tensor:
+    """(B, N, m) → (B, N, m, CELL_INPUTS): soft-clipped z-score, rank and its waves, missing and categorical flags."""
+    missing = torch.isnan(x)
+    z = torch.where(missing, 0.0, (x - columns.mean) / (columns.std + 1e-6)).clamp(-1e4, 1e4)
+    z = 5 * torch.tanh(z / 5)
+    values = torch.where(missing, 0.0, x).transpose(1, 2).contiguous()  # (B, m, N)
+    low = torch.searchsorted(columns.ranks, values, right=False)
+    high = torch.searchsorted(columns.ranks, values, right=True)
+    rank = ((low + high).minimum(2 * columns.n_known) / columns.n_known - 1).transpose(1, 2)  # in [-1, 1]
+    rank = torch.where(missing, 0.0, rank)
+    flags = [missing.to(z.dtype), columns.categorical[:, None, :].expand_as(z).to(z.dtype)]
+    waves = [wave(torch.pi * k * rank) for k in (1, 2) for wave in (torch.sin, torch.cos)]
+    return torch.stack([z, rank, *waves, *flags], dim=-1)
+
+
+class Attention(nn.Module):
+    """Multi-head attention from queries to the same or to other tokens, without biases."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.n_heads = config.n_heads
+        self.query = nn.Linear(config.width, config.width, bias=False)
+        self.key_value = nn.Linear(config.width, 2 * config.width, bias=False)
+        self.out = nn.Linear(config.width, config.width, bias=False)
+
+    def keys(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values (S, heads, L, D / heads) of tokens x (S, L, D)."""
+        key, value = self.key_value(x).chunk(2, dim=-1)
+        return self._split(key), self._split(value)
+
+    def forward(self, x: Tensor, keys: tuple[Tensor, Tensor]) -> Tensor:
+        """Attend from x (S, L, D) to keys and values."""
+        mixed = F.scaled_dot_product_attention(self._split(self.query(x)), *keys)
+        return self.out(mixed.transpose(1, 2).flatten(2))
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
+
+
+class Layer(nn.Module):
+    """Attention over rows, attention over tokens, MLP; each behind an RMS norm and added to the stream."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.over_rows, self.over_tokens = Attention(config), Attention(config)
+        self.norms = nn.ModuleList(nn.RMSNorm(config.width) for _ in range(3))
+        self.mlp = nn.Sequential(
+            nn.Linear(config.width, config.hidden, bias=False), nn.GELU(), nn.Linear(config.hidden, config.width, bias=False)
+        )
+
+    def row_keys(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values (B·T, heads, L, D / heads) of context rows x (B, L, T, D)."""
+        return self.over_rows.keys(self.norms[0](x).transpose(1, 2).flatten(0, 1))
+
+    def forward(self, x: Tensor, keys: tuple[Tensor, Tensor]) -> Tensor:
+        """Rows x (B, L, T, D) that look at the rows behind `keys`."""
+        n_tasks, n_rows = x.shape[:2]
+        by_token = self.norms[0](x).transpose(1, 2).flatten(0, 1)  # (B·T, L, D)
+        x = x + self.over_rows(by_token, keys).unflatten(0, (n_tasks, -1)).transpose(1, 2)
+        by_row = self.norms[1](x).flatten(0, 1)  # (B·L, T, D)
+        x = x + self.over_tokens(by_row, self.over_tokens.keys(by_row)).unflatten(0, (n_tasks, n_rows))
+        return x + self.mlp(self.norms[2](x))
+
+
+class PFN(nn.Module):
+    """Prior-data fitted network (Müller et al. 2022) for tables with up to ten classes."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.width
+        self.embed_cells = nn.Linear(GROUP * CELL_INPUTS, width)
+        self.embed_label = nn.Embedding(MAX_CLASSES + 1, width)  # the last one stands for "to be predicted"
+        self.thinking = nn.Parameter(torch.randn(config.n_thinking, width))
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
+        self.norm = nn.RMSNorm(2 * width)
+        self.head = nn.Sequential(nn.Linear(2 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, MAX_CLASSES))
+        self.vote_query = nn.Linear(2 * width, width, bias=False)
+        self.vote_key = nn.Linear(2 * width, width, bias=False)
+        self.vote_scale = nn.Parameter(torch.tensor(1.0))
+        for layer in self.layers:  # the stream starts as the plain embedding
+            nn.init.zeros_(layer.over_rows.out.weight)
+            nn.init.zeros_(layer.over_tokens.out.weight)
+            nn.init.zeros_(layer.mlp[2].weight)
+
+    def forward(self, x: Tensor, y_context: Tensor, categorical: Tensor) -> Tensor:
+        """Logits (B, N - C, MAX_CLASSES) of the rows of x (B, N, m) behind the C labelled ones; categorical (B, m) bool."""
+        n_context = y_context.shape[1]
+        context, rows = self._begin(x[:, :n_context], y_context, categorical)
+        queries = self._tokens(x[:, n_context:], context)
+        n_labelled = rows.shape[1]
+        stream = torch.cat([rows, queries], dim=1)
+        for layer in self.layers:
+            stream = layer(stream, layer.row_keys(stream[:, :n_labelled]))
+        pooled = self._pool(stream)
+        votes = self.vote_key(pooled[:, self.config.n_thinking : n_labelled])
+        return self._decode(pooled[:, n_labelled:], votes, y_context)
+
+    def encode_context(self, x_context: Tensor, y_context: Tensor, categorical: Tensor) -> Context:
+        """Everything `predict` needs of the context rows x (B, C, m), labels (B, C)."""
+        columns, stream = self._begin(x_context, y_context, categorical)
+        keys = []
+        for layer in self.layers:
+            keys.append(layer.row_keys(stream))
+            stream = layer(stream, keys[-1])
+        votes = self.vote_key(self._pool(stream)[:, self.config.n_thinking :])
+        return Context(columns, y_context, tuple(keys), votes)
+
+    def predict(self, context: Context, x_query: Tensor) -> Tensor:
+        """Logits (B, n_query, MAX_CLASSES); equal to `forward` up to rounding, however the queries are cut into pieces."""
+        stream = self._tokens(x_query, context.columns)
+        for layer, keys in zip(self.layers, context.keys, strict=True):
+            stream = layer(stream, keys)
+        return self._decode(self._pool(stream), context.vote_keys, context.labels)
+
+    def _begin(self, x: Tensor, y: Tensor, categorical: Tensor) -> tuple[Columns, Tensor]:
+        """Column statistics, and the stream (B, thinking + C, T, D) of the context rows."""
+        columns = describe_columns(x, categorical)
+        rows = self._tokens(x, columns, y)
+        thinking = self.thinking[None, :, None, :].expand(len(x), -1, rows.shape[2], -1)
+        return columns, torch.cat([thinking.to(rows.dtype), rows], dim=1)
+
+    def _tokens(self, x: Tensor, columns: Columns, y: Tensor | None = None) -> Tensor:
+        """(B, N, m) → (B, N, T, D): one token per group of columns, then the label's."""
+        cells = describe_cells(x, columns)
+        spare = -x.shape[2] % GROUP
+        cells = F.pad(cells, (0, 0, 0, spare))
+        groups = self.embed_cells(cells.unflatten(2, (-1, GROUP)).flatten(3))
+        unknown = torch.full(x.shape[:2], MAX_CLASSES, device=x.device)
+        labels = self.embed_label(unknown if y is None else y)[:, :, None]
+        return torch.cat([groups, labels.to(groups.dtype)], dim=2)
+
+    def _pool(self, stream: Tensor) -> Tensor:
+        """(B, L, T, D) → (B, L, 2 D): the label token beside the mean of the others."""
+        return self.norm(torch.cat([stream[:, :, -1], stream[:, :, :-1].mean(dim=2)], dim=-1))
+
+    def _decode(self, pooled: Tensor, vote_keys: Tensor, labels: Tensor) -> Tensor:
+        """A linear head plus the log of an attention vote over the context labels (as in TabPFN-3's retrieval decoder)."""
+        one_hot = F.one_hot(labels, MAX_CLASSES).to(pooled.dtype)
+        votes = F.scaled_dot_product_attention(self.vote_query(pooled), vote_keys, one_hot)
+        return self.head(pooled).float() + self.vote_scale * (votes.float() + 1e-3).log()
+
+
+def save_weights(network: PFN, path: Path, metadata: dict[str, str]) -> None:
+    """Write weights with config and metadata (strings) to a safetensors file."""
+    texts = {**metadata, "config": json.dumps(asdict(network.config))}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+    replace_file(path, lambda temporary: save_file(tensors, temporary, texts))
+
+
+def load_weights(path: Path) -> PFN:
+    """Network in evaluation mode (fp32); raises UserError if the file is missing, damaged or of another program."""
+    try:
+        with safe_open(path, "pt") as file:
+            config = NetworkConfig(**json.loads(file.metadata()["config"]))
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        network = PFN(config)
+        network.load_state_dict(tensors)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such weights file") from None
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise UserError(f"{path}: not weights of this network ({str(error).splitlines()[0]})") from None
+    return network.eval()
+
+
+def matrices(network: PFN) -> Iterator[tuple[str, nn.Parameter]]:
+    """The weight matrices inside the layers: those that the Muon optimiser takes."""
+    return ((name, p) for name, p in network.named_parameters() if name.startswith("layers.") and p.ndim == 2)
