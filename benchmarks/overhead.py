@@ -18,6 +18,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from tabbench.suite import load_spec, load_suite
 
 from tabbench.api import _prepare
 from tabbench.execute import build_estimator
@@ -26,7 +27,6 @@ from tabbench.metrics import compute_metrics
 from tabbench.models import get_model
 from tabbench.runner import Resources, run_jobs
 from tabbench.store import ResultStore
-from tabbench.suite import load_spec, load_suite
 
 MODELS = ("logreg", "knn", "tree", "random_forest", "xgboost", "lightgbm", "catboost")
 
@@ -48,7 +48,9 @@ def main() -> None:
                 __import__(package)
         seconds = {"bare loop": timed(lambda: bare_loop(jobs, work))}
         for workers in (1, 2):
-            seconds[f"runner, {workers} workers"] = timed(lambda n=workers: through_runner(jobs, work, Path(name) / f"{n}.sqlite", n))
+            seconds[f"runner, {workers} workers"] = timed(
+                lambda n=workers: through_runner(jobs, work, Path(name) / f"{n}.sqlite", n)
+            )
     print(f"{len(jobs)} jobs: {len(tasks)} tables × {args.folds} folds × {len(MODELS)} models")
     for what, value in seconds.items():
         print(f"{what:18} {value:8.1f} s")
@@ -70,7 +72,7 @@ def bare_loop(jobs, work) -> None:
         X = task.X.iloc[split.train]
         present, y = np.unique(task.y[split.train], return_inverse=True)
         proba = np.zeros((len(split.test), len(task.classes)))
-        proba[:, present] = build_estimator(job, get_model(job.model), X).fit(X, y).predict_proba(task.X.iloc[split.test])
+        proba[:, present] = build_estimator(job, get_model(job.model)).fit(X, y).predict_proba(task.X.iloc[split.test])
         compute_metrics(task.y[split.test], proba)
 
 

@@ -21,6 +21,7 @@ from tabbench.report.page import write_report
 from tabbench.runner import Resources, Work, run_jobs
 from tabbench.split import load_splits, make_splits, save_splits
 from tabbench.store import ResultStore
+from tabbench.subsample import check_limits
 from tabbench.suite import load_spec, load_suite
 from tabbench.task import Task, make_task, read_table, save_task
 
@@ -84,6 +85,8 @@ def run(
     """
     for name in models:
         get_model(name)
+    for sub in subsamples:
+        check_limits(**asdict(sub))
     if folds < 2:
         raise UserError(f"folds must be at least 2, got {folds}")
     tasks, missing = _gather(suite, data, target)

@@ -40,12 +40,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    run = commands.add_parser("run", help="run models on a suite or on a table of yours, and write leaderboard and report")
+    run = commands.add_parser(
+        "run", help="run models on a suite or on a table of yours, and write leaderboard and report"
+    )
     what = run.add_mutually_exclusive_group(required=True)
     what.add_argument("--suite", help="name of a suite (see `tabbench suites`) or path of a suite file")
     what.add_argument("--data", type=Path, help="CSV or Parquet file; needs --target")
     run.add_argument("--target", help="target column of --data")
-    run.add_argument("--models", "--model", help="comma-separated names, or module:Class of your own (default: the usual ten)")
+    run.add_argument(
+        "--models", "--model", help="comma-separated names, or module:Class of your own (default: the usual ten)"
+    )
     run.add_argument("--out", type=Path, help="result folder (default: results/<suite or file name>)")
     run.add_argument("--folds", type=int, default=3, help="stratified folds (default 3)")
     run.add_argument("--repeats", type=int, default=1, help="repeats of the folds (default 1)")
@@ -53,7 +57,9 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
     run.add_argument("--workers", type=int, help="jobs at a time (default: as many as the cores allow)")
     run.add_argument("--threads", type=int, default=1, help="threads of one job (default 1)")
     run.add_argument("--time-limit", type=float, default=600, metavar="S", help="wall seconds of one job (default 600)")
-    run.add_argument("--memory-limit", type=float, default=0, metavar="MB", help="memory of one job (default: 80%% of RAM / workers)")
+    run.add_argument(
+        "--memory-limit", type=float, default=0, metavar="MB", help="memory of one job (default: 80%% of RAM / workers)"
+    )
     run.add_argument("--max-rows", type=int, metavar="N", help="cut every training part to N rows")
     run.add_argument("--row-policy", default="stratified", help="how rows are chosen (default stratified)")
     run.add_argument("--train-sizes", metavar="N,N,…", help="run at each of these training sizes: learning curves")

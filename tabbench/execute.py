@@ -15,9 +15,9 @@ from sklearn.pipeline import make_pipeline
 from tabbench.job import Job
 from tabbench.metrics import compute_metrics
 from tabbench.models import Model, get_model, missing_imports
-from tabbench.preprocess import make_preprocessor
+from tabbench.preprocess import Preprocessor
 from tabbench.split import Split
-from tabbench.subsample import SubsampledClassifier
+from tabbench.subsample import SubsampledClassifier, class_probabilities
 from tabbench.task import Task
 
 T = TypeVar("T")
@@ -87,13 +87,13 @@ def _fit_predict(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> n
     if len(present) == 1:
         proba[:, present[0]] = 1.0
         return _with_note(facts, "one class in the training part: it is predicted", proba)
-    estimator = build_estimator(job, get_model(job.model), X_train)
+    estimator = build_estimator(job, get_model(job.model))
     _, facts["fit_seconds"], facts["fit_cpu_seconds"] = _timed(lambda: estimator.fit(X_train, y_train))
-    predict = getattr(estimator, "predict_proba", None)
-    if predict is None:
-        predict = lambda X: np.eye(len(present))[estimator.predict(X)]  # noqa: E731
+    if not hasattr(estimator, "predict_proba"):
         facts["note"] = "no predict_proba: labels scored as certain"
-    part, facts["predict_seconds"], facts["predict_cpu_seconds"] = _timed(lambda: np.asarray(predict(X_test), np.float64))
+    part, facts["predict_seconds"], facts["predict_cpu_seconds"] = _timed(
+        lambda: class_probabilities(estimator, X_test)
+    )
     if part.shape != (len(split.test), len(present)):
         raise ValueError(f"predict_proba returned shape {part.shape}, expected {(len(split.test), len(present))}")
     _record_subsample(estimator, facts)
@@ -101,10 +101,10 @@ def _fit_predict(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> n
     return proba
 
 
-def build_estimator(job: Job, model: Model, X_train: Any) -> Any:
+def build_estimator(job: Job, model: Model) -> Any:
     """Unfitted estimator for DataFrames in normal form: subsampling around preprocessing around the model."""
     classifier = model.build(seed=job.model_seed, threads=job.threads, **json.loads(job.config))
-    pipeline = make_pipeline(make_preprocessor(model.needs, X_train), classifier)
+    pipeline = make_pipeline(Preprocessor(model.needs), classifier)
     if job.max_rows is None and job.max_columns is None:
         return pipeline
     return SubsampledClassifier(
@@ -128,7 +128,13 @@ def _record_subsample(estimator: Any, facts: dict[str, Any]) -> None:
 
 
 def _with_note(facts: dict[str, Any], note: str, proba: np.ndarray) -> np.ndarray:
-    facts |= {"note": note, "fit_seconds": 0.0, "predict_seconds": 0.0, "fit_cpu_seconds": 0.0, "predict_cpu_seconds": 0.0}
+    facts |= {
+        "note": note,
+        "fit_seconds": 0.0,
+        "predict_seconds": 0.0,
+        "fit_cpu_seconds": 0.0,
+        "predict_cpu_seconds": 0.0,
+    }
     return proba
 
 

@@ -17,11 +17,6 @@ MISSING = "missing"
 UNSEEN = -1
 
 
-def make_preprocessor(needs: Needs, X: pd.DataFrame | None = None) -> Preprocessor:
-    """Unfitted preprocessor for `needs`; the kinds of the columns are read in `fit`, so `X` may be left out."""
-    return Preprocessor(needs)
-
-
 class Preprocessor(TransformerMixin, BaseEstimator):
     """Encode, impute and scale a DataFrame of float64 and `category` columns (missing = NaN).
 

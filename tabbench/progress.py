@@ -5,7 +5,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.progress import Progress as RichProgress
 
 from tabbench.execute import Run
@@ -30,7 +37,9 @@ class Progress:
             TimeRemainingColumn(elapsed_when_finished=False),
             TextColumn("{task.description}"),
         )
-        self.bar = RichProgress(*columns, console=self.console, speed_estimate_period=120, disable=not self.console.is_terminal)
+        self.bar = RichProgress(
+            *columns, console=self.console, speed_estimate_period=120, disable=not self.console.is_terminal
+        )
         self.item = self.bar.add_task("", total=self.n_jobs)
 
     def __enter__(self) -> "Progress":
@@ -40,7 +49,9 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self.bar.stop()
         if self.n_jobs:
-            self.console.print(f"{self.n_done} of {self.n_jobs} jobs done in {time.monotonic() - self.started:.0f} s{self._troubles()}")
+            self.console.print(
+                f"{self.n_done} of {self.n_jobs} jobs done in {time.monotonic() - self.started:.0f} s{self._troubles()}"
+            )
 
     def advance(self, job: Job, run: Run) -> None:
         """Count a finished job."""
@@ -51,7 +62,9 @@ class Progress:
         if not self.console.is_terminal and now - self.last_line > LINE_SECONDS:
             self.last_line = now
             left = (now - self.started) / self.n_done * (self.n_jobs - self.n_done)
-            self.console.print(f"{self.n_done}/{self.n_jobs} jobs, about {left:.0f} s left{self._troubles()}", highlight=False)
+            self.console.print(
+                f"{self.n_done}/{self.n_jobs} jobs, about {left:.0f} s left{self._troubles()}", highlight=False
+            )
 
     def _troubles(self) -> str:
         parts = [f"{count} {status}" for status, count in sorted(self.counts.items()) if status != "ok"]

@@ -34,7 +34,9 @@ class Resources:
         if self.workers < 1 or self.threads < 1 or self.time_limit <= 0 or self.memory_limit < 0:
             raise UserError("workers, threads and limits must be positive")
         if self.workers * self.threads > cores:
-            raise UserError(f"{self.workers} workers × {self.threads} threads exceed the {cores} cores: lower one of them")
+            raise UserError(
+                f"{self.workers} workers × {self.threads} threads exceed the {cores} cores: lower one of them"
+            )
 
     @property
     def limits(self) -> dict[str, float]:
@@ -118,7 +120,13 @@ def _start(job: Job, part: Work, resources: Resources) -> Child:
 def _run_in_child(job: dict[str, object], path: str, split: Split) -> bytes:
     """Answer: one line of JSON (the Run without its predictions), then the predictions as raw float64."""
     run = execute(Job(**job), load_task(Path(path)), split)  # type: ignore[arg-type]
-    head = {"status": run.status, "reason": run.reason, "details": run.details, "facts": run.facts, "shape": run.proba.shape}
+    head = {
+        "status": run.status,
+        "reason": run.reason,
+        "details": run.details,
+        "facts": run.facts,
+        "shape": run.proba.shape,
+    }
     return json.dumps(head).encode() + b"\n" + np.ascontiguousarray(run.proba, np.float64).tobytes()
 
 

@@ -234,7 +234,13 @@ def load_task(path: Path) -> Task:
         steering = {key: _freeze(frame.pop(key)) if key in frame else None for key in ("y", "groups", "test_fold")}
         X = frame.set_axis(meta["columns"], axis=1)
         task = Task(
-            meta["name"], X, steering["y"], tuple(meta["classes"]), steering["groups"], steering["test_fold"], meta["info"]
+            meta["name"],
+            X,
+            steering["y"],
+            tuple(meta["classes"]),
+            steering["groups"],
+            steering["test_fold"],
+            meta["info"],
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: damaged task file ({str(error).splitlines()[0]}): delete it and run again") from None

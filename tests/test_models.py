@@ -11,7 +11,7 @@ import tabbench.models
 from tabbench.errors import UserError
 from tabbench.models import MODELS, Limits, Model, Needs, get_model, load_models, missing_imports, model
 from tabbench.models.mlp import MLP, _inner_split
-from tabbench.preprocess import make_preprocessor
+from tabbench.preprocess import Preprocessor
 from tabbench.registry import Registry
 from tabbench.task import make_task
 
@@ -40,7 +40,7 @@ def mixed_table(n=90, seed=0):
 
 def fit_predict(name, X, y, X_test, seed=0, threads=1):
     entry = MODELS[name]
-    preprocessor = make_preprocessor(entry.needs, X).fit(X)
+    preprocessor = Preprocessor(entry.needs).fit(X)
     estimator = entry.build(seed=seed, threads=threads).fit(preprocessor.transform(X), y)
     return estimator, preprocessor.transform(X_test)
 

@@ -8,7 +8,7 @@ from joblib import hash as hash_of
 from sklearn.preprocessing import OneHotEncoder
 
 from tabbench.models import Needs
-from tabbench.preprocess import MAX_LEVELS, make_preprocessor
+from tabbench.preprocess import MAX_LEVELS, Preprocessor
 
 ALL_NEEDS = [Needs(*row) for row in product(("native", "ordinal", "onehot"), (True, False), (True, False))]
 
@@ -36,7 +36,7 @@ def table():
 
 
 def fit(needs, X):
-    return make_preprocessor(needs, X).fit(X)
+    return Preprocessor(needs).fit(X)
 
 
 def test_onehot_by_hand():

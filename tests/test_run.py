@@ -55,13 +55,23 @@ def test_folder_and_table(tmp_path):
     assert frame[["fit_seconds", "predict_seconds", "fit_cpu_seconds", "peak_rss_mb"]].notna().all(axis=None)
     assert frame.groupby("model")["roc_auc_ovo"].mean()["logreg"] > 0.8
     names = {path.name for path in (tmp_path / "r").iterdir()}
-    assert names == {"manifest.json", "splits", "store.sqlite", "results.parquet", "leaderboard.csv", "leaderboard.md", "report.html"}
+    assert names == {
+        "manifest.json",
+        "splits",
+        "store.sqlite",
+        "results.parquet",
+        "leaderboard.csv",
+        "leaderboard.md",
+        "report.html",
+    }
     manifest = json.loads((tmp_path / "r" / "manifest.json").read_text())
     assert manifest["run"]["folds"] == 3
     assert manifest["tasks"][0]["n_rows"] == 120
     assert manifest["environment"]["packages"]["numpy"] == np.__version__
     assert manifest["finished"]
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "r" / "results.parquet"), open_results(tmp_path / "r").frame)
+    pd.testing.assert_frame_equal(
+        pd.read_parquet(tmp_path / "r" / "results.parquet"), open_results(tmp_path / "r").frame
+    )
 
 
 def test_metrics_are_those_of_the_stored_predictions(tmp_path):
@@ -77,7 +87,12 @@ def test_metrics_are_those_of_the_stored_predictions(tmp_path):
 
 def test_workers_and_repetition_change_nothing(tmp_path):
     for name, workers in (("a", 1), ("b", 2), ("c", 2)):
-        run(tmp_path / name, models=[*MODELS, "random_forest"], resources=Resources(workers=workers), subsamples=[Subsample(), Subsample(30)])
+        run(
+            tmp_path / name,
+            models=[*MODELS, "random_forest"],
+            resources=Resources(workers=workers),
+            subsamples=[Subsample(), Subsample(30)],
+        )
     a, b, c = (without_times(tmp_path / name / "leaderboard.csv") for name in "abc")
     assert a == b == c
     assert "stratified 30 rows" in a
@@ -143,7 +158,9 @@ def test_one_class_in_training_is_predicted(tmp_path):
 
 def test_limits_make_a_job_unsupported(tmp_path):
     wide = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 3))).assign(y=[*range(20), *range(20)])
-    frame = tabbench.run(data=wide, target="y", models=["tests.hostile:LIMITED"], out=tmp_path / "r", folds=2, quiet=True).frame
+    frame = tabbench.run(
+        data=wide, target="y", models=["tests.hostile:LIMITED"], out=tmp_path / "r", folds=2, quiet=True
+    ).frame
     assert set(frame["status"]) == {"unsupported"}
     assert frame["reason"].tolist() == ["20 classes exceed the limit of 10"] * 2
 
@@ -168,7 +185,20 @@ SLOW = "tests.hostile:Sleeps"
 
 
 def command(folder, data, *more):
-    options = ["--data", data, "--target", "y", "--models", f"dummy,{SLOW}", "--out", folder, "--folds", "6", "--workers", "2"]
+    options = [
+        "--data",
+        data,
+        "--target",
+        "y",
+        "--models",
+        f"dummy,{SLOW}",
+        "--out",
+        folder,
+        "--folds",
+        "6",
+        "--workers",
+        "2",
+    ]
     return [sys.executable, "-m", "tabbench", "run", *map(str, options), *more]
 
 
@@ -214,7 +244,11 @@ def orphans():
     import psutil
 
     for _ in range(50):
-        left = [p.pid for p in psutil.process_iter(["cmdline"]) if "multiprocessing.forkserver" in " ".join(p.info["cmdline"] or []) and p.ppid() == 1]
+        left = [
+            p.pid
+            for p in psutil.process_iter(["cmdline"])
+            if "multiprocessing.forkserver" in " ".join(p.info["cmdline"] or []) and p.ppid() == 1
+        ]
         if not left:
             return []
         time.sleep(0.1)

@@ -13,7 +13,11 @@ from tabbench.job import Job
 from tabbench.store import ResultStore
 
 JOB = Job("t", "d", 0, 0, "s", "knn")
-OK = Run("ok", facts={"n_test": 3, "n_train": 6, "accuracy": 0.5, "fit_seconds": 0.1}, proba=np.arange(6.0).reshape(3, 2) / 10)
+OK = Run(
+    "ok",
+    facts={"n_test": 3, "n_train": 6, "accuracy": 0.5, "fit_seconds": 0.1},
+    proba=np.arange(6.0).reshape(3, 2) / 10,
+)
 LIMITS = {"seconds": 10.0, "memory_mb": 1000.0}
 
 

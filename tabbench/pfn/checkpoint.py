@@ -54,7 +54,9 @@ def load_trunk(folder: Path, device: torch.device) -> tuple[dict[str, Tensor], d
         for name in facts.pop("files"):
             tensors |= load_file(folder / name, device=str(device))
     except FileNotFoundError as error:
-        raise UserError(f"{folder}: no training state to continue ({Path(error.filename or STATE).name} is missing)") from None
+        raise UserError(
+            f"{folder}: no training state to continue ({Path(error.filename or STATE).name} is missing)"
+        ) from None
     except (SafetensorError, OSError, ValueError, KeyError, AttributeError) as error:
         raise UserError(f"{folder}: damaged training state ({str(error).splitlines()[0]})") from None
     return tensors, facts

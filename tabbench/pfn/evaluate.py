@@ -42,7 +42,11 @@ MAX_FEATURES = 100
 
 def is_test_set(openml_id: int | None, name: str) -> bool:
     """Whether a dataset is one of the 18, which only a final comparison may touch."""
-    return openml_id in TEST_SETS or name.lower() in {*TEST_SETS.values(), "breast_cancer", "breast-cancer-wisconsin-diagnostic"}
+    return openml_id in TEST_SETS or name.lower() in {
+        *TEST_SETS.values(),
+        "breast_cancer",
+        "breast-cancer-wisconsin-diagnostic",
+    }
 
 
 def development_tasks(folder: Path, max_rows: int = 2 * MAX_ROWS) -> Iterator[Task]:

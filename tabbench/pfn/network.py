@@ -116,7 +116,9 @@ class Layer(nn.Module):
         self.over_rows, self.over_tokens = Attention(config), Attention(config)
         self.norms = nn.ModuleList(nn.RMSNorm(config.width) for _ in range(3))
         self.mlp = nn.Sequential(
-            nn.Linear(config.width, config.hidden, bias=False), nn.GELU(), nn.Linear(config.hidden, config.width, bias=False)
+            nn.Linear(config.width, config.hidden, bias=False),
+            nn.GELU(),
+            nn.Linear(config.hidden, config.width, bias=False),
         )
 
     def row_keys(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -224,7 +226,7 @@ def load_weights(path: Path) -> PFN:
     try:
         with safe_open(path, "pt") as file:
             config = NetworkConfig(**json.loads(file.metadata()["config"]))
-            tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            tensors = {name: file.get_tensor(name).float() for name in file.keys()}
         network = PFN(config)
         network.load_state_dict(tensors)
     except FileNotFoundError:

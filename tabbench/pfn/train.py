@@ -282,7 +282,9 @@ class Log:
         now = time.monotonic()
         if now - self.last < LINE_SECONDS:
             return
-        mean = {name: sum(r[name] for r in self.recent) / len(self.recent) for name in ("loss", "prior_loss", "accuracy")}
+        mean = {
+            name: sum(r[name] for r in self.recent) / len(self.recent) for name in ("loss", "prior_loss", "accuracy")
+        }
         speed = (self.trainer.tasks - self.tasks_then) / (now - self.last)
         left = self.minutes - (now - self.started) / 60
         print(
@@ -318,7 +320,13 @@ def release(config: Config, trunk: Path, steps: int, out: Path, *, n_workers: in
     from tabbench.pfn.card import model_card
 
     save_weights(trainer.network, out, {"tasks": str(trainer.tasks)})
-    facts = {"tasks": trainer.tasks, "steps": trainer.step, "decay_steps": steps, "flops": trainer.flops, "seconds": trainer.seconds}
+    facts = {
+        "tasks": trainer.tasks,
+        "steps": trainer.step,
+        "decay_steps": steps,
+        "flops": trainer.flops,
+        "seconds": trainer.seconds,
+    }
     machine = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine()
     model_card(out, {**facts, "hardware": machine, "config": asdict(config)}, trunk / "log.csv")
     print(json.dumps(facts))
