@@ -1,0 +1,140 @@
+"""Suite: a TOML file that lists tables, where they come from and what is known of them.
+
+    title = "Two tables of mine"
+
+    [[tasks]]
+    name = "mine"            # also the name in results
+    source = "file"          # see sources.py
+    path = "my.csv"          # for "file": relative to the suite file
+    target = "y"
+
+Optional per task: categorical, drop (lists of columns), na (texts that mean missing), groups, test_fold (columns that steer
+the splits), title, licence, openml_id, url, notes.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tabbench.errors import UserError
+from tabbench.sources import SOURCES
+from tabbench.task import Task, make_task
+
+FACTS = ("title", "licence", "openml_id", "url", "notes")
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """One table of a suite; the module's docstring explains the fields. folder : where relative paths start."""
+
+    name: str
+    source: str
+    path: str
+    target: str = "target"
+    categorical: tuple[str, ...] = ()
+    drop: tuple[str, ...] = ()
+    na: tuple[str, ...] = ()
+    groups: str | None = None
+    test_fold: str | None = None
+    title: str | None = None
+    licence: str = "not stated by the carrier"
+    openml_id: int | None = None
+    url: str | None = None
+    notes: str | None = None
+    folder: Path = Path()
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A named list of tables."""
+
+    name: str
+    title: str
+    tasks: tuple[TaskSpec, ...]
+
+
+def suite_folder() -> Path:
+    """Folder of the suites that come with the package: inside an installed one, beside a checkout's."""
+    inside = Path(__file__).parent / "suites"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "suites"
+
+
+def list_suites() -> list[str]:
+    """Names of the suites that come with the package."""
+    return sorted(path.stem for path in suite_folder().glob("*.toml"))
+
+
+def load_suite(name: str) -> Suite:
+    """Suite of that name, or of the TOML file at that path; raises UserError with what is wrong in it."""
+    path = Path(name) if name.endswith(".toml") else suite_folder() / f"{name}.toml"
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(_unknown_suite(name)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise UserError(f"{path}: not a TOML file: {error}") from None
+    _refuse_unknown(raw, {"title", "tasks"}, str(path))
+    entries = raw.get("tasks")
+    if not isinstance(entries, list) or not entries:
+        raise UserError(f"{path}: no tasks: add a [[tasks]] table")
+    tasks = tuple(_spec(entry, path) for entry in entries)
+    names = [task.name for task in tasks]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(f"{path}: task {twice[0]!r} is listed twice: names must differ")
+    return Suite(path.stem, str(raw.get("title", path.stem)), tasks)
+
+
+def _unknown_suite(name: str) -> str:
+    if name.endswith(".toml"):
+        return f"{name}: no such suite file"
+    near = get_close_matches(name, list_suites(), n=1)
+    return f"no suite {name!r}: " + (f"did you mean {near[0]!r}?" if near else f"known: {', '.join(list_suites())}")
+
+
+def _spec(entry: Mapping[str, Any], path: Path) -> TaskSpec:
+    known = {field.name for field in fields(TaskSpec)} - {"folder"}
+    where = f"{path}, task {entry.get('name', '?')!r}"
+    _refuse_unknown(entry, known, where)
+    missing = [key for key in ("name", "source", "path") if key not in entry]
+    if missing:
+        raise UserError(f"{where}: key {missing[0]!r} is missing")
+    if not isinstance(entry["name"], str) or not entry["name"] or set(entry["name"]) & set("/\\"):
+        raise UserError(f"{where}: the name must be a text without slashes")
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    SOURCES[values["source"]]
+    return TaskSpec(**{**values, "path": str(values["path"]), "folder": path.parent})
+
+
+def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: str) -> None:
+    for key in table:
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(known))}"
+            raise UserError(f"{where}: unknown key {key!r}: {hint}")
+
+
+def load_spec(spec: TaskSpec) -> Task:
+    """Load the table of a spec as a Task; raises UserError if it is not to be had or does not fit its description."""
+    frame = SOURCES[spec.source](spec)
+    absent = [column for column in spec.drop if column not in frame]
+    if absent:
+        raise UserError(f"{spec.name}: no column {absent[0]!r} to drop")
+    frame = frame.drop(columns=list(spec.drop))
+    if spec.na:
+        frame = frame.replace(list(spec.na), np.nan)
+    info = {"source": f"{spec.source}:{spec.path}", **{key: getattr(spec, key) for key in FACTS if getattr(spec, key) is not None}}
+    return make_task(
+        frame,
+        spec.target,
+        name=spec.name,
+        categorical=spec.categorical,
+        groups=spec.groups,
+        test_fold=spec.test_fold,
+        info=info,
+    )

@@ -1,0 +1,143 @@
+"""Suites: what starter holds, what a suite file may say, and what is refused."""
+
+import gzip
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tabbench import sources
+from tabbench.errors import UserError
+from tabbench.sources import read_arff
+from tabbench.suite import list_suites, load_spec, load_suite
+
+# rows, features, categorical, missing cells, classes
+STARTER = {
+    "iris": (150, 4, 0, 0, 3),
+    "wine": (178, 13, 0, 0, 3),
+    "breast_cancer": (569, 30, 0, 0, 2),
+    "digits": (1797, 64, 0, 0, 10),
+    "kr_vs_kp": (3196, 36, 36, 0, 2),
+    "titanic": (1309, 7, 3, 266, 2),
+    "penguins": (344, 6, 2, 19, 3),
+    "zoo": (101, 16, 15, 0, 7),
+    "glass2": (163, 9, 0, 0, 2),
+    "phishing": (1250, 9, 0, 0, 2),
+    "segment": (2310, 18, 0, 0, 7),
+    "bananas": (5300, 2, 0, 0, 2),
+    "shuttle": (49097, 9, 0, 0, 2),
+    "arrests": (5226, 7, 4, 0, 2),
+    "hearts": (303, 13, 7, 0, 2),
+    "abalone": (4177, 8, 1, 0, 28),
+    "ad_data": (333, 130, 1, 0, 2),
+    "attrition": (1470, 30, 14, 0, 2),
+    "cells": (2019, 56, 0, 0, 2),
+    "credit_data": (4454, 13, 4, 455, 2),
+    "scat": (110, 18, 3, 47, 3),
+    "stackoverflow": (5594, 20, 1, 0, 2),
+    "wa_churn": (7043, 19, 10, 11, 2),
+}
+
+
+def test_starter_lists_what_is_expected():
+    assert [spec.name for spec in load_suite("starter").tasks] == list(STARTER)
+
+
+@pytest.mark.parametrize("spec", load_suite("starter").tasks, ids=lambda spec: spec.name)
+def test_starter_tables(spec):
+    facts = load_spec(spec).summary()
+    assert tuple(facts[f"n_{what}"] for what in ("rows", "features", "categorical", "missing", "classes")) == STARTER[spec.name]
+    assert facts["title"]
+    assert facts["licence"]
+    assert facts["source"]
+
+
+@pytest.mark.parametrize("name", list_suites())
+def test_no_column_of_a_shipped_table_gives_the_target_away(name):
+    for spec in load_suite(name).tasks:
+        task = load_spec(spec)
+        for column in task.categorical:
+            purest = pd.crosstab(task.X[column], task.y).max(axis=1).sum() / len(task.y)
+            assert purest < 0.97, (spec.name, column)
+
+
+def test_a_missing_fixture_is_a_user_error(monkeypatch):
+    monkeypatch.setattr(sources, "FIXTURES", "sklearn/nowhere")
+    spec = next(spec for spec in load_suite("starter").tasks if spec.name == "zoo")
+    with pytest.raises(UserError, match="zoo: the installed 'sklearn' lacks nowhere/id_62"):
+        load_spec(spec)
+
+
+def test_a_missing_package_is_a_user_error(tmp_path):
+    spec = only_task(tmp_path, 'name = "t"\nsource = "package"\npath = "no_such_package/t.csv"')
+    with pytest.raises(UserError, match="'no_such_package' that carries it is not installed"):
+        load_spec(spec)
+
+
+def only_task(folder, task):
+    path = folder / "s.toml"
+    path.write_text(f'title = "s"\n[[tasks]]\n{task}\n')
+    return load_suite(str(path)).tasks[0]
+
+
+def test_file_source_is_relative_to_the_suite_and_obeys_every_key(tmp_path):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"zip": rng.integers(0, 3, 20), "a": ["?", "1"] * 10, "id": range(20), "g": np.arange(20) // 2})
+    frame.assign(y=["p", "q"] * 10).to_csv(tmp_path / "my.csv", index=False)
+    keys = 'name = "t"\nsource = "file"\npath = "my.csv"\ntarget = "y"\ncategorical = ["zip"]\ndrop = ["id"]\nna = ["?"]\ngroups = "g"'
+    task = load_spec(only_task(tmp_path, keys))
+    assert list(task.X) == ["zip", "a"]
+    assert task.categorical == ["zip", "a"]
+    assert task.X["a"].isna().sum() == 10
+    assert len(np.unique(task.groups)) == 10
+
+
+GOOD = 'name = "t"\nsource = "file"\npath = "t.csv"\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("title = ", "not a TOML file"),
+        ('title = "x"', "no tasks"),
+        ('tittle = "x"\n[[tasks]]\n' + GOOD, "unknown key 'tittle': did you mean 'title'?"),
+        ("[[tasks]]\n" + GOOD + 'targget = "y"', "unknown key 'targget': did you mean 'target'?"),
+        ('[[tasks]]\nname = "t"\nsource = "file"', "key 'path' is missing"),
+        ("[[tasks]]\n" + GOOD.replace('"file"', '"fil"'), "no data source 'fil': did you mean 'file'?"),
+        ("[[tasks]]\n" + GOOD + "[[tasks]]\n" + GOOD, "'t' is listed twice"),
+        ("[[tasks]]\n" + GOOD.replace('"t"', '"../t"'), "without slashes"),
+    ],
+)
+def test_bad_suite_files(tmp_path, content, says):
+    path = tmp_path / "s.toml"
+    path.write_text(content)
+    with pytest.raises(UserError, match=re.escape(says)):
+        load_suite(str(path))
+
+
+def test_unknown_suites():
+    with pytest.raises(UserError, match="did you mean 'starter'"):
+        load_suite("strater")
+    with pytest.raises(UserError, match="no such suite file"):
+        load_suite("strater.toml")
+
+
+def test_arff_reader_agrees_with_scipy():
+    from scipy.io import arff
+
+    folder = Path(find_spec("sklearn").submodule_search_locations[0]) / "datasets/tests/data/openml/id_3"
+    text = gzip.decompress(next(folder.glob("*.arff.gz")).read_bytes()).decode()
+    path_like = iter(text.splitlines(keepends=True))
+    rows, _ = arff.loadarff(path_like)
+    assert read_arff(text).to_numpy().tolist() == [[value.decode() for value in row] for row in rows.tolist()]
+
+
+def test_arff_quotes_and_missing():
+    text = "@relation r\n@attribute 'a b' string\n@attribute c numeric\n@data\n\"x, 'y'\",?\n% note\n?,2\n"
+    frame = read_arff(text)
+    assert list(frame) == ["a b", "c"]
+    assert frame["a b"].tolist()[0] == "x, 'y'"
+    assert frame.isna().to_numpy().tolist() == [[False, True], [True, False]]
