@@ -1,6 +1,7 @@
 """Suites: what starter holds, what a suite file may say, and what is refused."""
 
 import gzip
+import io
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -130,8 +131,7 @@ def test_arff_reader_agrees_with_scipy():
 
     folder = Path(find_spec("sklearn").submodule_search_locations[0]) / "datasets/tests/data/openml/id_3"
     text = gzip.decompress(next(folder.glob("*.arff.gz")).read_bytes()).decode()
-    path_like = iter(text.splitlines(keepends=True))
-    rows, _ = arff.loadarff(path_like)
+    rows, _ = arff.loadarff(io.StringIO(text))
     assert read_arff(text).to_numpy().tolist() == [[value.decode() for value in row] for row in rows.tolist()]
 
 

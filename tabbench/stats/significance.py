@@ -1,0 +1,135 @@
+"""Whether differences between models are more than chance (Demšar 2006; García and Herrera 2008; Benavoli et al. 2016)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from tabbench.errors import UserError
+from tabbench.stats.ranks import TOLERANCE, check_table, rank_table
+
+
+@dataclass(frozen=True)
+class Friedman:
+    """chi2, p : Friedman's statistic with tie correction. f, f_p : Iman and Davenport's (F distributed, less conservative)."""
+
+    chi2: float
+    p: float
+    f: float
+    f_p: float
+    n_datasets: int
+    n_models: int
+
+
+def friedman(scores: pd.DataFrame, greater_is_better: bool, tolerance: float = TOLERANCE) -> Friedman:
+    """Test that all models have the same mean rank (Demšar 2006, §3.2.2).
+
+    All ties give chi2 = 0, p = 1. Raises UserError for fewer than two datasets or models.
+    """
+    n, k = scores.shape
+    if n < 2 or k < 2:
+        raise UserError(f"Friedman's test needs at least 2 datasets and 2 models, got {n} and {k}")
+    ranks = rank_table(scores, greater_is_better, tolerance).to_numpy()
+    between = n * np.sum((ranks.mean(axis=0) - (k + 1) / 2) ** 2)
+    within = np.sum((ranks - (k + 1) / 2) ** 2) / (n * (k - 1))  # k (k + 1) / 12 without ties
+    chi2 = float(between / within) if within > 0 else 0.0
+    rest = n * (k - 1) - chi2
+    f = (n - 1) * chi2 / rest if rest > 1e-9 else np.inf
+    return Friedman(
+        chi2, float(stats.chi2.sf(chi2, k - 1)), float(f), float(stats.f.sf(f, k - 1, (k - 1) * (n - 1))), n, k
+    )
+
+
+def nemenyi_cd(n_models: int, n_datasets: int, alpha: float = 0.05) -> float:
+    """Least difference of two mean ranks that is significant among all pairs (Demšar 2006, §3.2.2, eq. for CD)."""
+    q = stats.studentized_range.isf(alpha, n_models, np.inf) / np.sqrt(2)
+    return float(q * np.sqrt(n_models * (n_models + 1) / (6 * n_datasets)))
+
+
+def bonferroni_dunn_cd(n_models: int, n_datasets: int, alpha: float = 0.05) -> float:
+    """Least difference of a mean rank from a control's that is significant (Demšar 2006, §3.2.2)."""
+    z = stats.norm.isf(alpha / (2 * (n_models - 1)))
+    return float(z * np.sqrt(n_models * (n_models + 1) / (6 * n_datasets)))
+
+
+def holm(p: Sequence[float]) -> np.ndarray:
+    """Holm's adjusted p-values, in the order given (Holm 1979); they never fall as p rises and stay at most 1."""
+    values = np.asarray(p, np.float64)
+    order = np.argsort(values, kind="stable")
+    factors = len(values) - np.arange(len(values))
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(values[order] * factors))
+    return adjusted
+
+
+def signed_rank(
+    difference: np.ndarray, zeros: Literal["pratt", "zsplit"] = "pratt", tolerance: float = TOLERANCE
+) -> tuple[float, float]:
+    """Wilcoxon's signed-rank statistic (the smaller rank sum) and two-sided p of paired differences (n,).
+
+    "pratt": zeros are ranked and then dropped (Pratt 1959); "zsplit": their ranks are shared between the signs (Demšar 2006).
+    The p-value is the normal approximation; differences are equal when they agree within `tolerance`. All zero: p = 1.
+    """
+    difference = np.where(np.abs(difference) <= tolerance, 0.0, difference)
+    if not difference.any():
+        return 0.0, 1.0
+    sizes = levels_of(np.abs(difference), tolerance)
+    result = stats.wilcoxon(np.sign(difference) * sizes, zero_method=zeros, method="asymptotic")
+    return float(result.statistic), float(result.pvalue)
+
+
+def levels_of(values: np.ndarray, tolerance: float) -> np.ndarray:
+    """Replace sizes (n,) by the number of their level, so that sizes equal up to float noise get tied ranks; zero stays zero."""
+    from tabbench.stats.ranks import levels
+
+    numbers = levels(values[None], tolerance)[0]
+    return np.where(values == 0, 0.0, numbers + 1)
+
+
+def pairwise_wilcoxon(
+    scores: pd.DataFrame,
+    greater_is_better: bool,
+    zeros: Literal["pratt", "zsplit"] = "pratt",
+    tolerance: float = TOLERANCE,
+) -> pd.DataFrame:
+    """Signed-rank test of every pair of models with Holm's correction over the pairs.
+
+    Its verdict on two models does not depend on which others took part, but for the correction (Benavoli et al. 2016).
+    Columns: model_a, model_b, n (datasets), median_difference (positive: a is better), statistic, p, p_adjusted.
+    """
+    check_table(scores)
+    sign = 1 if greater_is_better else -1
+    rows = []
+    for a, b in combinations(scores.columns, 2):
+        difference = sign * (scores[a] - scores[b]).to_numpy(np.float64)
+        statistic, p = signed_rank(difference, zeros, tolerance)
+        rows.append((a, b, len(difference), float(np.median(difference)), statistic, p))
+    table = pd.DataFrame(rows, columns=["model_a", "model_b", "n", "median_difference", "statistic", "p"])
+    return table.assign(p_adjusted=holm(table["p"]))
+
+
+def different(tests: pd.DataFrame, models: Sequence[str], alpha: float = 0.05) -> pd.DataFrame:
+    """(k, k) whether two models differ at level alpha, from the adjusted p-values of `pairwise_wilcoxon`."""
+    table = pd.DataFrame(False, index=list(models), columns=list(models))
+    for a, b in tests.loc[tests["p_adjusted"] < alpha, ["model_a", "model_b"]].itertuples(index=False):
+        table.loc[a, b] = table.loc[b, a] = True
+    return table
+
+
+def cliques(ranks: pd.Series, differ: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Maximal runs of models in the order of `ranks` without a pair that differs; runs of one model are left out."""
+    order = list(ranks.sort_values(kind="stable").index)
+    runs: list[tuple[str, ...]] = []
+    end_before = 0
+    for start in range(len(order)):
+        end = start + 1
+        while end < len(order) and not differ.loc[order[start : end], order[end]].any():
+            end += 1
+        if end - start > 1 and end > end_before:
+            runs.append(tuple(order[start:end]))
+        end_before = max(end_before, end)
+    return runs

@@ -1,0 +1,205 @@
+"""Rank statistics against printed values, scipy, published tables, and what must hold for any table."""
+
+import json
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from tabbench.errors import UserError
+from tabbench.stats.ranks import mean_ranks, normalized_scores, rank_table, win_rates, win_tie_loss
+from tabbench.stats.significance import (
+    bonferroni_dunn_cd,
+    cliques,
+    different,
+    friedman,
+    holm,
+    nemenyi_cd,
+    pairwise_wilcoxon,
+    signed_rank,
+)
+
+GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
+needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the published tables are not on this machine")
+
+# Demšar 2006, Table 6: AUC of four variants of C4.5 on 14 data sets
+DEMSAR = pd.DataFrame(
+    {
+        "C4.5": [0.763, 0.599, 0.954, 0.628, 0.882, 0.936, 0.661, 0.583, 0.775, 1.0, 0.94, 0.619, 0.972, 0.957],
+        "C4.5+m": [0.768, 0.591, 0.971, 0.661, 0.888, 0.931, 0.668, 0.583, 0.838, 1.0, 0.962, 0.666, 0.981, 0.978],
+        "C4.5+cf": [0.771, 0.590, 0.968, 0.654, 0.886, 0.916, 0.609, 0.563, 0.866, 1.0, 0.965, 0.614, 0.975, 0.946],
+        "C4.5+m+cf": [0.798, 0.569, 0.967, 0.657, 0.898, 0.931, 0.685, 0.625, 0.875, 1.0, 0.962, 0.669, 0.975, 0.970],
+    }
+)
+
+
+def test_demsar_from_the_printed_scores():
+    assert mean_ranks(DEMSAR, True).round(6).to_dict() == {
+        "C4.5": 3.142857,
+        "C4.5+m": 2.0,
+        "C4.5+cf": 2.928571,
+        "C4.5+m+cf": 1.928571,
+    }
+    result = friedman(DEMSAR, True)
+    assert result.chi2 == pytest.approx(10.952381, abs=1e-6)
+    assert result.p == pytest.approx(0.0119862, abs=1e-7)
+    assert result.f == pytest.approx(4.58589, abs=1e-5)
+    tests = pairwise_wilcoxon(DEMSAR, True, zeros="zsplit").set_index(["model_a", "model_b"])
+    assert tests.loc[("C4.5", "C4.5+m"), "statistic"] == 12
+    assert tests.loc[("C4.5", "C4.5+m"), "p"] == pytest.approx(0.0109685, abs=1e-7)
+    assert tests.loc[("C4.5", "C4.5+m+cf"), "p_adjusted"] == pytest.approx(0.07165, abs=1e-5)
+    pratt = pairwise_wilcoxon(DEMSAR, True).set_index(["model_a", "model_b"]).loc[("C4.5", "C4.5+m")]
+    assert (pratt["statistic"], round(pratt["p"], 6)) == (10.5, 0.010792)
+
+
+def test_demsar_critical_differences():
+    assert nemenyi_cd(4, 14) == pytest.approx(1.25, abs=0.005)
+    assert nemenyi_cd(4, 14, 0.10) == pytest.approx(1.12, abs=0.005)
+    assert bonferroni_dunn_cd(4, 14) == pytest.approx(1.168143, abs=1e-5)
+    assert nemenyi_cd(6, 20) == pytest.approx(1.686, abs=0.001)  # autorank's example
+
+
+def test_cliques_of_the_autorank_example():
+    names = ["Naive Bayes", "Random Forest", "RBF SVM", "Neural Net", "Decision Tree", "Linear SVM"]
+    ranks = pd.Series([2.75, 2.85, 2.9, 3.3, 4.525, 4.675], names)
+    far = pd.DataFrame(np.abs(np.subtract.outer(ranks.to_numpy(), ranks.to_numpy())) > 1.686, names, names)
+    assert cliques(ranks, far) == [tuple(names[:4]), tuple(names[1:5]), tuple(names[3:])]
+    assert cliques(ranks, ~np.eye(6, dtype=bool) & (far | True)) == []
+
+
+@needs_golden
+@pytest.mark.parametrize(
+    ("key", "f_name"),
+    [("garcia_herrera_2008", "iman_davenport_F"), ("garcia_herrera_2010", "F")],
+)
+def test_published_tables(key, f_name):
+    expected = json.loads((GOLDEN / "expected_stats.json").read_text())[key]
+    scores = pd.read_csv(GOLDEN / expected["file"], index_col=0)
+    assert mean_ranks(scores, True).to_dict() == pytest.approx(expected["avg_ranks"], abs=1e-5)
+    result = friedman(scores, True)
+    n, k = scores.shape
+    if "chi2_tie_corrected_scipy" in expected:
+        assert result.chi2 == pytest.approx(expected["chi2_tie_corrected_scipy"], abs=1e-5)
+    ranks = rank_table(scores, True).mean()
+    plain = 12 * n / (k * (k + 1)) * ((ranks**2).sum() - k * (k + 1) ** 2 / 4)
+    assert plain == pytest.approx(expected["chi2_no_tie_correction"], abs=1e-4)
+    assert (n - 1) * plain / (n * (k - 1) - plain) == pytest.approx(expected[f_name], abs=1e-3)
+
+
+@needs_golden
+@pytest.mark.parametrize("metric", ["Accuracy", "F1", "Log Loss"])
+def test_tabzillas_published_ranks_come_out_exactly(metric):
+    table = pd.read_csv(GOLDEN / "tabzilla" / "final18_tuned_aggregated_results.csv")
+    scores = table.pivot(index="dataset_name", columns="alg_name", values=f"normalized_{metric}__test_mean")
+    ranks = rank_table(scores, metric != "Log Loss", tolerance=0.0, ties="min")
+    stem = f"final18_{metric.replace(' ', '')}_rank.csv"
+    published = pd.read_csv(GOLDEN / "tabzilla" / "rank_tables" / stem, header=[0, 1], index_col=0).dropna()
+    published.columns = ["min", "max", "mean", "normalized", "count"]
+    assert scores.shape == (104, 18)
+    assert sorted(published.index) == sorted(ranks)
+    for name, row in published.iterrows():
+        assert (ranks[name].min(), ranks[name].max()) == (row["min"], row["max"])
+        assert round(ranks[name].mean(), 2) == pytest.approx(row["mean"], abs=0.00501)
+        assert scores[name].mean() == pytest.approx(row["normalized"], abs=0.00501)
+
+
+def test_friedman_equals_scipy():
+    scores = pd.DataFrame(np.random.default_rng(0).integers(0, 5, (20, 6)).astype(float))
+    expected = stats.friedmanchisquare(*scores.to_numpy().T)
+    ours = friedman(scores, True)
+    assert (ours.chi2, ours.p) == pytest.approx((expected.statistic, expected.pvalue))
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
+
+
+def test_normalised_scores_and_wins_by_hand():
+    scores = pd.DataFrame({"a": [1.0, 5.0], "b": [2.0, 5.0], "c": [3.0, 5.0]}, ["p", "q"])
+    assert normalized_scores(scores, True).to_numpy().tolist() == [[0, 0.5, 1], [1, 1, 1]]
+    assert normalized_scores(scores, False).loc["p"].tolist() == [1, 0.5, 0]
+    assert win_tie_loss(scores, True).to_numpy().tolist() == [[0, 2, 2], [1, 2, 1], [2, 2, 0]]
+    assert win_rates(scores, True).loc["c", "a"] == 0.75
+
+
+tables = st.integers(2, 6).flatmap(
+    lambda k: st.lists(st.lists(st.integers(0, 4), min_size=k, max_size=k), min_size=2, max_size=12)
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(tables, st.randoms(use_true_random=False))
+def test_what_must_hold_for_any_table(rows, random):
+    scores = pd.DataFrame(rows, dtype=float).add_prefix("m")
+    n, k = scores.shape
+    ranks = rank_table(scores, True)
+    np.testing.assert_allclose(ranks.sum(axis=1), k * (k + 1) / 2)
+    shuffled = scores.sample(frac=1, random_state=random.randrange(99))[random.sample(list(scores), k)]
+    pd.testing.assert_frame_equal(rank_table(shuffled, True)[list(scores)].sort_index(), ranks)
+    pd.testing.assert_frame_equal(rank_table(-scores, False), ranks)
+    assert friedman(shuffled, True).chi2 == pytest.approx(friedman(scores, True).chi2)
+    noisy = scores + np.random.default_rng(0).uniform(-1e-12, 1e-12, scores.shape)
+    pd.testing.assert_frame_equal(rank_table(noisy, True), ranks)
+    tests = pairwise_wilcoxon(scores, True)
+    assert tests["p_adjusted"].between(tests["p"], 1).all()
+    in_order = tests.sort_values("p")["p_adjusted"]
+    assert in_order.is_monotonic_increasing
+    rates = win_rates(scores, True)
+    np.testing.assert_allclose(rates + rates.T, 1)
+
+
+def test_float_noise_is_a_tie_in_the_signed_rank_test():
+    difference = np.array([0.1, -0.2, 0.3, 0.1, 0.0, 0.1])
+    noisy = difference + np.array([1e-12, 0, -1e-12, 2e-12, 1e-13, 0])
+    assert signed_rank(noisy) == pytest.approx(signed_rank(difference))
+
+
+def test_clones_do_not_change_the_verdict_on_two_others():
+    rng = np.random.default_rng(1)
+    scores = pd.DataFrame(rng.normal(size=(30, 2)) + [0, 0.4], columns=["a", "b"])
+    crowd = scores.assign(**{f"b{i}": scores["b"] + 1e-3 * rng.normal(size=30) for i in range(8)})
+    alone = pairwise_wilcoxon(scores, True).set_index(["model_a", "model_b"]).loc[("a", "b")]
+    among = pairwise_wilcoxon(crowd, True).set_index(["model_a", "model_b"]).loc[("a", "b")]
+    assert alone["p"] == among["p"]
+    assert alone["median_difference"] == among["median_difference"]
+
+
+def test_clear_differences_are_found_and_chance_is_not():
+    rng = np.random.default_rng(0)
+    base = rng.normal(size=(40, 1))
+    scores = pd.DataFrame(base + 0.1 * rng.normal(size=(40, 3)) + [0, 0, 1], columns=list("abc"))
+    tests = pairwise_wilcoxon(scores, True)
+    differ = different(tests, list("abc"))
+    assert differ.loc["a", "c"]
+    assert differ.loc["b", "c"]
+    assert not differ.loc["a", "b"]
+    assert cliques(mean_ranks(scores, True), differ) == [tuple(mean_ranks(scores, True)[["a", "b"]].sort_values().index)]
+
+
+def test_bad_and_extreme_tables():
+    good = pd.DataFrame({"a": [1.0, 2.0], "b": [2.0, 1.0]})
+    with pytest.raises(UserError, match="no score of 'b' on '1'"):
+        rank_table(good.assign(b=[1.0, np.nan]), True)
+    with pytest.raises(UserError, match="empty"):
+        rank_table(good.iloc[:0], True)
+    with pytest.raises(UserError, match="dataset '0' occurs twice"):
+        rank_table(good.set_axis([0, 0]), True)
+    with pytest.raises(UserError, match="at least 2 datasets"):
+        friedman(good.iloc[:1], True)
+    equal = pd.DataFrame(1.0, index=range(5), columns=list("abc"))
+    assert friedman(equal, True).p == 1
+    assert (pairwise_wilcoxon(equal, True)["p"] == 1).all()
+    total = pd.DataFrame({"a": range(9), "b": range(10, 19)}, dtype=float)
+    assert friedman(total, True).f == np.inf
+    assert mean_ranks(good[["a"]], True).tolist() == [1.0]
+
+
+def test_pairs_are_all_there():
+    scores = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 4)), columns=list("dbca"))
+    tests = pairwise_wilcoxon(scores, False)
+    assert list(zip(tests["model_a"], tests["model_b"], strict=True)) == list(combinations("dbca", 2))
