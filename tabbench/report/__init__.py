@@ -1,0 +1,1 @@
+"""Leaderboard and report, from the results table and the manifest alone."""
