@@ -5,7 +5,16 @@ import pandas as pd
 
 from tabbench.metrics import METRICS
 
-MODELS = {"dummy": 0.0, "tree": 0.25, "knn": 0.3, "logreg": 0.33, "mlp": 0.37, "random_forest": 0.4, "lightgbm": 0.41, "catboost": 0.43}
+MODELS = {
+    "dummy": 0.0,
+    "tree": 0.25,
+    "knn": 0.3,
+    "logreg": 0.33,
+    "mlp": 0.37,
+    "random_forest": 0.4,
+    "lightgbm": 0.41,
+    "catboost": 0.43,
+}
 
 
 def make_results(n_tasks: int = 12, seed: int = 0, sizes: tuple[int | None, ...] = (None,)) -> pd.DataFrame:
@@ -18,8 +27,18 @@ def make_results(n_tasks: int = 12, seed: int = 0, sizes: tuple[int | None, ...]
                 for size in sizes:
                     auc = float(np.clip(0.5 + skill * hardness + 0.02 * rng.normal() - (0.05 if size else 0), 0.5, 1))
                     row = {"key": f"{t}-{fold}-{model}-{size}", "task": f"task{t:02}", "repeat": 0, "fold": fold}
-                    row |= {"model": f"{model} [stratified {size} rows]" if size else model, "config": "{}", "seed": 0, "threads": 1}
-                    row |= {"max_rows": size, "row_policy": "stratified" if size else "", "max_columns": None, "column_policy": ""}
+                    row |= {
+                        "model": f"{model} [stratified {size} rows]" if size else model,
+                        "config": "{}",
+                        "seed": 0,
+                        "threads": 1,
+                    }
+                    row |= {
+                        "max_rows": size,
+                        "row_policy": "stratified" if size else "",
+                        "max_columns": None,
+                        "column_policy": "",
+                    }
                     row |= {"status": "ok", "reason": "", "n_train": 2 * n, "n_train_used": size or 2 * n, "n_test": n}
                     row |= {"n_features": 10, "n_features_used": 10, "n_classes": 2 + t % 3, "note": ""}
                     row |= {"fit_seconds": rng.lognormal(3 * skill), "predict_seconds": rng.lognormal(0), "peak_rss_mb": 300.0}
@@ -30,7 +49,10 @@ def make_results(n_tasks: int = 12, seed: int = 0, sizes: tuple[int | None, ...]
     spoil(frame, "mlp", "task01", "timeout", "stopped after the time limit of 60 s")
     spoil(frame, "tree", "task02", "failed", "ValueError: <b>odd</b> input")
     spoil(frame, "knn", "task03", "unsupported", "5000 rows exceed the limit of 10")
-    frame.loc[(frame["model"] == "mlp") & (frame["task"] == "task04"), ["n_train_used", "note"]] = [100, "100 of 900 rows (stratified)"]
+    frame.loc[(frame["model"] == "mlp") & (frame["task"] == "task04"), ["n_train_used", "note"]] = [
+        100,
+        "100 of 900 rows (stratified)",
+    ]
     return frame
 
 
@@ -60,10 +82,27 @@ def make_manifest(results: pd.DataFrame) -> dict:
     ]
     return {
         "format": 1,
-        "run": {"suite": "synthetic", "folds": 3, "repeats": 1, "seed": 0, "threads": 1, "workers": 2, "time_limit": 60.0, "memory_limit": 0},
+        "run": {
+            "suite": "synthetic",
+            "folds": 3,
+            "repeats": 1,
+            "seed": 0,
+            "threads": 1,
+            "workers": 2,
+            "time_limit": 60.0,
+            "memory_limit": 0,
+        },
         "tasks": tasks,
         "missing_tasks": [{"name": "gone", "reason": "gone: no such <file>"}],
-        "environment": {"tabbench": "0.1.0", "python": "3.11", "platform": "Linux", "cpu": "some", "cores": 2, "memory_mb": 8000, "packages": {"numpy": "2.0"}},
+        "environment": {
+            "tabbench": "0.1.0",
+            "python": "3.11",
+            "platform": "Linux",
+            "cpu": "some",
+            "cores": 2,
+            "memory_mb": 8000,
+            "packages": {"numpy": "2.0"},
+        },
         "git": {"commit": "0123456789abcdef", "dirty": False},
         "argv": ["tabbench", "run", "--suite", "synthetic"],
         "started": "2026-01-01T00:00:00+00:00",

@@ -56,7 +56,7 @@ def render(results: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
         troubles=_troubles(results),
         cuts=_cuts(results),
         undefined=scores.undefined,
-        statuses=results["status"].value_counts().to_dict(),
+        statuses=results["status"].value_counts().sort_index().to_dict(),
     )
 
 
@@ -143,22 +143,23 @@ def _learning_curves(results: pd.DataFrame, scores: Scores) -> dict[str, dict[in
 
 
 def _heat(results: pd.DataFrame, scores: Scores) -> dict[str, Any]:
-    """Dataset × model scores; shade: position between the worst and the best of the dataset, 0 to 4."""
+    """Dataset × model scores; shade: 0 for the last to 4 for the first rank of the dataset."""
     order = leaderboard(results)["model"].tolist()
     status = results[results["status"] != "ok"].groupby(["task", "model"])["status"].first()
     rows = []
-    for task in scores.table.index:
-        values = scores.table.loc[task, order] * (1 if scores.greater_is_better else -1)
-        spread = values.max() - values.min()
-        cells = []
-        for model in order:
-            value = scores.table.loc[task, model]
-            if np.isnan(value):
-                cells.append({"text": status.get((task, model), "missing"), "shade": "bad"})
-            else:
-                shade = 4 if spread <= 0 else int(np.ceil(4 * (values[model] - values.min()) / spread))
-                cells.append({"text": f"{value:.3f}", "shade": shade, "best": values[model] == values.max()})
-        rows.append({"task": task, "cells": cells})
+    if len(scores.table):
+        ranks = rank_table(scores.filled, scores.greater_is_better)
+        best = rank_table(scores.filled, scores.greater_is_better, ties="min") == 1
+        shades = np.round(4 * (len(order) - ranks) / max(len(order) - 1, 1)).astype(int)
+        for task in scores.table.index:
+            cells = []
+            for model in order:
+                value = scores.table.loc[task, model]
+                if np.isnan(value):
+                    cells.append({"text": status.get((task, model), "missing"), "shade": "bad"})
+                else:
+                    cells.append({"text": f"{value:.3f}", "shade": shades.loc[task, model], "best": best.loc[task, model]})
+            rows.append({"task": task, "cells": cells})
     return {"models": order, "rows": rows}
 
 

@@ -78,15 +78,12 @@ def time_quality(seconds: pd.Series, quality: pd.Series, quality_name: str) -> s
     front = pareto_front(seconds.to_numpy(), quality.to_numpy())
     points = " ".join(f"{x_of(seconds.iloc[i]):.1f},{y_of(quality.iloc[i]):.1f}" for i in front)
     parts.append(f'<polyline points="{points}" class="front"/>')
-    used: list[float] = []
+    labels: list[tuple[float, float]] = []
     for i in np.argsort(-quality.to_numpy(), kind="stable"):
         x, y, name = x_of(seconds.iloc[i]), y_of(quality.iloc[i]), str(quality.index[i])
-        label_y = y + 4
-        while any(abs(label_y - other) < 12 for other in used):
-            label_y += 3
-        used.append(label_y)
+        labels.append(_free_place(x + 9, y + 4, labels))
         kind = "dot best" if i in front else "dot"
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" class="{kind}"/>' + _text(x + 9, label_y, name[:28]))
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" class="{kind}"/>' + _text(*labels[-1], name[:28]))
     return _svg(378, f"Time against {quality_name} by model; on the Pareto front: {', '.join(quality.index[front])}", parts)
 
 
@@ -101,17 +98,21 @@ def curves(series: Mapping[str, Mapping[int, float]], name: str) -> str:
     parts += [_text(62, y + 4, label, "end") for y, label in y_ticks] + [_line(70, y, WIDTH - 150, y, "grid") for y, _ in y_ticks]
     parts.append(_text((70 + WIDTH - 150) / 2, 368, "training rows (log scale)", "middle"))
     parts.append(_text(16, 175, name, "middle", 'transform="rotate(-90 16 175)"'))
-    used: list[float] = []
+    labels: list[tuple[float, float]] = []
     for i, (model, line) in enumerate(sorted(series.items(), key=lambda item: -item[1][max(item[1])])):
         colour = COLOURS[i % len(COLOURS)]
         points = " ".join(f"{x_of(size):.1f},{y_of(value):.1f}" for size, value in sorted(line.items()))
-        label_y = y_of(line[max(line)]) + 4
-        while any(abs(label_y - other) < 12 for other in used):
-            label_y += 3
-        used.append(label_y)
+        labels.append(_free_place(x_of(max(line)) + 8, y_of(line[max(line)]) + 4, labels))
         parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(_text(x_of(max(line)) + 8, label_y, model[:22], extra=f'style="fill:{colour}"'))
+        parts.append(_text(*labels[-1], model[:22], extra=f'style="fill:{colour}"'))
     return _svg(378, f"{name} against training size by model", parts)
+
+
+def _free_place(x: float, y: float, taken: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Return the first place at or below (x, y) where a label covers none of those already set."""
+    while any(abs(y - other_y) < 12 and abs(x - other_x) < 110 for other_x, other_y in taken):
+        y += 3
+    return x, y
 
 
 def _log_axis(values: pd.Series, start: float, stop: float):  # noqa: ANN202 - a scale and its ticks
@@ -121,8 +122,9 @@ def _log_axis(values: pd.Series, start: float, stop: float):  # noqa: ANN202 - a
     def of(value: float) -> float:
         return float(start + (np.log10(value) - low) / (high - low) * (stop - start))
 
-    powers = range(int(np.ceil(low)), int(np.floor(high)) + 1)
-    return of, [(of(10.0**power), f"{10.0**power:g}") for power in powers]
+    factors = (1, 2, 5) if high - low < 2 else (1,)
+    ticks = [factor * 10.0**power for power in range(int(np.floor(low)), int(np.ceil(high)) + 1) for factor in factors]
+    return of, [(of(tick), f"{tick:g}") for tick in ticks if low <= np.log10(tick) <= high]
 
 
 def _linear_axis(values: pd.Series, start: float, stop: float):  # noqa: ANN202
@@ -136,5 +138,5 @@ def _linear_axis(values: pd.Series, start: float, stop: float):  # noqa: ANN202
     step = 10.0 ** np.floor(np.log10((high - low) / 3))
     step *= next((factor for factor in (5, 2) if (high - low) / (step * factor) >= 3), 1)
     places = max(0, int(np.ceil(-np.log10(step))))
-    ticks = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
+    ticks = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step + 0.0  # no -0
     return of, [(of(tick), f"{tick:.{places}f}") for tick in ticks]
