@@ -317,7 +317,7 @@ def release(config: Config, trunk: Path, steps: int, out: Path, *, n_workers: in
         trainer.advance(batch, shape, 1 - (trainer.step - start) / steps)
         if trainer.step - start >= steps:
             break
-    from tabbench.pfn.card import model_card
+    from tabbench.pfn.card import write_card
 
     save_weights(trainer.network, out, {"tasks": str(trainer.tasks)})
     facts = {
@@ -328,7 +328,7 @@ def release(config: Config, trunk: Path, steps: int, out: Path, *, n_workers: in
         "seconds": trainer.seconds,
     }
     machine = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine()
-    model_card(out, {**facts, "hardware": machine, "config": asdict(config)}, trunk / "log.csv")
+    write_card(out, {**facts, "hardware": machine, "config": asdict(config)}, trunk / "log.csv")
     print(json.dumps(facts))
 
 
