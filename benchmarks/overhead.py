@@ -6,19 +6,14 @@ Prints seconds and two ratios: runner / bare loop (goal ≤ 1.05) and one worker
 in this process with one thread per library, libraries imported, tables loaded; so does the runner's fork server.
 """
 
-import os
-
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"
-
 import argparse
+import os
 import tempfile
 import time
 import warnings
 from pathlib import Path
 
 import numpy as np
-from tabbench.suite import load_spec, load_suite
 
 from tabbench.api import _prepare
 from tabbench.execute import build_estimator
@@ -26,12 +21,16 @@ from tabbench.job import Subsample, plan
 from tabbench.metrics import compute_metrics
 from tabbench.models import get_model
 from tabbench.runner import Resources, run_jobs
+from tabbench.sandbox import THREAD_VARIABLES, limit_threads
 from tabbench.store import ResultStore
+from tabbench.suite import load_spec, load_suite
 
 MODELS = ("logreg", "knn", "tree", "random_forest", "xgboost", "lightgbm", "catboost")
 
 
 def main() -> None:
+    limit_threads(1)
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--suite", default="starter")
     parser.add_argument("--folds", type=int, default=3)

@@ -63,7 +63,7 @@ def open_results(folder: str | Path) -> Results:
     return Results(Path(folder))
 
 
-def run(
+def run(  # noqa: PLR0913 - the one call that has everything to say
     suite: str | None = None,
     *,
     data: str | Path | pd.DataFrame | None = None,

@@ -6,10 +6,13 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from tabbench import __version__
 from tabbench.errors import UserError
+
+if TYPE_CHECKING:
+    from tabbench.job import Subsample
 
 EXIT_OK, EXIT_FAILED_JOBS, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
@@ -40,16 +43,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    run = commands.add_parser(
-        "run", help="run models on a suite or on a table of yours, and write leaderboard and report"
-    )
+    run = commands.add_parser("run", help="run models on a suite or on a table of yours, and write leaderboard and report")
     what = run.add_mutually_exclusive_group(required=True)
     what.add_argument("--suite", help="name of a suite (see `tabbench suites`) or path of a suite file")
     what.add_argument("--data", type=Path, help="CSV or Parquet file; needs --target")
     run.add_argument("--target", help="target column of --data")
-    run.add_argument(
-        "--models", "--model", help="comma-separated names, or module:Class of your own (default: the usual ten)"
-    )
+    run.add_argument("--models", "--model", help="comma-separated names, or module:Class of your own (default: the usual ten)")
     run.add_argument("--out", type=Path, help="result folder (default: results/<suite or file name>)")
     run.add_argument("--folds", type=int, default=3, help="stratified folds (default 3)")
     run.add_argument("--repeats", type=int, default=1, help="repeats of the folds (default 1)")
@@ -101,7 +100,7 @@ def _run(args: argparse.Namespace) -> int:
     return EXIT_FAILED_JOBS if args.strict and bad else EXIT_OK
 
 
-def _subsamples(args: argparse.Namespace) -> list["Subsample"]:  # noqa: F821
+def _subsamples(args: argparse.Namespace) -> "list[Subsample]":
     from tabbench.job import Subsample
 
     try:

@@ -74,7 +74,7 @@ def execute(job: Job, task: Task, split: Split) -> Run:
             facts |= compute_metrics(task.y[split.test], proba)
     except MemoryError:
         return Run("memory", "the model ran out of memory", traceback.format_exc(), facts)
-    except Exception as error:  # the one place where anything a model does is contained
+    except Exception as error:  # noqa: BLE001 - the one place where anything a model does is contained
         return Run("failed", _one_line(error), traceback.format_exc(), facts)
     facts["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Run("ok", facts=facts, proba=proba)
@@ -91,9 +91,7 @@ def _fit_predict(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> n
     _, facts["fit_seconds"], facts["fit_cpu_seconds"] = _timed(lambda: estimator.fit(X_train, y_train))
     if not hasattr(estimator, "predict_proba"):
         facts["note"] = "no predict_proba: labels scored as certain"
-    part, facts["predict_seconds"], facts["predict_cpu_seconds"] = _timed(
-        lambda: class_probabilities(estimator, X_test)
-    )
+    part, facts["predict_seconds"], facts["predict_cpu_seconds"] = _timed(lambda: class_probabilities(estimator, X_test))
     if part.shape != (len(split.test), len(present)):
         raise ValueError(f"predict_proba returned shape {part.shape}, expected {(len(split.test), len(present))}")
     _record_subsample(estimator, facts)

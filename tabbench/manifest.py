@@ -48,18 +48,14 @@ def git_state() -> dict[str, Any] | None:
         return None
     command = ["git", "-C", str(root)]
     try:
-        commit = subprocess.run(
-            [*command, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-        ).stdout.strip()
+        commit = subprocess.run([*command, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
         changed = subprocess.run([*command, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         return None
     return {"commit": commit, "dirty": bool(changed.strip())}
 
 
-def new_manifest(
-    spec: dict[str, Any], tasks: list[dict[str, Any]], missing_tasks: list[dict[str, str]]
-) -> dict[str, Any]:
+def new_manifest(spec: dict[str, Any], tasks: list[dict[str, Any]], missing_tasks: list[dict[str, str]]) -> dict[str, Any]:
     """Manifest of a run that starts now. `missing_tasks` : name and reason of datasets that could not be loaded."""
     return {
         "format": FORMAT,
@@ -110,9 +106,7 @@ def check_folder(folder: Path, spec: dict[str, Any], protocol: tuple[str, ...]) 
         old = read_manifest(folder)["run"]
         for name in protocol:
             if old.get(name) != spec[name]:
-                raise UserError(
-                    f"{folder}: holds a run with {name}={old.get(name)}, not {spec[name]}: use another --out"
-                )
+                raise UserError(f"{folder}: holds a run with {name}={old.get(name)}, not {spec[name]}: use another --out")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

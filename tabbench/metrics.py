@@ -55,15 +55,11 @@ def compute_metrics(y: np.ndarray, proba: np.ndarray) -> dict[str, float]:
     """
     y, proba = np.asarray(y), np.asarray(proba, dtype=np.float64)
     if proba.ndim != 2 or y.shape != proba.shape[:1] or len(y) == 0:
-        raise ValueError(
-            f"probabilities of shape {proba.shape} for {y.shape} labels: expected (n, k) for (n,) with n > 0"
-        )
+        raise ValueError(f"probabilities of shape {proba.shape} for {y.shape} labels: expected (n, k) for (n,) with n > 0")
     if y.min() < 0 or y.max() >= proba.shape[1]:
         raise ValueError(f"label codes {y.min()}..{y.max()} do not fit {proba.shape[1]} columns of probabilities")
     if not np.isfinite(proba).all():
-        raise ValueError(
-            f"probabilities are NaN or infinite in {np.sum(~np.isfinite(proba).all(axis=1))} of {len(y)} rows"
-        )
+        raise ValueError(f"probabilities are NaN or infinite in {np.sum(~np.isfinite(proba).all(axis=1))} of {len(y)} rows")
     if proba.min() < 0:
         raise ValueError(f"negative probabilities, the least is {proba.min():.3g}")
     error = np.abs(proba.sum(axis=1) - 1).max()
@@ -148,9 +144,7 @@ def ece(y: np.ndarray, proba: np.ndarray) -> float:
     confidence = proba.max(axis=1)
     hit = proba.argmax(axis=1) == y
     bins = np.digitize(confidence, np.linspace(0, 1, ECE_BINS + 1)[1:-1], right=True)
-    gap_by_bin = np.bincount(
-        bins, weights=hit - confidence, minlength=ECE_BINS
-    )  # bin size times (accuracy - confidence)
+    gap_by_bin = np.bincount(bins, weights=hit - confidence, minlength=ECE_BINS)  # bin size times (accuracy - confidence)
     return float(np.abs(gap_by_bin).sum() / len(y))
 
 

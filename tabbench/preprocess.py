@@ -55,9 +55,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):
     def transform(self, X: pd.DataFrame) -> pd.DataFrame | np.ndarray:
         """Encode `X` (n, d); see the class for the three forms."""
         if not self.columns_:
-            return (
-                pd.DataFrame({"x0": np.zeros(len(X))}) if self.needs.categories == "native" else np.zeros((len(X), 1))
-            )
+            return pd.DataFrame({"x0": np.zeros(len(X))}) if self.needs.categories == "native" else np.zeros((len(X), 1))
         numbers, codes = X[self.numeric_].to_numpy(np.float64), self._level_codes(X)
         encoded = numbers
         for step in self.number_steps_:
@@ -84,9 +82,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):
         for j, column in enumerate(self.categorical_):
             rank = {level: i for i, level in enumerate(self.levels_[column])}
             table = [rank.get(level, UNSEEN) for level in X[column].cat.categories]
-            codes[:, j] = np.array([*table, len(rank)])[
-                _codes(X[column])
-            ]  # pandas' code -1 (missing) takes the last entry
+            codes[:, j] = np.array([*table, len(rank)])[_codes(X[column])]  # pandas' code -1 (missing) takes the last entry
         return codes
 
     def _fit_one_hot(self, codes: np.ndarray) -> None:

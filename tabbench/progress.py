@@ -37,9 +37,7 @@ class Progress:
             TimeRemainingColumn(elapsed_when_finished=False),
             TextColumn("{task.description}"),
         )
-        self.bar = RichProgress(
-            *columns, console=self.console, speed_estimate_period=120, disable=not self.console.is_terminal
-        )
+        self.bar = RichProgress(*columns, console=self.console, speed_estimate_period=120, disable=not self.console.is_terminal)
         self.item = self.bar.add_task("", total=self.n_jobs)
 
     def __enter__(self) -> "Progress":
@@ -62,9 +60,7 @@ class Progress:
         if not self.console.is_terminal and now - self.last_line > LINE_SECONDS:
             self.last_line = now
             left = (now - self.started) / self.n_done * (self.n_jobs - self.n_done)
-            self.console.print(
-                f"{self.n_done}/{self.n_jobs} jobs, about {left:.0f} s left{self._troubles()}", highlight=False
-            )
+            self.console.print(f"{self.n_done}/{self.n_jobs} jobs, about {left:.0f} s left{self._troubles()}", highlight=False)
 
     def _troubles(self) -> str:
         parts = [f"{count} {status}" for status, count in sorted(self.counts.items()) if status != "ok"]

@@ -1,4 +1,4 @@
-"""A table of named things (models, metrics, subsampling policies, data sources) that refuses duplicates and suggests near names."""
+"""A table of named things (models, metrics, policies, data sources) that refuses duplicates and suggests near names."""
 
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches

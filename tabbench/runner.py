@@ -34,9 +34,7 @@ class Resources:
         if self.workers < 1 or self.threads < 1 or self.time_limit <= 0 or self.memory_limit < 0:
             raise UserError("workers, threads and limits must be positive")
         if self.workers * self.threads > cores:
-            raise UserError(
-                f"{self.workers} workers × {self.threads} threads exceed the {cores} cores: lower one of them"
-            )
+            raise UserError(f"{self.workers} workers × {self.threads} threads exceed the {cores} cores: lower one of them")
 
     @property
     def limits(self) -> dict[str, float]:

@@ -55,8 +55,9 @@ def _split(repeat: int, fold: int, train: np.ndarray, test: np.ndarray) -> Split
 
 
 def _predefined(task: Task, n_folds: int) -> list[Split]:
-    folds = np.unique(task.test_fold[task.test_fold >= 0])[:n_folds]
-    pairs = [(np.flatnonzero(task.test_fold != fold), np.flatnonzero(task.test_fold == fold)) for fold in folds]
+    fold_of = np.asarray(task.test_fold)
+    folds = np.unique(fold_of[fold_of >= 0])[:n_folds]
+    pairs = [(np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in folds]
     return [_split(0, int(fold), train, test) for fold, (train, test) in zip(folds, pairs, strict=True)]
 
 

@@ -82,13 +82,9 @@ class ResultStore:
         )
         try:
             with self._db:
-                self._db.execute(
-                    "INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?)", (job.key, *texts, proba, digest)
-                )
+                self._db.execute("INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?)", (job.key, *texts, proba, digest))
         except sqlite3.Error as error:
-            raise UserError(
-                f"{self.path}: cannot write ({error}): what was stored is safe; run the same command again"
-            ) from None
+            raise UserError(f"{self.path}: cannot write ({error}): what was stored is safe; run the same command again") from None
 
     def settled(self, limits: dict[str, float], retry_failed: bool) -> set[str]:
         """Keys that need no new attempt.
@@ -106,9 +102,7 @@ class ResultStore:
 
     def proba(self, key: str) -> np.ndarray:
         """(n_test, n_classes) predictions of an ok run; raises UserError if they are absent or do not match their hash."""
-        row = self._db.execute(
-            "SELECT proba, proba_sha256, facts FROM runs WHERE key = ? AND status = 'ok'", (key,)
-        ).fetchone()
+        row = self._db.execute("SELECT proba, proba_sha256, facts FROM runs WHERE key = ? AND status = 'ok'", (key,)).fetchone()
         if row is None:
             raise UserError(f"{self.path}: no predictions of job {key}")
         if hashlib.sha256(row[0]).hexdigest() != row[1]:

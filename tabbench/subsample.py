@@ -25,7 +25,7 @@ N_REGIONS = 4
 
 @dataclass(frozen=True)
 class Contexts:
-    """rows : the training rows of each context. route : (queries) → number of the context that answers each; None: all, averaged."""
+    """rows : training rows of each context. route : (queries) → number of the context that answers each; None: all, averaged."""
 
     rows: Sequence[np.ndarray]
     route: Callable[[pd.DataFrame], np.ndarray] | None = None
@@ -64,9 +64,7 @@ def column_policy(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     """Register `f(X, y, n, rng) -> n column numbers, or a function of a table that makes n columns`."""
 
     def register(choose: Callable[..., Any]) -> Callable[..., Any]:
-        def policy(
-            X: pd.DataFrame, y: np.ndarray, n: int, rng: np.random.Generator
-        ) -> Callable[[pd.DataFrame], pd.DataFrame]:
+        def policy(X: pd.DataFrame, y: np.ndarray, n: int, rng: np.random.Generator) -> Callable[[pd.DataFrame], pd.DataFrame]:
             chosen = choose(X, y, n, rng)
             return chosen if callable(chosen) else lambda table: table.iloc[:, np.sort(chosen)]
 
@@ -325,9 +323,7 @@ class SubsampledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if self.max_rows is not None and len(X) > self.max_rows:
             self.contexts_ = ROW_POLICIES[self.row_policy](X, codes, self.max_rows, rows_rng)
             note.append(f"{self.max_rows} of {len(X)} rows ({self.row_policy})")
-        self.estimators_ = [
-            clone(self.estimator).fit(X.iloc[rows], _dense(codes[rows])) for rows in self.contexts_.rows
-        ]
+        self.estimators_ = [clone(self.estimator).fit(X.iloc[rows], _dense(codes[rows])) for rows in self.contexts_.rows]
         self._present = [np.unique(codes[rows]) for rows in self.contexts_.rows]
         n_rows = max(len(rows) for rows in self.contexts_.rows)
         self.subsample_ = Cut(n_rows, X.shape[1], ", ".join(note))

@@ -106,7 +106,7 @@ def _spec(entry: Mapping[str, Any], path: Path) -> TaskSpec:
         raise UserError(f"{where}: key {missing[0]!r} is missing")
     if not isinstance(entry["name"], str) or not entry["name"] or set(entry["name"]) & set("/\\"):
         raise UserError(f"{where}: the name must be a text without slashes")
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
     SOURCES[values["source"]]
     return TaskSpec(**{**values, "path": str(values["path"]), "folder": path.parent})
 
@@ -128,7 +128,8 @@ def load_spec(spec: TaskSpec) -> Task:
     frame = frame.drop(columns=list(spec.drop))
     if spec.na:
         frame = frame.replace(list(spec.na), np.nan)
-    info = {"source": f"{spec.source}:{spec.path}", **{key: getattr(spec, key) for key in FACTS if getattr(spec, key) is not None}}
+    facts = {key: getattr(spec, key) for key in FACTS}
+    info = {"source": f"{spec.source}:{spec.path}", **{key: value for key, value in facts.items() if value is not None}}
     return make_task(
         frame,
         spec.target,

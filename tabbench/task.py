@@ -231,17 +231,10 @@ def load_task(path: Path) -> Task:
         table = pq.read_table(path)
         meta = json.loads(table.schema.metadata[b"tabbench"])
         frame = table.to_pandas()
-        steering = {key: _freeze(frame.pop(key)) if key in frame else None for key in ("y", "groups", "test_fold")}
+        groups, test_fold = (_freeze(frame.pop(key)) if key in frame else None for key in ("groups", "test_fold"))
+        y = _freeze(frame.pop("y"))
         X = frame.set_axis(meta["columns"], axis=1)
-        task = Task(
-            meta["name"],
-            X,
-            steering["y"],
-            tuple(meta["classes"]),
-            steering["groups"],
-            steering["test_fold"],
-            meta["info"],
-        )
+        task = Task(meta["name"], X, y, tuple(meta["classes"]), groups, test_fold, meta["info"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: damaged task file ({str(error).splitlines()[0]}): delete it and run again") from None
     if task.digest != path.stem:

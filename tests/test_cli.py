@@ -25,10 +25,7 @@ def write(name="t.csv", n=60, **columns):
 def test_importing_the_package_is_light():
     heavy = "torch openml xgboost lightgbm catboost sklearn pandas matplotlib".split()
     script = f"import sys, tabbench, tabbench.cli; print([m for m in {heavy} if m in sys.modules])"
-    assert (
-        subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
-        == "[]"
-    )
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip() == "[]"
 
 
 def test_one_line_from_a_csv_to_a_leaderboard(capsys):

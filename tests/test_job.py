@@ -57,9 +57,7 @@ def test_entrant_names_what_differs():
 
 def test_plan():
     rng = np.random.default_rng(0)
-    frames = {
-        name: pd.DataFrame({"a": rng.normal(size=n), "y": np.arange(n) % 2}) for name, n in (("small", 20), ("big", 40))
-    }
+    frames = {name: pd.DataFrame({"a": rng.normal(size=n), "y": np.arange(n) % 2}) for name, n in (("small", 20), ("big", 40))}
     tasks = [make_task(frame, "y", name=name) for name, frame in frames.items()]
     pairs = [(task, make_splits(task, 2, 1, 0)) for task in tasks]
     jobs = plan(pairs, [("knn", {}), ("knn", {"n_neighbors": 1})], [Subsample(), Subsample(8)], seed=3, threads=1)

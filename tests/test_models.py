@@ -324,9 +324,7 @@ def test_entry_points(monkeypatch):
     assert list(tabbench.models.MODELS).count("own_registered") == 1
     broken = EntryPoint("bad", "no_such_dependency:X", "tabbench.models")
     monkeypatch.setattr(tabbench.models, "entry_points", lambda group: [broken])
-    with pytest.raises(
-        UserError, match=r"entry point 'bad' \(no_such_dependency:X\) fails to load: ModuleNotFoundError"
-    ):
+    with pytest.raises(UserError, match=r"entry point 'bad' \(no_such_dependency:X\) fails to load: ModuleNotFoundError"):
         load_models.__wrapped__()
 
 

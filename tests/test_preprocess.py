@@ -170,14 +170,10 @@ def test_onehot_equals_scikit_learn(n_levels):
     rng = np.random.default_rng(n_levels)
     p = rng.dirichlet(np.full(n_levels, 5.0))
     codes = np.r_[np.arange(n_levels), rng.choice(n_levels, 20_000, p=p)]  # counts that hardly ever tie
-    X = pd.DataFrame(
-        {"c": category([f"{code:03d}" for code in codes]), "d": category([["u", "v"][code % 2] for code in codes])}
-    )
+    X = pd.DataFrame({"c": category([f"{code:03d}" for code in codes]), "d": category([["u", "v"][code % 2] for code in codes])})
     reference = OneHotEncoder(handle_unknown="ignore", max_categories=MAX_LEVELS, sparse_output=False)
     found, expected = fit(Needs(), X).transform(X), reference.fit_transform(X)
-    np.testing.assert_array_equal(
-        np.unique(found, axis=1), np.unique(expected, axis=1)
-    )  # whatever the order of columns
+    np.testing.assert_array_equal(np.unique(found, axis=1), np.unique(expected, axis=1))  # whatever the order of columns
 
 
 def test_a_level_called_missing_is_kept():

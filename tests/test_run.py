@@ -69,9 +69,7 @@ def test_folder_and_table(tmp_path):
     assert manifest["tasks"][0]["n_rows"] == 120
     assert manifest["environment"]["packages"]["numpy"] == np.__version__
     assert manifest["finished"]
-    pd.testing.assert_frame_equal(
-        pd.read_parquet(tmp_path / "r" / "results.parquet"), open_results(tmp_path / "r").frame
-    )
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "r" / "results.parquet"), open_results(tmp_path / "r").frame)
 
 
 def test_metrics_are_those_of_the_stored_predictions(tmp_path):
@@ -158,9 +156,7 @@ def test_one_class_in_training_is_predicted(tmp_path):
 
 def test_limits_make_a_job_unsupported(tmp_path):
     wide = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 3))).assign(y=[*range(20), *range(20)])
-    frame = tabbench.run(
-        data=wide, target="y", models=["tests.hostile:LIMITED"], out=tmp_path / "r", folds=2, quiet=True
-    ).frame
+    frame = tabbench.run(data=wide, target="y", models=["tests.hostile:LIMITED"], out=tmp_path / "r", folds=2, quiet=True).frame
     assert set(frame["status"]) == {"unsupported"}
     assert frame["reason"].tolist() == ["20 classes exceed the limit of 10"] * 2
 

@@ -136,7 +136,7 @@ tables = st.integers(2, 6).flatmap(
 @given(tables, st.randoms(use_true_random=False))
 def test_what_must_hold_for_any_table(rows, random):
     scores = pd.DataFrame(rows, dtype=float).add_prefix("m")
-    n, k = scores.shape
+    k = scores.shape[1]
     ranks = rank_table(scores, True)
     np.testing.assert_allclose(ranks.sum(axis=1), k * (k + 1) / 2)
     shuffled = scores.sample(frac=1, random_state=random.randrange(99))[random.sample(list(scores), k)]
@@ -161,7 +161,7 @@ def test_float_noise_is_a_tie_in_the_signed_rank_test():
 
 def test_clones_do_not_change_the_verdict_on_two_others():
     rng = np.random.default_rng(1)
-    scores = pd.DataFrame(rng.normal(size=(30, 2)) + [0, 0.4], columns=["a", "b"])
+    scores = pd.DataFrame(rng.normal(size=(30, 2)) + np.array([0, 0.4]), columns=["a", "b"])
     crowd = scores.assign(**{f"b{i}": scores["b"] + 1e-3 * rng.normal(size=30) for i in range(8)})
     alone = pairwise_wilcoxon(scores, True).set_index(["model_a", "model_b"]).loc[("a", "b")]
     among = pairwise_wilcoxon(crowd, True).set_index(["model_a", "model_b"]).loc[("a", "b")]

@@ -40,9 +40,7 @@ def table(n=200, k=3, seed=0):
 
 
 def tree(**options):
-    base = make_pipeline(
-        Preprocessor(Needs("ordinal", scaled=False, complete=True)), DecisionTreeClassifier(random_state=0)
-    )
+    base = make_pipeline(Preprocessor(Needs("ordinal", scaled=False, complete=True)), DecisionTreeClassifier(random_state=0))
     return SubsampledClassifier(base, **options)
 
 
@@ -119,9 +117,7 @@ def test_classifier_under_every_row_policy(name):
     assert np.mean(model.predict(X[300:]) == labels[300:]) > least
     order = np.random.default_rng(0).permutation(100)
     np.testing.assert_array_equal(model.predict_proba(X[300:].iloc[order]), proba[order])
-    np.testing.assert_array_equal(
-        np.concatenate([model.predict_proba(X[300:350]), model.predict_proba(X[350:])]), proba
-    )
+    np.testing.assert_array_equal(np.concatenate([model.predict_proba(X[300:350]), model.predict_proba(X[350:])]), proba)
 
 
 def test_within_the_limits_nothing_is_cut():

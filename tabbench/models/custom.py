@@ -36,9 +36,7 @@ def as_model(found: Any, name: str) -> Model:
     if isinstance(found, Model):
         return replace(found, name=name)
     if not callable(found):
-        raise UserError(
-            f"model {name!r} is {_a(found)}, not a classifier class, a function that returns one, or a Model"
-        )
+        raise UserError(f"model {name!r} is {_a(found)}, not a classifier class, a function that returns one, or a Model")
     required = [p.name for p in _parameters(found).values() if p.default is p.empty and p.kind not in _VARIABLE]
     if required:
         raise UserError(f"model {name!r} requires arguments ({', '.join(required)}): give them defaults")
@@ -52,9 +50,7 @@ def as_model(found: Any, name: str) -> Model:
     except Exception as error:  # noqa: BLE001 - foreign code may raise anything
         raise UserError(f"model {name!r} cannot be built: {_one_line(error)}") from None
     if not _is_classifier(estimator):
-        raise UserError(
-            f"model {name!r} gives {_a(estimator)}, which is not a classifier: it needs fit and predict_proba"
-        )
+        raise UserError(f"model {name!r} gives {_a(estimator)}, which is not a classifier: it needs fit and predict_proba")
     needs = getattr(found, "tabbench_needs", getattr(estimator, "tabbench_needs", Needs()))
     if not isinstance(needs, Needs):
         raise UserError(f"model {name!r}: tabbench_needs is {_a(needs)}: make it a tabbench.models.Needs")
@@ -71,9 +67,7 @@ def _import(module_name: str, name: str) -> ModuleType:
         return import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
-            raise UserError(
-                f"model {name!r}: no module {error.name!r}: install it or run in the folder that holds it"
-            ) from None
+            raise UserError(f"model {name!r}: no module {error.name!r}: install it or run in the folder that holds it") from None
         raise UserError(f"model {name!r}: importing {module_name!r} fails: {_one_line(error)}") from None
     except Exception as error:  # noqa: BLE001 - foreign code may raise anything
         raise UserError(f"model {name!r}: importing {module_name!r} fails: {_one_line(error)}") from None
@@ -86,9 +80,7 @@ def _build(found: Callable[..., Any], seed: int, threads: int, config: dict[str,
     estimator = found(**{**accepted, **config})
     if hasattr(estimator, "get_params") and hasattr(estimator, "set_params"):
         depths = {key: key.rpartition("__")[2] for key in estimator.get_params() if key not in config}
-        estimator.set_params(
-            **{key: given[leaf] for key, leaf in depths.items() if leaf in given and key not in accepted}
-        )
+        estimator.set_params(**{key: given[leaf] for key, leaf in depths.items() if leaf in given and key not in accepted})
     return estimator
 
 

@@ -36,9 +36,7 @@ def hist_gbdt(
 
 
 @model("xgboost", needs=NATIVE, imports=("xgboost",))
-def xgboost(
-    seed: int, threads: int, n_estimators: int = 100, learning_rate: float = 0.3, max_depth: int = 6
-) -> ClassifierMixin:
+def xgboost(seed: int, threads: int, n_estimators: int = 100, learning_rate: float = 0.3, max_depth: int = 6) -> ClassifierMixin:
     """XGBoost with the library's defaults and its own handling of categories (Chen and Guestrin 2016)."""
     from xgboost import XGBClassifier
 

@@ -137,9 +137,7 @@ def _init_layers(sizes: list[int], generator: torch.Generator) -> Layers:
     return layers
 
 
-def _forward(
-    layers: Layers, x: torch.Tensor, dropout: float = 0.0, generator: torch.Generator | None = None
-) -> torch.Tensor:
+def _forward(layers: Layers, x: torch.Tensor, dropout: float = 0.0, generator: torch.Generator | None = None) -> torch.Tensor:
     """Logits (n, k) of `x` (n, d); units are dropped only if `dropout` is given."""
     import torch
 

@@ -21,8 +21,9 @@ BAD = ("failed", "timeout", "memory", "unsupported")
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Scores of a metric by dataset and model. table : NaN where a model has none. worst : of each dataset. filled : complete, failures below the worst.
+    """Scores of a metric by dataset and model.
 
+    table : NaN where a model has none. worst : of each dataset. filled : complete, failures below the worst.
     undefined : datasets on which no model has a score; they are in neither table.
     """
 
@@ -35,7 +36,7 @@ class Scores:
 
 
 def score_table(results: pd.DataFrame, metric: str = DEFAULT_METRIC) -> Scores:
-    """Mean over folds by dataset (rows) and model (columns, sorted); a fold on which the metric is undefined for all is left out."""
+    """Mean over folds by dataset and model (columns, sorted); a fold on which the metric is undefined for all is left out."""
     better = METRICS[metric].greater_is_better
     folds = results.pivot_table(
         index=["task", "repeat", "fold"], columns="model", values=metric, aggfunc="mean", dropna=False, observed=True

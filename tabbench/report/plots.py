@@ -1,6 +1,6 @@
 """Figures as inline SVG: plain text, the same bytes for the same numbers, readable without scripts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
 import numpy as np
@@ -9,10 +9,12 @@ import pandas as pd
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6000", "#000000")  # Okabe and Ito 2008
 WIDTH = 760
 
+Axis = tuple[Callable[[float], float], list[tuple[float, str]]]  # value → pixel, and labelled ticks
+
 
 def _svg(height: float, label: str, parts: Sequence[str]) -> str:
-    body = "".join(parts)
-    return f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(label)}"><title>{escape(label)}</title>{body}</svg>'
+    head = f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(label)}">'
+    return f"{head}<title>{escape(label)}</title>{''.join(parts)}</svg>"
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", extra: str = "") -> str:
@@ -115,7 +117,7 @@ def _free_place(x: float, y: float, taken: Sequence[tuple[float, float]]) -> tup
     return x, y
 
 
-def _log_axis(values: pd.Series, start: float, stop: float):  # noqa: ANN202 - a scale and its ticks
+def _log_axis(values: pd.Series, start: float, stop: float) -> Axis:
     low, high = np.log10(values.min()), np.log10(values.max())
     low, high = (low - 0.1, high + 0.1) if high - low > 0.2 else (low - 0.5, high + 0.5)
 
@@ -127,7 +129,7 @@ def _log_axis(values: pd.Series, start: float, stop: float):  # noqa: ANN202 - a
     return of, [(of(tick), f"{tick:g}") for tick in ticks if low <= np.log10(tick) <= high]
 
 
-def _linear_axis(values: pd.Series, start: float, stop: float):  # noqa: ANN202
+def _linear_axis(values: pd.Series, start: float, stop: float) -> Axis:
     low, high = float(values.min()), float(values.max())
     margin = 0.06 * (high - low) or 0.05
     low, high = low - margin, high + margin

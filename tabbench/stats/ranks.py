@@ -43,7 +43,7 @@ def rank_table(
     tolerance: float = TOLERANCE,
     ties: Literal["average", "min"] = "average",
 ) -> pd.DataFrame:
-    """Rank of every model on every dataset, 1 = best; equal scores share the mean (or, as TabZilla does, the best) of their ranks."""
+    """Rank of every model on every dataset, 1 = best; equal scores share the mean (TabZilla: the best) of their ranks."""
     values = check_table(scores)
     ranks = rankdata(levels(-values if greater_is_better else values, tolerance), method=ties, axis=1)
     return pd.DataFrame(ranks, scores.index, scores.columns)

@@ -39,9 +39,7 @@ def friedman(scores: pd.DataFrame, greater_is_better: bool, tolerance: float = T
     chi2 = float(between / within) if within > 0 else 0.0
     rest = n * (k - 1) - chi2
     f = (n - 1) * chi2 / rest if rest > 1e-9 else np.inf
-    return Friedman(
-        chi2, float(stats.chi2.sf(chi2, k - 1)), float(f), float(stats.f.sf(f, k - 1, (k - 1) * (n - 1))), n, k
-    )
+    return Friedman(chi2, float(stats.chi2.sf(chi2, k - 1)), float(f), float(stats.f.sf(f, k - 1, (k - 1) * (n - 1))), n, k)
 
 
 def nemenyi_cd(n_models: int, n_datasets: int, alpha: float = 0.05) -> float:
@@ -127,7 +125,7 @@ def cliques(ranks: pd.Series, differ: pd.DataFrame) -> list[tuple[str, ...]]:
     end_before = 0
     for start in range(len(order)):
         end = start + 1
-        while end < len(order) and not differ.loc[order[start : end], order[end]].any():
+        while end < len(order) and not differ.loc[order[start:end], order[end]].any():
             end += 1
         if end - start > 1 and end > end_before:
             runs.append(tuple(order[start:end]))
