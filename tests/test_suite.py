@@ -88,7 +88,8 @@ def test_file_source_is_relative_to_the_suite_and_obeys_every_key(tmp_path):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"zip": rng.integers(0, 3, 20), "a": ["?", "1"] * 10, "id": range(20), "g": np.arange(20) // 2})
     frame.assign(y=["p", "q"] * 10).to_csv(tmp_path / "my.csv", index=False)
-    keys = 'name = "t"\nsource = "file"\npath = "my.csv"\ntarget = "y"\ncategorical = ["zip"]\ndrop = ["id"]\nna = ["?"]\ngroups = "g"'
+    keys = 'name = "t"\nsource = "file"\npath = "my.csv"\ntarget = "y"\n'
+    keys += 'categorical = ["zip"]\ndrop = ["id"]\nna = ["?"]\ngroups = "g"'
     task = load_spec(only_task(tmp_path, keys))
     assert list(task.X) == ["zip", "a"]
     assert task.categorical == ["zip", "a"]
