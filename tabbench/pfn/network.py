@@ -3,10 +3,13 @@
 A token stands for a group of three columns in one row; one more token a row carries its label. A layer attends over rows
 (within a column group), then over the groups of a row, then applies an MLP (Hollmann et al. 2025, TabPFN v2). Rows only
 ever attend to context rows and to a few learned "thinking" rows, so a query row's answer does not depend on other queries.
-Column statistics come from the context alone. Shapes: B tasks, N rows, C context rows, m columns, T tokens, D width.
+Column statistics come from the context alone; they include, for each cell, how the labels of context rows with near values
+of that column are shared out ("evidence"), which a network of this size would otherwise spend its first layers on.
+Shapes: B tasks, N rows, C context rows, m columns, K classes, T tokens, D width.
 """
 
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,7 +25,11 @@ from tabbench.files import replace_file
 
 MAX_CLASSES = 10
 GROUP = 3  # columns a token reads
-CELL_INPUTS = 8  # numbers that describe a cell
+CELL_INPUTS = 8  # numbers that describe a cell, besides its evidence
+WINDOWS = 2  # neighbourhoods, a narrow and a wide one, in which evidence is counted
+CLASS_CODE = 16  # numbers that stand for a class in the evidence
+TYPICAL_KEYS = 256  # attention is as sharp as plain softmax at this many keys
+PSEUDO_ROWS = 4.0  # rows of the prior class shares that are added to a neighbourhood
 
 
 @dataclass(frozen=True)
@@ -38,18 +45,25 @@ class NetworkConfig:
 
 @dataclass(frozen=True)
 class Columns:
-    """What the context tells about each column. mean, std : (B, 1, m). ranks : (B, m, C) sorted values, +inf for missing."""
+    """What the context tells about each column.
+
+    mean, std : (B, 1, m). ranks : (B, m, C) sorted values, +inf for missing. first, last : (B, m, C) bounds [first, last) of the
+    equal values at each place of `ranks`. class_sums : (B, m, C + 1, K) label counts of the rows below each place.
+    """
 
     mean: Tensor
     std: Tensor
     ranks: Tensor
+    first: Tensor
+    last: Tensor
+    class_sums: Tensor
     n_known: Tensor  # (B, m, 1)
     categorical: Tensor  # (B, m)
 
 
 @dataclass(frozen=True)
 class Context:
-    """A fitted context: column statistics, labels (B, C), and per layer the keys and values of its rows; the last the votes' keys."""
+    """A fitted context: column statistics, labels (B, C), per layer the keys and values of its rows, and the keys of the vote."""
 
     columns: Columns
     labels: Tensor
@@ -57,31 +71,78 @@ class Context:
     vote_keys: Tensor
 
 
-def describe_columns(x: Tensor, categorical: Tensor) -> Columns:
-    """Statistics of context rows x (B, C, m) with NaN for missing."""
+@torch.no_grad()
+def describe_columns(x: Tensor, y: Tensor, categorical: Tensor) -> Columns:
+    """Statistics of context rows x (B, C, m) with NaN for missing, labels y (B, C)."""
     known = ~torch.isnan(x)
-    n_known = known.sum(1, keepdim=True).clamp(min=1)
+    n_known = known.sum(1, keepdim=True)
     filled = torch.where(known, x, 0.0)
-    mean = filled.sum(1, keepdim=True) / n_known
+    mean = filled.sum(1, keepdim=True) / n_known.clamp(min=1)
     centred = torch.where(known, x - mean, 0.0)
-    std = (centred.square().sum(1, keepdim=True) / n_known).sqrt()
-    ranks = torch.where(known, x, torch.inf).transpose(1, 2).contiguous().sort(-1).values
-    return Columns(mean, std, ranks, n_known.transpose(1, 2), categorical)
+    std = (centred.square().sum(1, keepdim=True) / n_known.clamp(min=1)).sqrt()
+    ranks, order = torch.where(known, x, torch.inf).transpose(1, 2).contiguous().sort(-1)
+    one_hot = F.one_hot(y, MAX_CLASSES).float()  # (B, C, K)
+    in_order = one_hot[torch.arange(len(x), device=x.device)[:, None, None], order]  # (B, m, C, K)
+    first, last = (torch.searchsorted(ranks, ranks, right=right) for right in (False, True))
+    class_sums = F.pad(in_order.cumsum(2), (0, 0, 1, 0))
+    return Columns(mean, std, ranks, first, last, class_sums, n_known.transpose(1, 2), categorical)
 
 
-def describe_cells(x: Tensor, columns: Columns) -> Tensor:
-    """(B, N, m) → (B, N, m, CELL_INPUTS): soft-clipped z-score, rank and its waves, missing and categorical flags."""
+@torch.no_grad()
+def describe_cells(x: Tensor, columns: Columns, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Cells x (B, N, m) as numbers (B, N, m, CELL_INPUTS) and evidence (B, N, m, WINDOWS, K); y if they are the context's.
+
+    The numbers: soft-clipped z-score, rank in [-1, 1] and its waves, missing and categorical flags.
+    """
     missing = torch.isnan(x)
     z = torch.where(missing, 0.0, (x - columns.mean) / (columns.std + 1e-6)).clamp(-1e4, 1e4)
     z = 5 * torch.tanh(z / 5)
     values = torch.where(missing, 0.0, x).transpose(1, 2).contiguous()  # (B, m, N)
-    low = torch.searchsorted(columns.ranks, values, right=False)
-    high = torch.searchsorted(columns.ranks, values, right=True)
-    rank = ((low + high).minimum(2 * columns.n_known) / columns.n_known - 1).transpose(1, 2)  # in [-1, 1]
+    low = torch.searchsorted(columns.ranks, values, right=False).minimum(columns.n_known)
+    high = torch.searchsorted(columns.ranks, values, right=True).minimum(columns.n_known)
+    rank = ((low + high) / columns.n_known.clamp(min=1) - 1).transpose(1, 2)
     rank = torch.where(missing, 0.0, rank)
     flags = [missing.to(z.dtype), columns.categorical[:, None, :].expand_as(z).to(z.dtype)]
     waves = [wave(torch.pi * k * rank) for k in (1, 2) for wave in (torch.sin, torch.cos)]
-    return torch.stack([z, rank, *waves, *flags], dim=-1)
+    evidence = _evidence(low, high, missing.transpose(1, 2), columns, y)
+    return torch.stack([z, rank, *waves, *flags], dim=-1), evidence
+
+
+def _evidence(low: Tensor, high: Tensor, missing: Tensor, columns: Columns, y: Tensor | None) -> Tensor:
+    """Log of class shares among near context rows over those of all, (B, N, m, WINDOWS, K); low, high, missing (B, m, N).
+
+    Near are, in a numeric column, rows at most √C/2 (narrow) or C/10 (wide) places away, in whole groups of equal values; in a
+    categorical one, rows of the same level; for a missing cell, rows that miss it too. A context row does not count itself.
+    """
+    sums, n_known = columns.class_sums, columns.n_known
+    all_rows = sums[:, :, -1:]  # (B, m, 1, K)
+    own = 0.0 if y is None else F.one_hot(y, MAX_CLASSES)[:, None].to(sums.dtype)  # (B, 1, N, K)
+    unseen = all_rows - _at(sums, n_known)
+    shares = (all_rows + 0.5) / (all_rows + 0.5).sum(-1, keepdim=True)
+    windows = []
+    for width in ((n_known.sqrt() / 2).ceil(), (n_known / 10).ceil()):
+        reach = torch.where(columns.categorical[:, :, None], 0.0, width).long()
+        start, stop = _whole_groups(low, high, reach, columns)
+        counts = torch.where(missing[..., None], unseen, _at(sums, stop) - _at(sums, start)) - own
+        near = (counts + PSEUDO_ROWS * shares) / (counts.sum(-1, keepdim=True) + PSEUDO_ROWS)
+        windows.append((near / shares).clamp(min=1e-4).log())
+    return torch.stack(windows, dim=-2).transpose(1, 2)
+
+
+def _whole_groups(low: Tensor, high: Tensor, reach: Tensor, columns: Columns) -> tuple[Tensor, Tensor]:
+    """Widen [low, high) by `reach` places on each side, but leave out groups of equal values that do not fit as a whole."""
+    start = (low - reach).clamp(min=0)
+    place = start.clamp(max=columns.ranks.shape[2] - 1)
+    start = torch.where(columns.first.gather(2, place) == start, start, columns.last.gather(2, place)).minimum(low)
+    stop = (high + reach).minimum(columns.n_known)
+    place = (stop - 1).clamp(min=0)
+    stop = torch.where(columns.last.gather(2, place) == stop, stop, columns.first.gather(2, place)).maximum(high)
+    return start, stop
+
+
+def _at(sums: Tensor, places: Tensor) -> Tensor:
+    """Rows of sums (B, m, C + 1, K) at places (B, m, N)."""
+    return sums.gather(2, places[..., None].expand(-1, -1, -1, sums.shape[-1]))
 
 
 class Attention(nn.Module):
@@ -93,6 +154,7 @@ class Attention(nn.Module):
         self.query = nn.Linear(config.width, config.width, bias=False)
         self.key_value = nn.Linear(config.width, 2 * config.width, bias=False)
         self.out = nn.Linear(config.width, config.width, bias=False)
+        self.sharpness = nn.Parameter(torch.zeros(config.n_heads, 1, 1))
 
     def keys(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values (S, heads, L, D / heads) of tokens x (S, L, D)."""
@@ -100,8 +162,9 @@ class Attention(nn.Module):
         return self._split(key), self._split(value)
 
     def forward(self, x: Tensor, keys: tuple[Tensor, Tensor]) -> Tensor:
-        """Attend from x (S, L, D) to keys and values."""
-        mixed = F.scaled_dot_product_attention(self._split(self.query(x)), *keys)
+        """Attend from x (S, L, D) to keys and values; the more keys, the sharper (scalable softmax, Nakanishi 2025)."""
+        sharper = 1 + self.sharpness * math.log(keys[0].shape[2] / TYPICAL_KEYS)
+        mixed = F.scaled_dot_product_attention((self._split(self.query(x)) * sharper).to(keys[0].dtype), *keys)
         return self.out(mixed.transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:
@@ -142,8 +205,10 @@ class PFN(nn.Module):
         super().__init__()
         self.config = config
         width = config.width
-        self.embed_cells = nn.Linear(GROUP * CELL_INPUTS, width)
+        self.embed_cells = nn.Linear(GROUP * (CELL_INPUTS + WINDOWS * CLASS_CODE), width)
         self.embed_label = nn.Embedding(MAX_CLASSES + 1, width)  # the last one stands for "to be predicted"
+        self.class_code = nn.Linear(width, CLASS_CODE, bias=False)
+        self.label_in_cells = nn.Linear(width, width, bias=False)
         self.thinking = nn.Parameter(torch.randn(config.n_thinking, width))
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
         self.norm = nn.RMSNorm(2 * width)
@@ -188,19 +253,21 @@ class PFN(nn.Module):
 
     def _begin(self, x: Tensor, y: Tensor, categorical: Tensor) -> tuple[Columns, Tensor]:
         """Column statistics, and the stream (B, thinking + C, T, D) of the context rows."""
-        columns = describe_columns(x, categorical)
+        columns = describe_columns(x, y, categorical)
         rows = self._tokens(x, columns, y)
         thinking = self.thinking[None, :, None, :].expand(len(x), -1, rows.shape[2], -1)
         return columns, torch.cat([thinking.to(rows.dtype), rows], dim=1)
 
     def _tokens(self, x: Tensor, columns: Columns, y: Tensor | None = None) -> Tensor:
         """(B, N, m) → (B, N, T, D): one token per group of columns, then the label's."""
-        cells = describe_cells(x, columns)
-        spare = -x.shape[2] % GROUP
-        cells = F.pad(cells, (0, 0, 0, spare))
+        cells, evidence = describe_cells(x, columns, y)
+        codes = self.class_code(self.embed_label.weight[:MAX_CLASSES])  # (K, CLASS_CODE)
+        cells = torch.cat([cells, (evidence @ codes.float()).flatten(3)], dim=-1)
+        cells = F.pad(cells, (0, 0, 0, -x.shape[2] % GROUP))
         groups = self.embed_cells(cells.unflatten(2, (-1, GROUP)).flatten(3))
         unknown = torch.full(x.shape[:2], MAX_CLASSES, device=x.device)
         labels = self.embed_label(unknown if y is None else y)[:, :, None]
+        groups = groups + self.label_in_cells(labels)
         return torch.cat([groups, labels.to(groups.dtype)], dim=2)
 
     def _pool(self, stream: Tensor) -> Tensor:
