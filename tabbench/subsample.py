@@ -7,6 +7,7 @@ makes new ones. Both draw from a generator, and the simple ones are nested: a sm
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +22,8 @@ from tabbench.registry import Registry
 NUMERIC = Needs(categories="onehot", scaled=True, complete=True)
 N_BAGS = 4
 N_REGIONS = 4
+SCORED_ROWS = 5000  # rows that suffice to score columns
+LARGEST = 1e30  # trees hold values as float32
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class Cut:
     note: str
 
 
+Numeric = Callable[[pd.DataFrame], np.ndarray]
 RowPolicy = Callable[[pd.DataFrame, np.ndarray, int, np.random.Generator], Contexts]
 ColumnPolicy = Callable[[pd.DataFrame, np.ndarray, int, np.random.Generator], Callable[[pd.DataFrame], pd.DataFrame]]
 ROW_POLICIES: Registry[RowPolicy] = Registry("row policy")
@@ -66,7 +70,7 @@ def column_policy(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     def register(choose: Callable[..., Any]) -> Callable[..., Any]:
         def policy(X: pd.DataFrame, y: np.ndarray, n: int, rng: np.random.Generator) -> Callable[[pd.DataFrame], pd.DataFrame]:
             chosen = choose(X, y, n, rng)
-            return chosen if callable(chosen) else lambda table: table.iloc[:, np.sort(chosen)]
+            return chosen if callable(chosen) else partial(_keep, columns=np.sort(chosen))
 
         COLUMN_POLICIES.add(name, policy)
         return choose
@@ -118,9 +122,10 @@ def coreset(X: pd.DataFrame, y: np.ndarray, n: int, rng: np.random.Generator) ->
     """Greedy k-centre: always the row farthest from those taken (Sener and Savarese 2018)."""
     values = _numeric(X)(X)
     taken = [int(rng.integers(len(values)))]
+    squares = np.square(values).sum(axis=1)
     distance = np.full(len(values), np.inf)
     while len(taken) < n:
-        distance = np.minimum(distance, np.square(values - values[taken[-1]]).sum(axis=1))
+        distance = np.minimum(distance, squares + squares[taken[-1]] - 2 * (values @ values[taken[-1]]))
         distance[taken[-1]] = -1
         taken.append(int(distance.argmax()))
     return np.array(taken)
@@ -152,7 +157,7 @@ def nearest(X: pd.DataFrame, y: np.ndarray, n: int, rng: np.random.Generator) ->
     A coarse form of retrieval (LoCalPFN, Thomas et al. 2024) whose answer does not depend on the other queries.
     """
     from sklearn.cluster import KMeans
-    from sklearn.metrics import pairwise_distances, pairwise_distances_argmin
+    from sklearn.metrics import pairwise_distances
 
     numeric = _numeric(X)
     values = numeric(X)
@@ -160,7 +165,7 @@ def nearest(X: pd.DataFrame, y: np.ndarray, n: int, rng: np.random.Generator) ->
     centres = KMeans(n_regions, n_init=1, random_state=_seed(rng)).fit(values).cluster_centers_
     distance = pairwise_distances(centres, values)
     rows = [np.sort(np.argsort(row, kind="stable")[:n]) for row in distance]
-    return Contexts(rows, lambda queries: pairwise_distances_argmin(numeric(queries), centres))
+    return Contexts(rows, partial(_nearest_centre, centres=centres, numeric=numeric))
 
 
 @column_policy("random")
@@ -185,10 +190,10 @@ def variance(X: pd.DataFrame, y: np.ndarray, n: int, rng: np.random.Generator) -
 
 @column_policy("mutual_info")
 def mutual_info(X: pd.DataFrame, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Largest mutual information with the target, estimated on at most 5,000 rows (Kraskov et al. 2004)."""
+    """Largest mutual information with the target, estimated on at most `SCORED_ROWS` rows (Kraskov et al. 2004)."""
     from sklearn.feature_selection import mutual_info_classif
 
-    rows = np.sort(rng.permutation(len(X))[:5000])
+    rows = np.sort(rng.permutation(len(X))[:SCORED_ROWS])
     discrete = np.array([isinstance(dtype, pd.CategoricalDtype) for dtype in X.dtypes])
     information = mutual_info_classif(
         _codes(X)[rows], y[rows], discrete_features=discrete, random_state=_seed(rng), n_neighbors=3
@@ -198,10 +203,11 @@ def mutual_info(X: pd.DataFrame, y: np.ndarray, n: int, rng: np.random.Generator
 
 @column_policy("importance")
 def importance(X: pd.DataFrame, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Largest impurity decrease in extremely randomised trees (Geurts et al. 2006)."""
+    """Largest impurity decrease in extremely randomised trees on at most `SCORED_ROWS` rows (Geurts et al. 2006)."""
     from sklearn.ensemble import ExtraTreesClassifier
 
-    trees = ExtraTreesClassifier(100, min_samples_leaf=3, random_state=_seed(rng)).fit(_codes(X), y)
+    rows = np.sort(rng.permutation(len(X))[:SCORED_ROWS])
+    trees = ExtraTreesClassifier(100, min_samples_leaf=3, random_state=_seed(rng)).fit(_codes(X)[rows], y[rows])
     return np.argsort(-trees.feature_importances_, kind="stable")[:n]
 
 
@@ -213,8 +219,22 @@ def pca(X: pd.DataFrame, y: np.ndarray, n: int, rng: np.random.Generator) -> Cal
     numeric = _numeric(X)
     values = numeric(X)
     components = PCA(min(n, *values.shape), random_state=_seed(rng)).fit(values)
+    return partial(_project, components=components, numeric=numeric)
+
+
+def _keep(table: pd.DataFrame, columns: np.ndarray) -> pd.DataFrame:
+    return table.iloc[:, columns]
+
+
+def _project(table: pd.DataFrame, components: Any, numeric: Numeric) -> pd.DataFrame:
     names = [f"pc{i}" for i in range(components.n_components_)]
-    return lambda table: pd.DataFrame(components.transform(numeric(table)), columns=names)
+    return pd.DataFrame(components.transform(numeric(table)), columns=names)
+
+
+def _nearest_centre(queries: pd.DataFrame, centres: np.ndarray, numeric: Numeric) -> np.ndarray:
+    from sklearn.metrics import pairwise_distances_argmin
+
+    return pairwise_distances_argmin(numeric(queries), centres)
 
 
 def _rank_in_class(y: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -249,13 +269,13 @@ def _seed(rng: np.random.Generator) -> int:
     return int(rng.integers(2**31))
 
 
-def _numeric(X: pd.DataFrame) -> Callable[[pd.DataFrame], np.ndarray]:
+def _numeric(X: pd.DataFrame) -> Numeric:
     """One-hot encoding and scaling fitted on X."""
     return Preprocessor(NUMERIC).fit(X).transform
 
 
 def _codes(X: pd.DataFrame) -> np.ndarray:
-    """(n, d) one number a cell: the value or the category's code, missing cells at the column's mean; no column is lost."""
+    """(n, d) one number a cell: the value or the category's code, missing numbers at the column's mean; no column is lost."""
     columns = []
     for name in X:
         column = X[name]
@@ -263,7 +283,7 @@ def _codes(X: pd.DataFrame) -> np.ndarray:
         values = values.to_numpy(np.float64)
         known = values[~np.isnan(values)]
         columns.append(np.where(np.isnan(values), known.mean() if len(known) else 0.0, values))
-    return np.stack(columns, axis=1)
+    return np.clip(np.stack(columns, axis=1), -LARGEST, LARGEST)
 
 
 def check_limits(max_rows: int | None, row_policy: str, max_columns: int | None, column_policy: str) -> None:

@@ -1,3 +1,5 @@
+import pickle
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,6 +120,29 @@ def test_classifier_under_every_row_policy(name):
     order = np.random.default_rng(0).permutation(100)
     np.testing.assert_array_equal(model.predict_proba(X[300:].iloc[order]), proba[order])
     np.testing.assert_array_equal(np.concatenate([model.predict_proba(X[300:350]), model.predict_proba(X[350:])]), proba)
+
+
+@pytest.mark.parametrize("name", COLUMN_POLICIES)
+def test_a_fitted_classifier_can_be_copied(name):
+    X, y = table()
+    model = tree(max_rows=50, row_policy="nearest", max_columns=2, column_policy=name).fit(X, y)
+    copy = pickle.loads(pickle.dumps(model))  # noqa: S301 - our own bytes
+    np.testing.assert_array_equal(copy.predict_proba(X), model.predict_proba(X))
+
+
+@pytest.mark.parametrize("name", COLUMN_POLICIES)
+def test_the_columns_do_not_depend_on_the_rows_to_predict(name):
+    X, y = table()
+    model = tree(max_columns=2, column_policy=name).fit(X, y)
+    alone = np.vstack([model.predict_proba(X.iloc[[i]]) for i in range(10)])
+    np.testing.assert_array_equal(alone, model.predict_proba(X.iloc[:10]))
+
+
+def test_huge_values_do_not_break_the_scores_of_columns():
+    X, y = table()
+    X.loc[3, "c"] = 1e300
+    for name in ("variance", "mutual_info", "importance"):
+        assert COLUMN_POLICIES[name](X, y, 2, np.random.default_rng(0))(X).shape == (200, 2)
 
 
 def test_within_the_limits_nothing_is_cut():
