@@ -8,6 +8,7 @@ from typing import Any
 
 from tabbench.files import replace_text
 
+WEIGHTS = Path(__file__).parent / "weights" / "pfn.safetensors"
 CURVE_POINTS = 200
 
 

@@ -5,6 +5,7 @@ removed only then. So a kill at any moment leaves one complete state.
 """
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def save_trunk(folder: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) 
     names = []
     for i, shard in enumerate(_shards(tensors)):
         names.append(f"trunk-{facts['step']:08d}-{i}.safetensors")
-        replace_file(folder / names[-1], lambda temporary, shard=shard: save_file(shard, temporary))
+        replace_file(folder / names[-1], partial(save_file, shard))
     replace_text(folder / STATE, json.dumps({**facts, "files": names}, indent=1) + "\n")
     for old in folder.glob("trunk-*.safetensors"):
         if old.name not in names:
@@ -54,9 +55,7 @@ def load_trunk(folder: Path, device: torch.device) -> tuple[dict[str, Tensor], d
         for name in facts.pop("files"):
             tensors |= load_file(folder / name, device=str(device))
     except FileNotFoundError as error:
-        raise UserError(
-            f"{folder}: no training state to continue ({Path(error.filename or STATE).name} is missing)"
-        ) from None
+        raise UserError(f"{folder}: no training state to continue ({Path(error.filename or STATE).name} is missing)") from None
     except (SafetensorError, OSError, ValueError, KeyError, AttributeError) as error:
         raise UserError(f"{folder}: damaged training state ({str(error).splitlines()[0]})") from None
     return tensors, facts

@@ -11,24 +11,26 @@ def register(commands: Any) -> None:
     parts = pfn.add_subparsers(title="commands", required=True, metavar="COMMAND")
     train = parts.add_parser("train", help="start or continue a training trunk")
     train.add_argument("--config", default="base", help="name of a config, or path of a TOML file (default base)")
-    train.add_argument("--minutes", type=float, required=True)
+    train.add_argument("--minutes", type=float, required=True, help="how long; cut off at any moment, it can be continued")
     train.add_argument("--out", type=Path, required=True, help="folder of the training state and its log")
     train.add_argument("--resume", action="store_true", help="continue the state in --out")
     train.add_argument("--workers", type=int, default=1, help="processes that sample tables ahead (default 1)")
     train.add_argument("--threads", type=int, default=1, help="threads of the network on a CPU (default 1)")
-    train.add_argument("--dev", type=Path, help="folder of development datasets to evaluate on at the end")
+    train.add_argument("--dev", type=Path, help="folder of development datasets to evaluate on every ten minutes")
     train.set_defaults(func=_train)
     release = parts.add_parser("release", help="branch off a trunk, decay the learning rate, write weights and model card")
     release.add_argument("--config", default="base")
     release.add_argument("--trunk", type=Path, required=True, help="folder of a training state")
-    release.add_argument("--steps", type=int, required=True, help="steps of the decay")
+    release.add_argument("--steps", type=int, help="steps of the decay (default: 15%% of the trunk's)")
     release.add_argument("--out", type=Path, required=True, help="weights file to write (.safetensors)")
     release.add_argument("--workers", type=int, default=1)
     release.add_argument("--threads", type=int, default=1)
     release.set_defaults(func=_release)
-    evaluate = parts.add_parser("evaluate", help="ROC AUC of weights on development datasets")
-    evaluate.add_argument("--weights", type=Path, required=True)
+    evaluate = parts.add_parser("evaluate", help="ROC AUC of one network pass on development datasets, beside a random forest")
+    evaluate.add_argument("--weights", type=Path, help="weights file (default: those that ship)")
     evaluate.add_argument("--dev", type=Path, required=True, help="folder with <id>/data.parquet and meta.json")
+    evaluate.add_argument("--max-rows", type=int, default=6000, help="skip larger datasets; half the rows are trained on")
+    evaluate.add_argument("--splits", type=int, default=5, help="random halves of each dataset (default 5)")
     evaluate.set_defaults(func=_evaluate)
     sample = parts.add_parser("sample", help="draw a picture of tables from the prior")
     sample.add_argument("--out", type=Path, required=True, help="PNG file to write")
@@ -57,13 +59,13 @@ def _release(args: argparse.Namespace) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    from tabbench.pfn.evaluate import evaluate_network
+    from tabbench.pfn.card import WEIGHTS
+    from tabbench.pfn.evaluate import compare_with_forest
     from tabbench.pfn.network import load_weights
 
-    scores = evaluate_network(load_weights(args.weights), args.dev)
-    for name, auc in scores.items():
-        print(f"{name:40} {auc:.4f}")
-    print(f"{'mean':40} {scores.mean():.4f}")
+    table = compare_with_forest(load_weights(args.weights or WEIGHTS), args.dev, args.max_rows, args.splits)
+    print(table.round(4).to_string())
+    print(f"{len(table)} datasets, mean ROC AUC: network {table['pfn'].mean():.4f}, forest {table['forest'].mean():.4f}")
     return 0
 
 

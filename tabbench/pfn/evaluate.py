@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tabbench.errors import UserError
+from tabbench.files import replace_text
 from tabbench.metrics import compute_metrics
 from tabbench.pfn.network import MAX_CLASSES, PFN
 from tabbench.task import Task, make_task
@@ -109,3 +110,32 @@ def evaluate_network(network: PFN, folder: Path, max_rows: int = 2000, n_splits:
         ]
         scores[task.name] = float(np.mean(aucs))
     return pd.Series(scores)
+
+
+def forest_scores(folder: Path, max_rows: int, n_splits: int) -> dict[str, float]:
+    """Mean ROC AUC of scikit-learn's default random forest on the same splits, by development dataset."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    scores = {}
+    for task in development_tasks(folder, max_rows):
+        x, _ = encode(task)
+        aucs = []
+        for train, test in halves(task, n_splits):
+            forest = RandomForestClassifier(random_state=0).fit(x[train], task.y[train])
+            proba = np.zeros((len(test), len(task.classes)))
+            proba[:, forest.classes_] = forest.predict_proba(x[test])
+            aucs.append(compute_metrics(task.y[test], proba)["roc_auc_ovo"])
+        scores[task.name] = float(np.mean(aucs))
+    return scores
+
+
+def compare_with_forest(network: PFN, folder: Path, max_rows: int, n_splits: int, cache: Path | None = None) -> pd.DataFrame:
+    """ROC AUC by development dataset of the network (`pfn`) and of a default random forest (`forest`, kept in `cache`)."""
+    key = f"{max_rows} rows, {n_splits} splits"
+    known = json.loads(cache.read_text(encoding="utf-8")) if cache is not None and cache.exists() else {}
+    if key not in known:
+        known[key] = forest_scores(folder, max_rows, n_splits)
+        if cache is not None:
+            replace_text(cache, json.dumps(known, indent=1) + "\n")
+    pfn = evaluate_network(network, folder, max_rows, n_splits)
+    return pd.DataFrame({"pfn": pfn, "forest": pd.Series(known[key])})

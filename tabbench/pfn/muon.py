@@ -32,9 +32,7 @@ class Muon(torch.optim.Optimizer):
     The step has root-mean-square size lr · 0.2, so that learning rates of AdamW carry over (Liu et al. 2025, §2.2).
     """
 
-    def __init__(
-        self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0
-    ) -> None:
+    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, momentum: float = 0.95, weight_decay: float = 0.0) -> None:
         super().__init__(list(parameters), {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
 
     @torch.no_grad()

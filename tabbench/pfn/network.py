@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -178,11 +179,10 @@ class Layer(nn.Module):
         super().__init__()
         self.over_rows, self.over_tokens = Attention(config), Attention(config)
         self.norms = nn.ModuleList(nn.RMSNorm(config.width) for _ in range(3))
-        self.mlp = nn.Sequential(
-            nn.Linear(config.width, config.hidden, bias=False),
-            nn.GELU(),
-            nn.Linear(config.hidden, config.width, bias=False),
-        )
+        shrink = nn.Linear(config.hidden, config.width, bias=False)
+        self.mlp = nn.Sequential(nn.Linear(config.width, config.hidden, bias=False), nn.GELU(), shrink)
+        for last in (self.over_rows.out, self.over_tokens.out, shrink):  # the stream starts as the plain embedding
+            nn.init.zeros_(last.weight)
 
     def row_keys(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values (B·T, heads, L, D / heads) of context rows x (B, L, T, D)."""
@@ -216,10 +216,9 @@ class PFN(nn.Module):
         self.vote_query = nn.Linear(2 * width, width, bias=False)
         self.vote_key = nn.Linear(2 * width, width, bias=False)
         self.vote_scale = nn.Parameter(torch.tensor(1.0))
-        for layer in self.layers:  # the stream starts as the plain embedding
-            nn.init.zeros_(layer.over_rows.out.weight)
-            nn.init.zeros_(layer.over_tokens.out.weight)
-            nn.init.zeros_(layer.mlp[2].weight)
+
+    def _layers(self) -> list[Layer]:
+        return cast("list[Layer]", list(self.layers))
 
     def forward(self, x: Tensor, y_context: Tensor, categorical: Tensor) -> Tensor:
         """Logits (B, N - C, MAX_CLASSES) of the rows of x (B, N, m) behind the C labelled ones; categorical (B, m) bool."""
@@ -228,7 +227,7 @@ class PFN(nn.Module):
         queries = self._tokens(x[:, n_context:], context)
         n_labelled = rows.shape[1]
         stream = torch.cat([rows, queries], dim=1)
-        for layer in self.layers:
+        for layer in self._layers():
             stream = layer(stream, layer.row_keys(stream[:, :n_labelled]))
         pooled = self._pool(stream)
         votes = self.vote_key(pooled[:, self.config.n_thinking : n_labelled])
@@ -238,7 +237,7 @@ class PFN(nn.Module):
         """Everything `predict` needs of the context rows x (B, C, m), labels (B, C)."""
         columns, stream = self._begin(x_context, y_context, categorical)
         keys = []
-        for layer in self.layers:
+        for layer in self._layers():
             keys.append(layer.row_keys(stream))
             stream = layer(stream, keys[-1])
         votes = self.vote_key(self._pool(stream)[:, self.config.n_thinking :])
@@ -247,7 +246,7 @@ class PFN(nn.Module):
     def predict(self, context: Context, x_query: Tensor) -> Tensor:
         """Logits (B, n_query, MAX_CLASSES); equal to `forward` up to rounding, however the queries are cut into pieces."""
         stream = self._tokens(x_query, context.columns)
-        for layer, keys in zip(self.layers, context.keys, strict=True):
+        for layer, keys in zip(self._layers(), context.keys, strict=True):
             stream = layer(stream, keys)
         return self._decode(self._pool(stream), context.vote_keys, context.labels)
 

@@ -27,6 +27,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tabbench.errors import UserError
+from tabbench.files import replace_text
+from tabbench.pfn.card import write_card
 from tabbench.pfn.checkpoint import load_trunk, save_trunk
 from tabbench.pfn.muon import Muon
 from tabbench.pfn.network import GROUP, PFN, NetworkConfig, matrices, save_weights
@@ -35,6 +37,8 @@ from tabbench.pfn.prior import Batch, sample_batch
 LOG_COLUMNS = ["step", "tasks", "seconds", "loss", "prior_loss", "accuracy", "lr", "grad_norm", "rows", "features"]
 CHECKPOINT_SECONDS = 180
 LINE_SECONDS = 60
+DEVELOPMENT_SECONDS = 600
+DECAY_SHARE = 0.15  # of the trunk's steps, for a release
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,9 @@ def load_config(name: str) -> Config:
     path = Path(name) if name.endswith(".toml") else Path(__file__).parent / "configs" / f"{name}.toml"
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        stages = tuple(Stage(**{k: tuple(v) if isinstance(v, list) else v for k, v in s.items()}) for s in raw["stage"])
+        stages = tuple(
+            Stage(**{**stage, "rows": tuple(stage["rows"]), "features": tuple(stage["features"])}) for stage in raw["stage"]
+        )
         return Config(NetworkConfig(**raw["network"]), stages, **raw["training"])
     except FileNotFoundError:
         raise UserError(f"{path}: no such config") from None
@@ -124,9 +130,10 @@ class Trainer:
     """Network, optimisers and their progress; `advance` makes one step."""
 
     def __init__(self, config: Config, device: torch.device) -> None:
-        torch.manual_seed(config.seed)
         self.config, self.device = config, device
-        self.network = PFN(config.network).to(device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            self.network = PFN(config.network).to(device)
         inner = dict(matrices(self.network))
         rest = [p for name, p in self.network.named_parameters() if name not in inner]
         self.muon = Muon(inner.values(), config.muon_lr, weight_decay=config.muon_weight_decay)
@@ -158,8 +165,7 @@ class Trainer:
 
     def _count(self, shape: Shape) -> None:
         keep = min(self.config.ema, (1 + self.step) / (10 + self.step))
-        for name, value in self.network.state_dict().items():
-            self.average[name].lerp_(value, 1 - keep)
+        torch._foreach_lerp_(list(self.average.values()), list(self.network.state_dict().values()), 1 - keep)
         self.step += 1
         self.tasks += shape.n_tasks
         self.flops += flops(self.config.network, shape)
@@ -176,13 +182,16 @@ class Trainer:
         return tensors, facts
 
     def restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """Continue from a saved state."""
+        """Continue from a saved state; raises UserError if it is of another network."""
         parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
         for name, value in tensors.items():
             part, rest = name.split("/", 1)
             parts[part][rest] = value
-        self.network.load_state_dict(parts["network"])
-        self.average = parts["average"]
+        try:
+            self.network.load_state_dict(parts["network"])
+        except RuntimeError:
+            raise UserError("the training state is of another network than the config's: choose its config") from None
+        self.average = {name: parts["average"][name] for name in self.average}
         parameters = dict(self.network.named_parameters())
         inner = dict(matrices(self.network))
         for name, value in parts["optimizer"].items():
@@ -232,7 +241,7 @@ def train(config: Config, minutes: float, out: Path, *, resume: bool, n_workers:
     elif (out / "state.json").exists():
         raise UserError(f"{out}: holds a training state: add --resume, or choose another --out")
     log = Log(out / "log.csv", trainer, minutes)
-    started = saved = time.monotonic()
+    started = saved = evaluated = time.monotonic()
     before = trainer.seconds
     for shape, batch in batches(config, trainer.step, trainer.tasks, n_workers):
         rate = warmup(config, trainer.step)
@@ -245,12 +254,27 @@ def train(config: Config, minutes: float, out: Path, *, resume: bool, n_workers:
             log.flush()
             save_trunk(out, *trainer.state())
             saved = now
+        if dev is not None and (done or now - evaluated > DEVELOPMENT_SECONDS):
+            report_development(trainer, dev, out / "forest.json")
+            evaluated = time.monotonic()
         if done:
             break
-    if dev is not None:
-        from tabbench.pfn.evaluate import evaluate_network
 
-        print(f"development ROC AUC {evaluate_network(averaged(trainer), dev).mean():.4f}", flush=True)
+
+def report_development(trainer: Trainer, dev: Path, cache: Path) -> None:
+    """Print the mean ROC AUC of the averaged weights on the development datasets, where pandas and scikit-learn are at hand."""
+    try:
+        from tabbench.pfn.evaluate import compare_with_forest
+    except ImportError as error:
+        print(f"development datasets skipped: {error.name} is not installed", flush=True)
+        return
+    table = compare_with_forest(averaged(trainer), dev, max_rows=2000, n_splits=1, cache=cache)
+    means, wins = table.mean(), int((table["pfn"] > table["forest"]).sum())
+    print(
+        f"step {trainer.step} development ROC AUC {means['pfn']:.4f}, forest {means['forest']:.4f}, "
+        f"ahead on {wins} of {len(table)}",
+        flush=True,
+    )
 
 
 def averaged(trainer: Trainer) -> PFN:
@@ -282,9 +306,7 @@ class Log:
         now = time.monotonic()
         if now - self.last < LINE_SECONDS:
             return
-        mean = {
-            name: sum(r[name] for r in self.recent) / len(self.recent) for name in ("loss", "prior_loss", "accuracy")
-        }
+        mean = {name: sum(r[name] for r in self.recent) / len(self.recent) for name in ("loss", "prior_loss", "accuracy")}
         speed = (self.trainer.tasks - self.tasks_then) / (now - self.last)
         left = self.minutes - (now - self.started) / 60
         print(
@@ -294,6 +316,7 @@ class Log:
             flush=True,
         )
         self.recent, self.last, self.tasks_then = [], now, self.trainer.tasks
+        self.flush()
 
     def flush(self) -> None:
         """Bring the file to disk."""
@@ -304,32 +327,37 @@ def _cut_log(path: Path, step: int) -> None:
     """Forget the rows after the state that is continued."""
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
     kept = [line for line in lines if not line.split(",")[0].isdigit() or int(line.split(",")[0]) <= step]
-    path.write_text("".join(line for line in kept if line.endswith("\n")), encoding="utf-8")
+    replace_text(path, "".join(line for line in kept if line.endswith("\n")))
 
 
-def release(config: Config, trunk: Path, steps: int, out: Path, *, n_workers: int) -> None:
-    """Branch off the trunk, decay the learning rate to zero over `steps` steps, and write weights and model card."""
+def release(config: Config, trunk: Path, steps: int | None, out: Path, *, n_workers: int) -> None:
+    """Branch off the trunk, decay the learning rate to zero over `steps` steps, and write weights and model card.
+
+    The trunk is left as it is. Without `steps`, the decay has 15% of the trunk's steps.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trainer = Trainer(config, device)
     trainer.restore(*load_trunk(trunk, device))
-    start = trainer.step
+    start, started = trainer.step, time.monotonic()
+    steps = steps or max(1, round(DECAY_SHARE * start))
     for shape, batch in batches(config, trainer.step, trainer.tasks, n_workers):
         trainer.advance(batch, shape, 1 - (trainer.step - start) / steps)
         if trainer.step - start >= steps:
             break
-    from tabbench.pfn.card import write_card
-
-    save_weights(trainer.network, out, {"tasks": str(trainer.tasks)})
-    facts = {
+    trainer.seconds += time.monotonic() - started
+    hardware = torch.cuda.get_device_name() if device.type == "cuda" else f"{platform.machine()} CPU"
+    facts: dict[str, Any] = {
         "tasks": trainer.tasks,
         "steps": trainer.step,
         "decay_steps": steps,
         "flops": trainer.flops,
-        "seconds": trainer.seconds,
+        "seconds": round(trainer.seconds),
+        "hardware": hardware,
+        "parameters": sum(p.numel() for p in trainer.network.parameters()),
     }
-    machine = torch.cuda.get_device_name() if device.type == "cuda" else platform.processor() or platform.machine()
-    write_card(out, {**facts, "hardware": machine, "config": asdict(config)}, trunk / "log.csv")
-    print(json.dumps(facts))
+    save_weights(trainer.network, out, {"tasks": str(trainer.tasks)})
+    write_card(out, {**facts, "config": asdict(config)}, trunk / "log.csv")
+    print(json.dumps(facts), flush=True)
 
 
 def main() -> None:
