@@ -49,12 +49,39 @@ def test_demsar_from_the_printed_scores():
     assert result.chi2 == pytest.approx(10.952381, abs=1e-6)
     assert result.p == pytest.approx(0.0119862, abs=1e-7)
     assert result.f == pytest.approx(4.58589, abs=1e-5)
-    tests = pairwise_wilcoxon(DEMSAR, True, zeros="zsplit").set_index(["model_a", "model_b"])
+    assert result.f_p == pytest.approx(stats.f.sf(result.f, 3, 39))
+
+
+def test_demsar_pairs_by_the_normal_approximation():
+    tests = pairwise_wilcoxon(DEMSAR, True, zeros="zsplit", exact_up_to=0).set_index(["model_a", "model_b"])
     assert tests.loc[("C4.5", "C4.5+m"), "statistic"] == 12
     assert tests.loc[("C4.5", "C4.5+m"), "p"] == pytest.approx(0.0109685, abs=1e-7)
-    assert tests.loc[("C4.5", "C4.5+m+cf"), "p_adjusted"] == pytest.approx(0.07165, abs=1e-5)
-    pratt = pairwise_wilcoxon(DEMSAR, True).set_index(["model_a", "model_b"]).loc[("C4.5", "C4.5+m")]
+    assert tests["p_adjusted"].round(5).tolist() == [0.06581, 0.86412, 0.07165, 0.15425, 0.86412, 0.12098]
+    pratt = pairwise_wilcoxon(DEMSAR, True, exact_up_to=0).set_index(["model_a", "model_b"]).loc[("C4.5", "C4.5+m")]
     assert (pratt["statistic"], round(pratt["p"], 6)) == (10.5, 0.010792)
+
+
+def test_demsar_from_the_printed_ranks():
+    # the paper ranks "voting" 2 and 3, although both print .975
+    ranks = rank_table(DEMSAR, True)
+    ranks.loc[12] = [4.0, 1.0, 2.0, 3.0]
+    assert ranks.mean().round(3).to_dict() == {"C4.5": 3.143, "C4.5+m": 2.0, "C4.5+cf": 2.893, "C4.5+m+cf": 1.964}
+    plain = plain_chi2(ranks)
+    assert round(plain, 2) == 9.28
+    assert round(13 * plain / (14 * 3 - plain), 2) == 3.69
+    gaps = ranks.mean()["C4.5"] - ranks.mean()
+    assert gaps.index[gaps > nemenyi_cd(4, 14, 0.05)].tolist() == []
+    assert gaps.index[gaps > nemenyi_cd(4, 14, 0.10)].tolist() == ["C4.5+m", "C4.5+m+cf"]
+    z = gaps.drop("C4.5") / np.sqrt(4 * 5 / (6 * 14))  # against a control, Demšar's Table 7
+    p = stats.norm.sf(z) * 2
+    assert p.round(3).tolist() == [0.019, 0.608, 0.016]
+    assert [bool(value) for value in holm(p) < 0.05] == [True, False, True]
+
+
+def plain_chi2(ranks):
+    """Friedman's statistic without tie correction, as most papers print it."""
+    n, k = ranks.shape
+    return 12 * n / (k * (k + 1)) * ((ranks.mean() ** 2).sum() - k * (k + 1) ** 2 / 4)
 
 
 def test_demsar_critical_differences():
@@ -72,23 +99,58 @@ def test_cliques_of_the_autorank_example():
     assert cliques(ranks, ~np.eye(6, dtype=bool) & (far | True)) == []
 
 
+def golden(key):
+    return json.loads((GOLDEN / "expected_stats.json").read_text())[key]
+
+
 @needs_golden
 @pytest.mark.parametrize(
-    ("key", "f_name"),
-    [("garcia_herrera_2008", "iman_davenport_F"), ("garcia_herrera_2010", "F")],
+    ("key", "file", "plain", "f_name"),
+    [
+        ("garcia_herrera_2008", "file", "chi2_no_tie_correction", "iman_davenport_F"),
+        ("garcia_herrera_2010", "file", "chi2_no_tie_correction", "F"),
+        ("baycomp_uci54", "mean_file", "chi2_no_tie_correction", "F"),
+        ("amlb2019_1h", "file", "friedman_chi2", "iman_davenport_F"),
+    ],
 )
-def test_published_tables(key, f_name):
-    expected = json.loads((GOLDEN / "expected_stats.json").read_text())[key]
-    scores = pd.read_csv(GOLDEN / expected["file"], index_col=0)
-    assert mean_ranks(scores, True).to_dict() == pytest.approx(expected["avg_ranks"], abs=1e-5)
-    result = friedman(scores, True)
+def test_published_tables(key, file, plain, f_name):
+    expected = golden(key)
+    scores = pd.read_csv(GOLDEN / expected[file], index_col=0)
     n, k = scores.shape
-    if "chi2_tie_corrected_scipy" in expected:
-        assert result.chi2 == pytest.approx(expected["chi2_tie_corrected_scipy"], abs=1e-5)
-    ranks = rank_table(scores, True).mean()
-    plain = 12 * n / (k * (k + 1)) * ((ranks**2).sum() - k * (k + 1) ** 2 / 4)
-    assert plain == pytest.approx(expected["chi2_no_tie_correction"], abs=1e-4)
-    assert (n - 1) * plain / (n * (k - 1) - plain) == pytest.approx(expected[f_name], abs=1e-3)
+    assert (n, k) == (expected["N"], expected["k"])
+    ranks = rank_table(scores, True)
+    assert ranks.mean().to_dict() == pytest.approx(expected["avg_ranks"], abs=1e-4)
+    chi2 = plain_chi2(ranks)
+    assert chi2 == pytest.approx(expected[plain], abs=1e-4)
+    assert (n - 1) * chi2 / (n * (k - 1) - chi2) == pytest.approx(expected[f_name], abs=1e-3)
+    corrected = stats.friedmanchisquare(*scores.to_numpy().T)
+    result = friedman(scores, True)
+    assert (result.chi2, result.p) == pytest.approx((corrected.statistic, corrected.pvalue), rel=1e-9)
+    for name in ("friedman_chi2_tie_corrected", "chi2_tie_corrected_scipy"):
+        assert result.chi2 == pytest.approx(expected.get(name, result.chi2), abs=1e-5)
+
+
+@needs_golden
+def test_published_critical_differences():
+    for k, row in golden("nemenyi_q_table").items():
+        for alpha, q in row.items():
+            cd = nemenyi_cd(int(k), 10, float(alpha))
+            assert cd / np.sqrt(int(k) * (int(k) + 1) / 60) == pytest.approx(q, abs=1e-4)
+    assert nemenyi_cd(5, 30, 0.10) == pytest.approx(golden("garcia_herrera_2008")["nemenyi_CD_0.10"]["df_infinite"], abs=1e-6)
+    assert nemenyi_cd(7, 33) == pytest.approx(golden("amlb2019_1h")["nemenyi_CD_0.05"], abs=1e-3)
+
+
+def test_scikit_posthocs_tutorial():
+    rng = np.random.default_rng(1)
+    means = [0.2, 0.2, 0.4, 0.5, 0.7, 0.7, 0.8, 0.9]
+    scores = pd.DataFrame({f"model{i}": rng.normal(mean, 0.1, 30) for i, mean in enumerate(means, 1)})
+    result = friedman(scores, True)
+    assert result.chi2 == pytest.approx(186.9)
+    assert result.p == pytest.approx(6.787361102785178e-37)
+    assert (mean_ranks(scores, False) / 8).round(6).tolist() == [
+        *(0.208333, 0.191667, 0.366667, 0.495833),
+        *(0.708333, 0.7375, 0.85, 0.941667),
+    ]
 
 
 @needs_golden
@@ -113,6 +175,24 @@ def test_friedman_equals_scipy():
     expected = stats.friedmanchisquare(*scores.to_numpy().T)
     ours = friedman(scores, True)
     assert (ours.chi2, ours.p) == pytest.approx((expected.statistic, expected.pvalue))
+
+
+def test_the_exact_signed_rank_test_equals_scipy():
+    rng = np.random.default_rng(0)
+    for n in (5, 9, 30):
+        difference = rng.normal(0.3, 1, n)
+        expected = stats.wilcoxon(difference, method="exact")
+        assert signed_rank(difference) == pytest.approx((expected.statistic, expected.pvalue))
+    tied = np.array([1.0, 2.0, 2.0, -1.0, 3.0, 3.0, -2.0, 4.0, 0.0, 0.0])
+    every = stats.PermutationMethod(n_resamples=np.inf)
+    for zeros in ("pratt", "zsplit"):
+        expected = stats.wilcoxon(tied, zero_method=zeros, method=every)
+        assert signed_rank(tied, zeros) == pytest.approx((expected.statistic, expected.pvalue))
+
+
+def test_five_wins_of_five_are_not_significant():
+    assert signed_rank(np.arange(1.0, 6.0)) == (0.0, 2 / 2**5)
+    assert signed_rank(np.arange(1.0, 6.0), exact_up_to=0)[1] < 0.05
 
 
 def test_holm_by_hand():
@@ -197,6 +277,7 @@ def test_bad_and_extreme_tables():
     total = pd.DataFrame({"a": range(9), "b": range(10, 19)}, dtype=float)
     assert friedman(total, True).f == np.inf
     assert mean_ranks(good[["a"]], True).tolist() == [1.0]
+    assert pairwise_wilcoxon(good[["a"]], True).empty
 
 
 def test_pairs_are_all_there():

@@ -10,7 +10,9 @@ import pandas as pd
 from scipy import stats
 
 from tabbench.errors import UserError
-from tabbench.stats.ranks import TOLERANCE, check_table, rank_table
+from tabbench.stats.ranks import TOLERANCE, check_table, levels, rank_table
+
+Zeros = Literal["pratt", "zsplit"]  # what becomes of pairs without a difference
 
 
 @dataclass(frozen=True)
@@ -65,34 +67,45 @@ def holm(p: Sequence[float]) -> np.ndarray:
 
 
 def signed_rank(
-    difference: np.ndarray, zeros: Literal["pratt", "zsplit"] = "pratt", tolerance: float = TOLERANCE
+    difference: np.ndarray,
+    zeros: Zeros = "pratt",
+    tolerance: float = TOLERANCE,
+    exact_up_to: int = 50,
 ) -> tuple[float, float]:
     """Wilcoxon's signed-rank statistic (the smaller rank sum) and two-sided p of paired differences (n,).
 
     "pratt": zeros are ranked and then dropped (Pratt 1959); "zsplit": their ranks are shared between the signs (Demšar 2006).
-    The p-value is the normal approximation; differences are equal when they agree within `tolerance`. All zero: p = 1.
+    Differences, and their sizes, are equal when they agree within `tolerance`. Up to `exact_up_to` pairs p is exact, ties
+    and zeros included (the normal approximation calls five wins in five significant, which they cannot be); all zero: p = 1.
     """
     difference = np.where(np.abs(difference) <= tolerance, 0.0, difference)
     if not difference.any():
         return 0.0, 1.0
-    sizes = levels_of(np.abs(difference), tolerance)
-    result = stats.wilcoxon(np.sign(difference) * sizes, zero_method=zeros, method="asymptotic")
-    return float(result.statistic), float(result.pvalue)
+    ranks = stats.rankdata(levels(np.abs(difference)[None], tolerance)[0])
+    if len(difference) > exact_up_to:
+        result = stats.wilcoxon(np.sign(difference) * ranks, zero_method=zeros, method="asymptotic")
+        return float(result.statistic), float(result.pvalue)
+    smaller = float(min(ranks[difference > 0].sum(), ranks[difference < 0].sum()))
+    split = float(ranks[difference == 0].sum() / 2) if zeros == "zsplit" else 0.0
+    return smaller + split, _exact_p(ranks[difference != 0], smaller)
 
 
-def levels_of(values: np.ndarray, tolerance: float) -> np.ndarray:
-    """Replace sizes (n,) by the number of their level, so that sizes equal up to float noise get tied ranks; zero stays zero."""
-    from tabbench.stats.ranks import levels
-
-    numbers = levels(values[None], tolerance)[0]
-    return np.where(values == 0, 0.0, numbers + 1)
+def _exact_p(ranks: np.ndarray, smaller: float) -> float:
+    """Two-sided p of a rank sum, every assignment of signs to the given ranks being equally likely."""
+    halves = np.rint(2 * ranks).astype(np.int64)  # tied ranks are multiples of 1/2
+    chance = np.ones(1)  # of every sum of the halves so far
+    for size in halves:
+        rest = np.zeros(size)
+        chance = (np.concatenate([chance, rest]) + np.concatenate([rest, chance])) / 2
+    return min(1.0, 2 * float(chance[: round(2 * smaller) + 1].sum()))
 
 
 def pairwise_wilcoxon(
     scores: pd.DataFrame,
     greater_is_better: bool,
-    zeros: Literal["pratt", "zsplit"] = "pratt",
+    zeros: Zeros = "pratt",
     tolerance: float = TOLERANCE,
+    exact_up_to: int = 50,
 ) -> pd.DataFrame:
     """Signed-rank test of every pair of models with Holm's correction over the pairs.
 
@@ -104,9 +117,10 @@ def pairwise_wilcoxon(
     rows = []
     for a, b in combinations(scores.columns, 2):
         difference = sign * (scores[a] - scores[b]).to_numpy(np.float64)
-        statistic, p = signed_rank(difference, zeros, tolerance)
+        statistic, p = signed_rank(difference, zeros, tolerance, exact_up_to)
         rows.append((a, b, len(difference), float(np.median(difference)), statistic, p))
-    table = pd.DataFrame(rows, columns=["model_a", "model_b", "n", "median_difference", "statistic", "p"])
+    columns = ["model_a", "model_b", "n", "median_difference", "statistic", "p"]
+    table = pd.DataFrame(rows, columns=columns).astype({"median_difference": float, "statistic": float, "p": float})
     return table.assign(p_adjusted=holm(table["p"]))
 
 
