@@ -42,6 +42,24 @@ def test_by_hand():
     assert board["predict_seconds_per_1000_rows"].tolist() == [8.0, 8.0, 8.0]
 
 
+def test_failures_share_the_worst_rank():
+    board = leaderboard(tiny(a=(0.9, 0.9), b=(0.5, None), c=(0.6, None), d=(0.7, 0.1))).set_index("model")
+    assert board.loc["b", "mean_rank"] == (4 + 3.5) / 2
+    assert board.loc["c", "mean_rank"] == (3 + 3.5) / 2
+    assert board.loc["d", "mean_rank"] == 2
+    assert board.loc["b", "mean_normalized_score"] == 0
+
+
+def test_a_failure_is_worse_than_equal_scores():
+    board = leaderboard(tiny(a=(0.9, 1.0), b=(0.8, 1.0), c=(0.7, None))).set_index("model")
+    assert board["mean_rank"].tolist() == [1.25, 1.75, 3.0]
+    assert board["mean_normalized_score"].tolist() == pytest.approx([1.0, 0.75, 0.0])
+
+
+def test_ties_by_the_rule_asked_for():
+    assert leaderboard(tiny(a=(0.9, 0.8), b=(0.7, 0.8)), ties="min")["mean_rank"].tolist() == [1.0, 1.5]
+
+
 def test_direction_of_the_metric():
     rows = tiny(a=(0.9, 0.8), b=(0.7, 0.7), c=(0.8, None))
     assert leaderboard(rows, "log_loss")["model"].tolist() == leaderboard(rows)["model"].tolist()
@@ -51,12 +69,32 @@ def test_direction_of_the_metric():
 
 def test_one_failed_fold_costs_the_dataset():
     results = make_results()
-    fold = (results["model"] == "catboost") & (results["task"] == "task05") & (results["fold"] == 1)
-    results.loc[fold, "status"] = "failed"
-    results.loc[fold, "roc_auc_ovo"] = np.nan
+    spoil(results, "catboost", "task05", "failed", "no", folds=(1,))
     scores = score_table(results)
     assert np.isnan(scores.table.loc["task05", "catboost"])
     assert scores.filled.loc["task05"].idxmin() == "catboost"
+
+
+def test_a_failed_fold_of_a_model_that_ran_alone_is_not_hidden():
+    results = make_results(4, models=["catboost"])
+    spoil(results, "catboost", "task03", "timeout", "no", folds=(2,))
+    board = leaderboard(results)
+    assert board.loc[0, ["n_tasks", "n_timeout"]].tolist() == [3, 1]
+    assert score_table(results).unscored == ["task03"]
+
+
+def test_a_failure_on_a_fold_without_the_metric_still_costs():
+    results = make_results()
+    results.loc[(results["task"] == "task06") & (results["fold"] == 0), "roc_auc_ovo"] = np.nan
+    spoil(results, "catboost", "task06", "failed", "no", folds=(0,))
+    table = score_table(results).table
+    assert table.loc["task06"].isna().to_dict() == {model: model == "catboost" for model in MODELS}
+
+
+def test_a_job_that_has_not_run_counts_as_a_failure():
+    results = make_results()
+    table = score_table(results.drop(results.index[(results["task"] == "task06") & (results["model"] == "knn")][0])).table
+    assert np.isnan(table.loc["task06", "knn"])
 
 
 def test_folds_without_the_metric_for_anyone_are_left_out():
@@ -64,13 +102,20 @@ def test_folds_without_the_metric_for_anyone_are_left_out():
     results.loc[(results["task"] == "task06") & (results["fold"] == 0), "roc_auc_ovo"] = np.nan
     results.loc[results["task"] == "task07", "roc_auc_ovo"] = np.nan
     scores = score_table(results)
-    assert scores.undefined == ["task07"]
+    assert scores.unscored == ["task07"]
     assert scores.table.loc["task06"].notna().all()
+
+
+def test_a_metric_undefined_for_one_model_alone_costs_it_the_dataset():
+    results = make_results()
+    results.loc[(results["task"] == "task06") & (results["fold"] == 0) & (results["model"] == "knn"), "roc_auc_ovo"] = np.nan
+    assert score_table(results).table.loc["task06"].isna().sum() == 1
 
 
 def test_order_of_rows_does_not_matter():
     results = make_results()
-    pd.testing.assert_frame_equal(leaderboard(results), leaderboard(results.sample(frac=1, random_state=1)))
+    board, shuffled = leaderboard(results), leaderboard(results.sample(frac=1, random_state=1))
+    assert rounded(board).to_csv() == rounded(shuffled).to_csv()
 
 
 def test_everything_failed_and_a_single_model():
@@ -82,7 +127,7 @@ def test_everything_failed_and_a_single_model():
     assert board["mean_rank"].isna().all()
     assert board["n_failed"].sum() == 3 * 3 * len(MODELS)
     assert "dummy" in format_leaderboard(board)
-    one = leaderboard(make_results(3).query("model == 'tree'"))
+    one = leaderboard(make_results(3, models=["logreg"]))
     assert one["mean_rank"].tolist() == [1.0]
 
 
@@ -92,6 +137,13 @@ def test_files(tmp_path):
     assert pd.read_csv(tmp_path / "leaderboard.csv")["model"].tolist() == board["model"].tolist()
     text = (tmp_path / "leaderboard.md").read_text()
     assert "takes the worst rank" in text
-    assert text.count("\n| ") == len(board)
+    assert [line.split(" | ")[0] for line in text.splitlines()[2:-2]] == [f"| {model}" for model in board["model"]]
     assert rounded(board).loc[0, "mean_rank"].count(".") == 1
-    assert max(map(len, format_leaderboard(board).splitlines())) <= 100
+
+
+def test_terminal_table_fits():
+    long = make_results(30, sizes=(1024, 2048))
+    lines = format_leaderboard(leaderboard(long)).splitlines()
+    assert len(lines) == 1 + 2 * len(MODELS)
+    assert len({len(line) for line in lines}) == 1
+    assert len(lines[0]) <= 100

@@ -1,5 +1,6 @@
 """The report: what it says, that it escapes and is self-contained, and that a browser shows it."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -8,12 +9,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tabbench.report.leaderboard import score_table
-from tabbench.report.page import render, verdict, write_report
+from tabbench.metrics import METRICS
+from tabbench.report.page import render, write_report
 from tabbench.report.plots import pareto_front
+from tabbench.report.tables import dataset_facts, heat_map, n_not_run, reasons
+from tabbench.report.verdict import compare, verdict
 from tests.synthetic_results import MODELS, make_manifest, make_results, spoil
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH")
+QUIET = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --virtual-time-budget=5000 --dump-dom"
+)
 
 
 @pytest.fixture(scope="module")
@@ -22,40 +30,61 @@ def page():
     return render(results, make_manifest(results))
 
 
+def two_models(n_tasks, lead):
+    """Models a and b on one fold of n_tasks datasets; lead(i) is by how much a is better on dataset i."""
+    return pd.DataFrame(
+        [
+            {"task": f"t{i}", "repeat": 0, "fold": 0, "model": m, "status": "ok", "n_train": 10, "n_test": 5}
+            | {"roc_auc_ovo": 0.7 + (lead(i) if m == "a" else 0), "fit_seconds": 1.0, "predict_seconds": 1.0}
+            for i in range(n_tasks)
+            for m in "ab"
+        ]
+    )
+
+
+def said(results):
+    answer = verdict(compare(results, "roc_auc_ovo"), "AUC")
+    return answer.certainty, " ".join([answer.headline, *answer.sentences])
+
+
 def test_it_says_what_matters(page):
-    assert "catboost leads on 23 datasets" in page
-    assert "beyond chance (Wilcoxon signed-rank, Holm, 5%)" in page
-    for model in MODELS:
-        assert model in page
+    assert "pfn has the best mean rank by ROC AUC" in page
+    assert "These datasets do not decide between pfn and lightgbm, catboost, random_forest and xgboost" in page
+    for expected in (*MODELS, *(f'data-metric="{metric}"' for metric in METRICS)):
+        assert expected in page
     assert "stopped after the time limit of 60 s" in page
-    assert "100 of 900 rows (stratified)" in page
-    assert "tabbench run --suite synthetic" in page
+    assert "memory 1/3" in page
+    assert "1,024 of " in page
+    assert "tabbench run --data &#39;my table.csv&#39;" in page
     assert "0123456789abcdef" in page
+    assert "of the Nemenyi test, α = 0.05" in page
 
 
 def test_data_is_escaped(page):
     assert "<b>odd</b>" not in page
     assert "&lt;b&gt;odd" in page
     assert "no such &lt;file&gt;" in page
+    assert "javascript:" not in page
 
 
 def test_nothing_is_loaded_from_elsewhere(page):
     assert "default-src 'none'" in page
-    assert not re.search(r"""(src|srcset|action|data)\s*=\s*["']?\s*(https?:)?//""", page)
-    assert not re.search(r"url\(|@import|<link|<iframe|fetch\(|XMLHttpRequest", page)
+    assert not re.search(r"url\(|@import|<link|<iframe|<img|<base|fetch\(|XMLHttpRequest|import\(", page)
+    assert not re.search(r"\b(src|srcset|action|data|poster|xlink:href)\s*=", page)
+    elsewhere = re.findall(r"<[^>]*https?://[^>]*>", page)
+    assert elsewhere == ['<a href="https://example.org/task00" rel="noreferrer">']
 
 
 def test_same_numbers_same_bytes():
-    results = make_results(6)
+    results = make_results(6, models=["dummy", "logreg", "catboost"])
     manifest = make_manifest(results)
     assert render(results, manifest) == render(results.sample(frac=1, random_state=0), manifest)
 
 
 @pytest.mark.parametrize("n_tasks", [1, 2])
-@pytest.mark.parametrize("models", [["tree"], ["dummy", "tree"]])
+@pytest.mark.parametrize("models", [["logreg"], ["dummy", "tree"]])
 def test_little_data_is_enough(n_tasks, models, tmp_path):
-    results = make_results(n_tasks)
-    results = results[results["model"].isin(models)].reset_index(drop=True)
+    results = make_results(n_tasks, models=models)
     write_report(tmp_path, results, make_manifest(results))
     assert {path.name for path in tmp_path.iterdir()} == {"leaderboard.csv", "leaderboard.md", "report.html"}
 
@@ -66,31 +95,83 @@ def test_everything_failed():
         for task in results["task"].unique():
             spoil(results, model, task, "failed", "no luck")
     text = render(results, make_manifest(results))
-    assert "No model has a score on any dataset" in text
+    assert "no model has a score on any dataset" in text
     assert "no luck" in text
+    assert "task00, task01, task02" in text
+
+
+def test_an_unfinished_run_from_elsewhere_is_shown():
+    results = make_results(5).iloc[:-7]
+    manifest = {**make_manifest(results), "tasks": [], "finished": None, "git": None}
+    text = render(results, manifest)
+    assert n_not_run(results) == 7
+    assert "7 have not run" in text
+    assert "not run" in text
+    assert dataset_facts(results, [])["n_rows"].notna().all()
 
 
 def test_learning_curves_appear_with_several_sizes():
-    results = make_results(5, sizes=(128, 256, 512))
+    results = make_results(5, sizes=(128, 256, 512), models=["logreg", "catboost"])
     text = render(results, make_manifest(results))
     assert 'id="curves"' in text
     assert ">128<" in text
+    assert "1 thread a job" in text
 
 
-def test_verdicts():
-    rng = np.random.default_rng(0)
-    rows = pd.DataFrame(
-        [
-            {"task": f"t{i}", "repeat": 0, "fold": 0, "model": m, "status": "ok", "roc_auc_ovo": rng.random()}
-            for i in range(6)
-            for m in "ab"
-        ]
-    )
-    text = " ".join(verdict(score_table(rows)))
-    assert "could be chance" in text
-    assert "6 datasets are few" in text
-    assert "ran alone" in " ".join(verdict(score_table(rows[rows["model"] == "a"])))
-    assert "One dataset says nothing" in " ".join(verdict(score_table(rows[rows["task"] == "t0"])))
+def test_heat_map_tells_scores_and_reasons():
+    results = make_results(4)
+    comparison = compare(results, "log_loss")
+    rows = heat_map(comparison, ["task02", "task00", "task01", "task03"], reasons(results))
+    assert [row.name for row in rows] == ["task02", "task00", "task01", "task03"]
+    cells = dict(zip(comparison.board["model"], rows[0].cells, strict=True))
+    assert (cells["tree"].text, cells["tree"].shade) == ("failed", "bad")
+    assert cells["svm"].text == "memory 1/3"
+    best = comparison.scores.table.loc["task02"].idxmin()
+    assert [model for model, cell in cells.items() if cell.marked] == [best]
+    assert cells[best].text == f"{comparison.scores.table.loc['task02', best]:.3f}"
+    assert cells[best].shade == 4
+
+
+def test_verdict_of_chance():
+    noise = np.random.default_rng(3).normal(size=12)
+    certainty, text = said(two_models(12, lambda i: 0.01 * noise[i]))
+    assert certainty == "low"
+    assert "no larger than chance" in text
+
+
+def test_verdict_of_a_clear_lead():
+    certainty, text = said(two_models(20, lambda i: 0.01 + 0.001 * i))
+    assert certainty == "high"
+    assert "a has the best mean rank by AUC: 1.00 among 2 models on 20 datasets." in text
+    assert "a is ahead of every other model beyond chance" in text
+    assert "Few datasets" not in text
+
+
+def test_verdict_is_more_careful_with_few_datasets():
+    certainty, text = said(two_models(8, lambda i: 0.01 + 0.001 * i))
+    assert certainty == "moderate"
+    assert "Few datasets (8)" in text
+
+
+def test_verdict_without_a_test():
+    rows = two_models(6, lambda i: 0.01)
+    assert said(rows[rows["model"] == "a"])[0] == "none"
+    assert "ran alone" in said(rows[rows["model"] == "a"])[1]
+    assert said(rows[rows["task"] == "t0"])[0] == "none"
+    assert "One dataset says nothing" in said(rows[rows["task"] == "t0"])[1]
+    assert "a and b share the best mean rank" in said(two_models(6, lambda i: 0.0))[1]
+
+
+def test_verdict_owns_up_to_a_leader_that_loses_the_direct_comparison():
+    """b beats a widely on 15 of 20 datasets; narrowly behind on the rest, it falls behind four others as well."""
+    rows = two_models(20, lambda i: -0.1 if i < 15 else 0.01)
+    b = rows[rows["model"] == "b"]
+    others = [b.assign(model=f"c{j}", roc_auc_ovo=np.where(np.arange(20) < 15, 0.3, 0.7001) + 0.001 * j) for j in range(4)]
+    certainty, text = said(pd.concat([rows, *others], ignore_index=True))
+    assert certainty == "low"
+    assert "a has the best mean rank by AUC: 1.75" in text
+    assert "b is ahead of a beyond chance" in text
+    assert "a is ahead of c3, c2, c1 and c0" in text
 
 
 def test_pareto_front():
@@ -98,16 +179,37 @@ def test_pareto_front():
     assert pareto_front(cost, quality).tolist() == [0, 1, 4]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+@needs_chromium
 def test_a_browser_shows_it_and_asks_nobody(page, tmp_path):
-    path = tmp_path / "report.html"
-    path.write_text(page)
-    log = tmp_path / "net.json"
-    options = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking"
-    options += " --disable-component-update --disable-sync --virtual-time-budget=3000 --dump-dom"
-    command = [CHROMIUM, *options.split(), f"--user-data-dir={tmp_path / 'profile'}", f"--log-net-log={log}", path.as_uri()]
-    dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    assert "catboost leads on 23 datasets" in dom
+    """The page sorts and switches by its own buttons, and the browser's log names no host but those the browser itself calls."""
+    script = """<script>
+      const metric_ = document.getElementById("metric"); metric_.value = "log_loss"; metric_.dispatchEvent(new Event("change"));
+      document.querySelector('.view:not([hidden]) .board th:nth-child(3) button').click();
+    </script></body>"""
+    driven, plain = tmp_path / "driven.html", tmp_path / "report.html"
+    plain.write_text(page)
+    driven.write_text(page.replace("</body>", script))
+    dom = browse(plain, tmp_path)
     assert dom.count("<svg") >= 2
-    hosts = set(re.findall(r'"url":"(?:https?|wss?)://([^/"]+)', log.read_text()))
-    assert {host for host in hosts if "google" not in host} == set()  # the browser's own calls are not the page's
+    assert re.findall(r'class="view" data-metric="(\w+)">', dom) == ["roc_auc_ovo"]
+    asked = {host for host in hosts(tmp_path / "net.json") if not host.endswith(("google.com", "googleapis.com", "gstatic.com"))}
+    assert asked == set()  # Chromium may call its maker; the page may call nobody, not even the link it shows
+    dom = browse(driven, tmp_path)
+    shown = re.findall(r'class="view" data-metric="(\w+)">', dom)
+    assert shown == ["log_loss"]
+    board = dom[dom.index('id="leaderboard-log_loss"') :]
+    assert 'aria-sort="ascending"' in board[: board.index("</thead>")]
+    first = re.search(r'<tbody>\s*<tr><th scope="row" title="(\w+)">', board)
+    assert first
+    assert first.group(1) == "dummy"
+
+
+def browse(path, folder):
+    command = [CHROMIUM, *QUIET.split(), f"--user-data-dir={folder / 'profile'}", f"--log-net-log={folder / 'net.json'}"]
+    return subprocess.run([*command, path.as_uri()], capture_output=True, text=True, timeout=120, check=True).stdout
+
+
+def hosts(log):
+    events = json.loads(log.read_text())["events"]
+    urls = [event.get("params", {}).get("url", "") for event in events if isinstance(event.get("params"), dict)]
+    return {url.split("/")[2].split(":")[0] for url in urls if url.startswith(("http", "ws"))}

@@ -6,6 +6,7 @@ the worst rank of that dataset (shared with other failures) and the normalised s
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -15,61 +16,65 @@ from tabbench.metrics import METRICS
 from tabbench.stats.ranks import mean_ranks, normalized_scores, win_tie_loss
 
 DEFAULT_METRIC = "roc_auc_ovo"
-POLICY = "a model that fails on a fold takes the worst rank on that dataset and the normalised score 0"
+POLICY = "a model that does not end ok on every fold of a dataset takes the worst rank there and the normalised score 0"
 BAD = ("failed", "timeout", "memory", "unsupported")
+BELOW = 1e-6  # how far below the worst score of a dataset a failure is put: worse than all, yet no outlier
+DECIMALS = {"mean_rank": 3, "mean_normalized_score": 4, "mean_score": 5}
+NAME_WIDTH = 36
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Scores of a metric by dataset and model.
+    """Scores of a metric by dataset (rows) and model (columns), both sorted.
 
-    table : NaN where a model has none. worst : of each dataset. filled : complete, failures below the worst.
-    undefined : datasets on which no model has a score; they are in neither table.
+    table : NaN where a model has none. filled : complete, failures just below the worst score of the dataset.
+    unscored : datasets on which no model has a score; they are in neither table.
     """
 
     metric: str
     greater_is_better: bool
     table: pd.DataFrame
-    worst: pd.Series
     filled: pd.DataFrame
-    undefined: list[str]
+    unscored: list[str]
 
 
 def score_table(results: pd.DataFrame, metric: str = DEFAULT_METRIC) -> Scores:
-    """Mean over folds by dataset and model (columns, sorted); a fold on which the metric is undefined for all is left out."""
+    """Mean over the folds; one on which the metric is undefined for every model is left out. Raises UserError: unknown metric."""
     better = METRICS[metric].greater_is_better
-    folds = results.pivot_table(
-        index=["task", "repeat", "fold"], columns="model", values=metric, aggfunc="mean", dropna=False, observed=True
-    )
-    folds = folds.reindex(columns=sorted(results["model"].unique())).dropna(how="all")
-    table = folds.groupby(level="task").agg(lambda values: values.mean(skipna=False))
-    undefined = sorted(set(results["task"]) - set(table.index))
-    hopeless = table.isna().all(axis=1)
-    undefined = sorted([*undefined, *table.index[hopeless]])
-    table = table[~hopeless]
-    table.index.name, table.columns.name = "task", "model"
-    low, high = table.min(axis=1), table.max(axis=1)
-    below = low - (high - low) - 1 if better else high + (high - low) + 1
-    return Scores(metric, better, table, low if better else high, table.T.fillna(below).T, undefined)
+    ended_ok = results["status"].eq("ok").groupby([results["task"], results["model"]]).all().unstack(fill_value=False)
+    by_fold = results.groupby(["task", "repeat", "fold", "model"])[metric].mean().unstack("model").dropna(how="all")
+    complete = by_fold.notna().groupby(level="task").all()
+    means = by_fold.groupby(level="task").mean().where(complete)
+    table = means.reindex(index=ended_ok.index, columns=ended_ok.columns).where(ended_ok).astype(np.float64)
+    scored = table.notna().any(axis=1)
+    unscored, table = sorted(table.index[~scored]), table[scored]
+    worst = table.min(axis=1) - BELOW if better else table.max(axis=1) + BELOW
+    filled = table.apply(lambda column: column.fillna(worst))
+    return Scores(metric, better, table, filled, unscored)
 
 
-def leaderboard(results: pd.DataFrame, metric: str = DEFAULT_METRIC) -> pd.DataFrame:
+def leaderboard(results: pd.DataFrame, metric: str = DEFAULT_METRIC, ties: Literal["average", "min"] = "average") -> pd.DataFrame:
     """Return one row per model, best mean rank first.
 
-    Columns: model, mean_rank, mean_normalized_score, mean_score (of its own datasets), wins, ties, losses (against every
-    other model on every dataset), n_tasks (with a score), n_failed, n_timeout, n_memory, n_unsupported (jobs), and
-    fit_seconds_per_1000_rows, predict_seconds_per_1000_rows (means over its ok jobs). Raises UserError for an unknown metric.
+    Columns: model, mean_rank, mean_normalized_score, mean_score (over the datasets it has a score on), wins, ties, losses
+    (against every other model on every dataset), n_tasks (with a score), n_failed, n_timeout, n_memory, n_unsupported (jobs),
+    and fit_seconds_per_1000_rows, predict_seconds_per_1000_rows (of training and test rows, median over its datasets).
+
+    Raises UserError for an unknown metric.
     """
-    scores = score_table(results, metric)
+    return board_of(score_table(results, metric), results, ties)
+
+
+def board_of(scores: Scores, results: pd.DataFrame, ties: Literal["average", "min"] = "average") -> pd.DataFrame:
+    """Leaderboard from scores that are at hand."""
     models = pd.Index(sorted(results["model"].unique()), name="model")
     board = pd.DataFrame(index=models)
     if len(scores.table):
-        observed = scores.table.T.fillna(scores.worst).T
-        normalized = normalized_scores(observed, scores.greater_is_better)
-        board["mean_rank"] = mean_ranks(scores.filled, scores.greater_is_better)
-        board["mean_normalized_score"] = normalized.where(scores.table.notna(), 0.0).mean()
+        better = scores.greater_is_better
+        board["mean_rank"] = mean_ranks(scores.filled, better, ties=ties)
+        board["mean_normalized_score"] = normalized_scores(scores.filled, better).mean()
         board["mean_score"] = scores.table.mean()
-        board[["wins", "ties", "losses"]] = win_tie_loss(scores.filled, scores.greater_is_better)
+        board[["wins", "ties", "losses"]] = win_tie_loss(scores.filled, better)
     else:
         board[["mean_rank", "mean_normalized_score", "mean_score"]] = np.nan
         board[["wins", "ties", "losses"]] = 0
@@ -78,44 +83,54 @@ def leaderboard(results: pd.DataFrame, metric: str = DEFAULT_METRIC) -> pd.DataF
     board[[f"n_{status}" for status in BAD]] = counts
     ok = results[results["status"] == "ok"]
     for what, rows in (("fit", "n_train"), ("predict", "n_test")):
-        seconds = ok[f"{what}_seconds"] / ok[rows].astype("float64") * 1000
-        board[f"{what}_seconds_per_1000_rows"] = seconds.groupby(ok["model"]).mean()
+        seconds = ok[f"{what}_seconds"] / ok[rows].astype(np.float64) * 1000
+        by_task = seconds.groupby([ok["model"], ok["task"]]).mean()
+        board[f"{what}_seconds_per_1000_rows"] = by_task.groupby(level="model").median()
     return board.reset_index().sort_values(["mean_rank", "model"], ignore_index=True)
 
 
 def rounded(board: pd.DataFrame) -> pd.DataFrame:
-    """The leaderboard with the decimals it is published with, as text: equal runs give equal bytes."""
-    decimals = {"mean_rank": 3, "mean_normalized_score": 4, "mean_score": 5}
-    text = board.copy()
+    """The leaderboard as text with the decimals it is published with: equal runs give equal bytes."""
+    text = board.astype(object)
     for column in board.columns[1:]:
-        places = 4 if "seconds" in column else decimals.get(column, 0)
+        places = 4 if "seconds" in column else DECIMALS.get(column, 0)
         text[column] = ["" if pd.isna(value) else f"{value:.{places}f}" for value in board[column]]
     return text
 
 
 def format_leaderboard(board: pd.DataFrame) -> str:
-    """Text of at most 100 columns for a terminal."""
-    text = rounded(board)
-    bad = board[[f"n_{status}" for status in BAD]].sum(axis=1)
-    shown = pd.DataFrame(
-        {
-            "model": text["model"].str.slice(0, 36),
-            "rank": [f"{value:.2f}" for value in board["mean_rank"]],
-            "norm.": text["mean_normalized_score"],
-            "score": text["mean_score"],
-            "w/t/l": [f"{row.wins}/{row.ties}/{row.losses}" for row in board.itertuples()],
-            "fit s/1k": [f"{value:.2f}" for value in board["fit_seconds_per_1000_rows"]],
-            "pred s/1k": [f"{value:.2f}" for value in board["predict_seconds_per_1000_rows"]],
-            "not ok": bad,
-        }
+    """Table of at most 100 columns for a terminal; times are seconds per 1,000 rows."""
+    names = [name if len(name) <= NAME_WIDTH else name[: NAME_WIDTH - 1] + "…" for name in board["model"]]
+    columns = {
+        "model": names,
+        "rank": [_number(value, 2) for value in board["mean_rank"]],
+        "norm.": [_number(value, 3) for value in board["mean_normalized_score"]],
+        "score": [_number(value, 4) for value in board["mean_score"]],
+        "w/t/l": [f"{row.wins}/{row.ties}/{row.losses}" for row in board.itertuples()],
+        "fit s": [_number(value, 3) for value in board["fit_seconds_per_1000_rows"]],
+        "pred. s": [_number(value, 3) for value in board["predict_seconds_per_1000_rows"]],
+        "not ok": [str(value) for value in board[[f"n_{status}" for status in BAD]].sum(axis=1)],
+    }
+    widths = {title: max(map(len, [title, *cells])) for title, cells in columns.items()}
+    lines = [tuple(columns), *zip(*columns.values(), strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i == 0 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths.values(), strict=True))
+        )
+        for line in lines
     )
-    return shown.to_string(index=False)
+
+
+def _number(value: float, places: int) -> str:
+    return "–" if pd.isna(value) else f"{value:.{places}f}"
 
 
 def write_leaderboard(folder: Path, board: pd.DataFrame, metric: str = DEFAULT_METRIC) -> None:
     """Write leaderboard.csv and leaderboard.md."""
     text = rounded(board)
-    replace_text(folder / "leaderboard.csv", text.to_csv(index=False))
-    lines = ["| " + " | ".join(text.columns) + " |", "|" + "---|" * len(text.columns)]
-    lines += ["| " + " | ".join(str(value).replace("|", "\\|") for value in row) + " |" for row in text.itertuples(index=False)]
-    replace_text(folder / "leaderboard.md", "\n".join(lines) + f"\n\nRanked by {metric}; {POLICY}.\n")
+    replace_text(folder / "leaderboard.csv", text.to_csv(index=False, lineterminator="\n"))
+    rows = [[str(value).replace("|", "\\|") for value in row] for row in text.itertuples(index=False)]
+    lines = [list(text.columns), ["---", *["--:"] * (text.shape[1] - 1)], *rows]
+    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    replace_text(folder / "leaderboard.md", f"{table}\n\nRanked by {metric}; {POLICY}.\n")

@@ -1,59 +1,75 @@
-"""Figures as inline SVG: plain text, the same bytes for the same numbers, readable without scripts."""
+"""Figures as inline SVG: plain text, the same bytes for the same numbers, coloured by the page, readable without scripts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6000", "#000000")  # Okabe and Ito 2008
-WIDTH = 760
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b07d00", "#56b4e9", "#8c6bb1", "#7f7f7f")  # after Okabe and Ito 2008
+GLYPH = 6.9  # mean width of a letter at 12 px, rounded up
+ROW = 19
+CHART = (64.0, 20.0, 590.0, 330.0)  # left, top, right, bottom of the plotting area
+WIDTH, HEIGHT = 760.0, 378.0
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 Axis = tuple[Callable[[float], float], list[tuple[float, str]]]  # value → pixel, and labelled ticks
 
 
-def _svg(height: float, label: str, parts: Sequence[str]) -> str:
-    head = f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(label)}">'
-    return f"{head}<title>{escape(label)}</title>{''.join(parts)}</svg>"
+class Axis(NamedTuple):
+    """of : position of a value. ticks : positions with their labels."""
+
+    of: Callable[[float], float]
+    ticks: list[tuple[float, str]]
+
+
+def _svg(width: float, height: float, label: str, parts: Sequence[str]) -> str:
+    return (
+        f'<svg viewBox="0 0 {width:g} {height:g}" style="max-width:{width:g}px;min-width:{0.8 * width:g}px" role="img" '
+        f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
+    )
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", extra: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {extra}>{escape(text)}</text>'
 
 
-def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> str:
-    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
+def _path(points: Sequence[tuple[float, float]], kind: str, extra: str = "") -> str:
+    return f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}" class="{kind}" {extra}/>'
 
 
 def critical_difference(ranks: pd.Series, groups: Sequence[tuple[str, ...]], cd: float) -> str:
-    """Critical-difference diagram (Demšar 2006, Figure 1): models on the axis of mean ranks, bars over groups that do not differ.
+    """Critical-difference diagram (Demšar 2006, Figure 1): models on the axis of mean ranks, bars over groups within the CD.
 
-    ranks : mean ranks by model. groups : the bars. cd : the critical difference, drawn as a scale.
+    ranks : mean ranks by model. groups : names of each group. cd : the critical difference, drawn as a scale.
     """
     ranks = ranks.sort_values(kind="stable")
-    k, left, right, axis = len(ranks), 190.0, WIDTH - 190.0, 60.0
+    k, half = len(ranks), (len(ranks) + 1) // 2
+    labels = [f"{name}  {rank:.2f}" for name, rank in ranks.items()]
+    left = 24 + GLYPH * max(len(label) for label in labels[:half])
+    right = left + 420
+    width = right + 24 + GLYPH * max([len(label) for label in labels[half:]])
+    axis, below = 60.0, 72.0 + 8 * len(groups)
 
     def at(rank: float) -> float:
-        return left + (rank - 1) / max(k - 1, 1) * (right - left)
+        return left + (rank - 1) / (k - 1) * (right - left)
 
-    parts = [_line(left, axis, right, axis, "axis")]
+    parts = [_path([(left, axis), (right, axis)], "axis")]
     for tick in range(1, k + 1):
-        parts += [_line(at(tick), axis - 5, at(tick), axis, "axis"), _text(at(tick), axis - 9, str(tick), "middle")]
-    parts += [_line(left, 20, at(1 + cd), 20, "bar"), _text((left + at(1 + cd)) / 2, 14, f"CD = {cd:.2f}", "middle")]
-    below = axis + 14 + 9 * len(groups)
+        parts += [_path([(at(tick), axis - 5), (at(tick), axis)], "axis"), _text(at(tick), axis - 9, str(tick), "middle")]
+    end, wide = (at(1 + cd), "") if cd <= k - 1 else (right, " (wider than the axis)")
+    parts.append(_path([(left, 20), (left, 26), (end, 26), (end, 20)], "axis"))
+    parts.append(_text((left + end) / 2, 16, f"CD = {cd:.2f}{wide}", "middle"))
     for i, group in enumerate(groups):
-        y = axis + 10 + 9 * i
-        parts.append(_line(at(ranks[group[0]]) - 4, y, at(ranks[group[-1]]) + 4, y, "bar"))
-    half = (k + 1) // 2
-    for i, (name, rank) in enumerate(ranks.items()):
+        parts.append(_path([(at(ranks[group[0]]) - 4, axis + 9 + 8 * i), (at(ranks[group[-1]]) + 4, axis + 9 + 8 * i)], "bar"))
+    for i, (label, rank) in enumerate(zip(labels, ranks, strict=True)):
         on_left = i < half
-        y = below + 18 * ((i if on_left else k - 1 - i) + 0.5)
-        end = left - 12 if on_left else right + 12
-        parts += [_line(at(rank), axis, at(rank), y, "thin"), _line(at(rank), y, end, y, "thin")]
-        label = f"{name} ({rank:.2f})" if len(str(name)) < 22 else f"{str(name)[:20]}… ({rank:.2f})"
-        parts.append(_text(end - 4 if on_left else end + 4, y + 4, label, "end" if on_left else "start"))
-    label = "Critical-difference diagram: mean ranks " + ", ".join(f"{name} {rank:.2f}" for name, rank in ranks.items())
-    return _svg(below + 18 * half + 6, label, parts)
+        y = below + ROW * ((i if on_left else k - 1 - i) + 0.5)
+        end, anchor, gap = (left - 12, "end", -5) if on_left else (right + 12, "start", 5)
+        parts += [_path([(at(rank), axis), (at(rank), y), (end, y)], "thin"), _text(end + gap, y + 4, label, anchor)]
+    return _svg(width, below + ROW * half + 6, f"Critical-difference diagram. Mean ranks: {', '.join(labels)}", parts)
 
 
 def pareto_front(cost: np.ndarray, quality: np.ndarray) -> np.ndarray:
@@ -65,56 +81,79 @@ def pareto_front(cost: np.ndarray, quality: np.ndarray) -> np.ndarray:
 
 
 def time_quality(seconds: pd.Series, quality: pd.Series, quality_name: str) -> str:
-    """Scatter of time (log axis) against quality (higher is better) by model, with the Pareto front."""
+    """Scatter of time (log axis) against quality (higher is better) by model, with the Pareto front; "" without a point."""
     known = seconds.notna() & quality.notna() & (seconds > 0)
     seconds, quality = seconds[known], quality[known]
     if seconds.empty:
         return ""
-    x_of, x_ticks = _log_axis(seconds, 70, WIDTH - 150)
-    y_of, y_ticks = _linear_axis(quality, 330, 20)
-    parts = [_line(70, 330, WIDTH - 150, 330, "axis"), _line(70, 20, 70, 330, "axis")]
-    parts += [_text(x, 348, label, "middle") for x, label in x_ticks] + [_line(x, 326, x, 330, "axis") for x, _ in x_ticks]
-    parts += [_text(62, y + 4, label, "end") for y, label in y_ticks] + [_line(70, y, WIDTH - 150, y, "grid") for y, _ in y_ticks]
-    parts.append(_text((70 + WIDTH - 150) / 2, 368, "fit + predict, seconds per 1,000 rows (log scale)", "middle"))
-    parts.append(_text(16, 175, quality_name, "middle", 'transform="rotate(-90 16 175)"'))
+    left, top, right, bottom = CHART
+    x_axis, y_axis = _log_axis(seconds, left, right), _linear_axis(quality, bottom, top)
+    parts = _frame(x_axis.ticks, y_axis.ticks, "fit + predict, seconds per 1,000 rows (log scale)", quality_name)
     front = pareto_front(seconds.to_numpy(), quality.to_numpy())
-    points = " ".join(f"{x_of(seconds.iloc[i]):.1f},{y_of(quality.iloc[i]):.1f}" for i in front)
-    parts.append(f'<polyline points="{points}" class="front"/>')
-    labels: list[tuple[float, float]] = []
-    for i in np.argsort(-quality.to_numpy(), kind="stable"):
-        x, y, name = x_of(seconds.iloc[i]), y_of(quality.iloc[i]), str(quality.index[i])
-        labels.append(_free_place(x + 9, y + 4, labels))
-        kind = "dot best" if i in front else "dot"
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" class="{kind}"/>' + _text(*labels[-1], name[:28]))
-    return _svg(378, f"Time against {quality_name} by model; on the Pareto front: {', '.join(quality.index[front])}", parts)
+    dots = [(x_axis.of(x), y_axis.of(y)) for x, y in zip(seconds, quality, strict=True)]
+    parts.append(_path([dots[i] for i in front], "front"))
+    best_first = np.argsort(-quality.to_numpy(), kind="stable")
+    parts += _labels([dots[i] for i in best_first], [str(quality.index[i]) for i in best_first])
+    kinds = ["dot best" if i in front else "dot" for i in range(len(dots))]
+    parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" class="{kind}"/>' for (x, y), kind in zip(dots, kinds, strict=True)]
+    label = f"Time against {quality_name} by model. On the Pareto front: {', '.join(quality.index[front])}"
+    return _svg(WIDTH, HEIGHT, label, parts)
 
 
 def curves(series: Mapping[str, Mapping[int, float]], name: str) -> str:
     """Quality against training size (log axis), a line a model, labelled at its right end."""
-    sizes = sorted({size for line in series.values() for size in line})
-    values = pd.Series([value for line in series.values() for value in line.values()])
-    x_of, _ = _log_axis(pd.Series(sizes, dtype=float), 70, WIDTH - 150)
-    y_of, y_ticks = _linear_axis(values, 330, 20)
-    parts = [_line(70, 330, WIDTH - 150, 330, "axis")]
-    parts += [_text(x_of(size), 348, f"{size:,}", "middle") for size in sizes]
-    parts += [_text(62, y + 4, label, "end") for y, label in y_ticks] + [_line(70, y, WIDTH - 150, y, "grid") for y, _ in y_ticks]
-    parts.append(_text((70 + WIDTH - 150) / 2, 368, "training rows (log scale)", "middle"))
-    parts.append(_text(16, 175, name, "middle", 'transform="rotate(-90 16 175)"'))
-    labels: list[tuple[float, float]] = []
+    sizes = pd.Series(sorted({size for line in series.values() for size in line}), dtype=float)
+    left, top, right, bottom = CHART
+    x_axis = _log_axis(sizes, left, right)
+    y_axis = _linear_axis(pd.Series([value for line in series.values() for value in line.values()]), bottom, top)
+    parts = _frame([(x_axis.of(size), f"{size:,.0f}") for size in sizes], y_axis.ticks, "training rows (log scale)", name)
+    ends = {}
     for i, (model, line) in enumerate(sorted(series.items(), key=lambda item: -item[1][max(item[1])])):
-        colour = COLOURS[i % len(COLOURS)]
-        points = " ".join(f"{x_of(size):.1f},{y_of(value):.1f}" for size, value in sorted(line.items()))
-        labels.append(_free_place(x_of(max(line)) + 8, y_of(line[max(line)]) + 4, labels))
-        parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(_text(*labels[-1], model[:22], extra=f'style="fill:{colour}"'))
-    return _svg(378, f"{name} against training size by model", parts)
+        points = [(x_axis.of(size), y_axis.of(value)) for size, value in sorted(line.items())]
+        parts.append(_path(points, "curve", f'style="stroke:{COLOURS[i % len(COLOURS)]}"'))
+        ends[model] = points[-1]
+    parts += _labels(list(ends.values()), list(ends))
+    return _svg(WIDTH, HEIGHT, f"{name} against training size by model", parts)
 
 
-def _free_place(x: float, y: float, taken: Sequence[tuple[float, float]]) -> tuple[float, float]:
-    """Return the first place at or below (x, y) where a label covers none of those already set."""
-    while any(abs(y - other_y) < 12 and abs(x - other_x) < 110 for other_x, other_y in taken):
-        y += 3
-    return x, y
+def _frame(x_ticks: Sequence[tuple[float, str]], y_ticks: Sequence[tuple[float, str]], x_name: str, y_name: str) -> list[str]:
+    """Axes with ticks, labels and grid lines."""
+    left, top, right, bottom = CHART
+    parts = [_path([(left, y), (right, y)], "grid") for y, _ in y_ticks]
+    parts += [_text(left - 8, y + 4, label, "end") for y, label in y_ticks]
+    parts.append(_path([(left, top), (left, bottom), (right, bottom)], "axis"))
+    parts += [_path([(x, bottom), (x, bottom + 5)], "axis") for x, _ in x_ticks]
+    parts += [_text(x, bottom + 19, label, "middle") for x, label in x_ticks]
+    parts.append(_text((left + right) / 2, bottom + 40, x_name, "middle"))
+    middle = (top + bottom) / 2
+    return [*parts, _text(14, middle, y_name, "middle", f'transform="rotate(-90 14 {middle:g})"')]
+
+
+def _labels(points: Sequence[tuple[float, float]], names: Sequence[str]) -> list[str]:
+    """Names beside their points so that they cover neither each other nor a point; a thin line leads to one further off."""
+    taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
+    parts = []
+    for (x, y), name in zip(points, names, strict=True):
+        box, is_near = _free_box(x, y, GLYPH * len(name), taken)
+        taken.append(box)
+        parts += [] if is_near else [_path([(x, y), (box[0] - 1, box[3] - 7)], "thin")]
+        parts.append(_text(box[0], box[3] - 3, name))
+    return parts
+
+
+def _free_box(x: float, y: float, width: float, taken: Sequence[Box]) -> tuple[Box, bool]:
+    """Place for a label that covers nothing: right, left, above or below (x, y), or further off to the right (False)."""
+    near = [(x + 9, y - 8), (x - 9 - width, y - 8), (x - width / 2, y - 23), (x - width / 2, y + 8)]
+    far = [(x + 18, y - 8 + side * step) for step in range(4, 400, 4) for side in (1, -1)]
+    boxes = [(left, top, left + width, top + 15) for left, top in [*near, *far]]
+    inside = [CHART[0] <= box[0] and CHART[1] - 15 <= box[1] and box[3] <= CHART[3] for box in boxes]
+    free = (i for i, box in enumerate(boxes) if inside[i] and not any(_overlap(box, other) for other in taken))
+    place = next(free, 0)
+    return boxes[place], place < len(near)
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
 def _log_axis(values: pd.Series, start: float, stop: float) -> Axis:
@@ -126,7 +165,7 @@ def _log_axis(values: pd.Series, start: float, stop: float) -> Axis:
 
     factors = (1, 2, 5) if high - low < 2 else (1,)
     ticks = [factor * 10.0**power for power in range(int(np.floor(low)), int(np.ceil(high)) + 1) for factor in factors]
-    return of, [(of(tick), f"{tick:g}") for tick in ticks if low <= np.log10(tick) <= high]
+    return Axis(of, [(of(tick), f"{tick:,g}") for tick in ticks if low <= np.log10(tick) <= high])
 
 
 def _linear_axis(values: pd.Series, start: float, stop: float) -> Axis:
@@ -141,4 +180,4 @@ def _linear_axis(values: pd.Series, start: float, stop: float) -> Axis:
     step *= next((factor for factor in (5, 2) if (high - low) / (step * factor) >= 3), 1)
     places = max(0, int(np.ceil(-np.log10(step))))
     ticks = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step + 0.0  # no -0
-    return of, [(of(tick), f"{tick:.{places}f}") for tick in ticks]
+    return Axis(of, [(of(tick), f"{tick:.{places}f}") for tick in ticks])

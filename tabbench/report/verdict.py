@@ -1,0 +1,138 @@
+"""What the numbers say, in plain words: who leads, who cannot be told apart, and how sure that is."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from tabbench.report.leaderboard import BAD, Scores, board_of, score_table
+from tabbench.stats.ranks import rank_table
+from tabbench.stats.significance import Friedman, cliques, friedman, nemenyi_cd, pairwise_wilcoxon
+
+ALPHA = 0.05
+FEW_DATASETS = 10  # Demšar (2006, §3.2.2): the tests are sound for more than 10 datasets
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Everything about one metric. The tests are None where they make no sense: fewer than two datasets or models.
+
+    ranks : (dataset × model). omnibus : Friedman's test. tests : one row per pair, see `pairwise_wilcoxon`.
+    cd : Nemenyi's critical difference. groups : models whose mean ranks differ by less than that.
+    """
+
+    scores: Scores
+    board: pd.DataFrame
+    ranks: pd.DataFrame
+    omnibus: Friedman | None = None
+    tests: pd.DataFrame | None = None
+    cd: float | None = None
+    groups: Sequence[tuple[str, ...]] = ()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """certainty : "high", "moderate", "low" or "none"."""
+
+    headline: str
+    certainty: str
+    sentences: Sequence[str]
+
+
+def compare(results: pd.DataFrame, metric: str) -> Comparison:
+    """Scores, leaderboard and tests for one metric."""
+    scores = score_table(results, metric)
+    board = board_of(scores, results)
+    better = scores.greater_is_better
+    if scores.filled.empty:
+        return Comparison(scores, board, scores.filled)
+    ranks = rank_table(scores.filled, better)
+    if min(ranks.shape) < 2:
+        return Comparison(scores, board, ranks)
+    cd = nemenyi_cd(ranks.shape[1], len(ranks), ALPHA)
+    means = ranks.mean()
+    gap = np.abs(np.subtract.outer(means.to_numpy(), means.to_numpy()))
+    groups = cliques(means, pd.DataFrame(gap >= cd, means.index, means.index))
+    return Comparison(scores, board, ranks, friedman(scores.filled, better), pairwise_wilcoxon(scores.filled, better), cd, groups)
+
+
+def verdict(comparison: Comparison, metric: str) -> Verdict:
+    """Say what the comparison shows and what it does not; `metric` is its name for people."""
+    board, ranks = comparison.board, comparison.ranks
+    notes = _failures(board)
+    if ranks.empty:
+        return Verdict(f"Nothing to compare by {metric}: no model has a score on any dataset.", "none", notes)
+    best = board["model"][board["mean_rank"] <= board["mean_rank"][0] + 1e-9].tolist()
+    leader = board.loc[0]
+    n = _count(len(ranks), "dataset")
+    if len(board) == 1:
+        alone = f"{leader.model} ran alone: its mean {metric} is {leader.mean_score:.3f} on {n}."
+        return Verdict(alone, "none", ["There is nothing to compare it with.", *notes])
+    verb = "has the best mean rank" if len(best) == 1 else "share the best mean rank"
+    headline = f"{_listing(best)} {verb} by {metric}: {leader.mean_rank:.2f} among {len(board)} models on {n}."
+    if comparison.omnibus is None or comparison.tests is None:
+        return Verdict(headline, "none", ["One dataset says nothing about others: no test is possible.", *notes])
+    certainty, sentences = _tested(comparison, str(leader.model))
+    if len(ranks) <= FEW_DATASETS:
+        certainty = "moderate" if certainty == "high" else "low"
+        notes = [f"Few datasets ({len(ranks)}): small differences cannot be found, and others could turn the order.", *notes]
+    return Verdict(headline, certainty, [*sentences, *notes])
+
+
+def _tested(comparison: Comparison, leader: str) -> tuple[str, list[str]]:
+    """Certainty and what the tests say of the leader against the others."""
+    omnibus, tests = comparison.omnibus, comparison.tests
+    assert omnibus is not None
+    assert tests is not None
+    figures = f"Friedman's test with Iman and Davenport's correction: {_f(omnibus)}, {p_text(omnibus.f_p)}"
+    if omnibus.f_p >= ALPHA:
+        return "low", [f"Yet the differences between the models are no larger than chance gives ({figures})."]
+    models = comparison.board["model"].tolist()
+    behind, ahead = _apart(tests, leader, models)
+    near = [model for model in models if model not in (leader, *behind, *ahead)]
+    how = "pairwise Wilcoxon signed-rank tests with Holm's correction, α = 0.05"
+    sentences = [f"The models do differ ({figures})."]
+    if near:
+        sentences.append(f"These datasets do not decide between {leader} and {_listing(near)} ({how}).")
+    if behind:
+        others = _listing(behind) if near or ahead else "every other model"
+        sentences.append(f"{leader} is ahead of {others} beyond chance{'' if near else f' ({how})'}.")
+    if ahead:
+        sentences.append(f"Yet in direct comparison {_listing(ahead)} is ahead of {leader} beyond chance: mind the pairs below.")
+    return ("low" if ahead or not behind else "moderate" if near else "high"), sentences
+
+
+def _apart(tests: pd.DataFrame, leader: str, models: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Models that differ from the leader beyond chance: those behind it, and those ahead of it, in the order of `models`."""
+    found = tests[(tests["p_adjusted"] < ALPHA) & ((tests["model_a"] == leader) | (tests["model_b"] == leader))]
+    lead = found["median_difference"].where(found["model_a"] == leader, -found["median_difference"])
+    other = found["model_b"].where(found["model_a"] == leader, found["model_a"])
+    behind, ahead = set(other[lead >= 0]), set(other[lead < 0])
+    return [model for model in models if model in behind], [model for model in models if model in ahead]
+
+
+def _f(omnibus: Friedman) -> str:
+    between = omnibus.n_models - 1
+    return f"F({between}, {between * (omnibus.n_datasets - 1)}) = {omnibus.f:.1f}"
+
+
+def _failures(board: pd.DataFrame) -> list[str]:
+    bad = board[[f"n_{status}" for status in BAD]].sum(axis=1)
+    if not bad.any():
+        return []
+    named = [f"{model} ({count})" for model, count in zip(board["model"], bad, strict=True) if count]
+    return [f"{_count(int(bad.sum()), 'job')} did not end ok: {_listing(named)}. They count as worst rank and are listed below."]
+
+
+def p_text(p: float) -> str:
+    """A p-value as people write it."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def _count(n: int, noun: str) -> str:
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def _listing(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
