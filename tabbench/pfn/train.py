@@ -11,14 +11,16 @@ import csv
 import json
 import os
 import platform
+import sys
 import time
 import tomllib
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -114,7 +116,7 @@ def batches(config: Config, step: int, tasks: int, n_workers: int) -> Iterator[t
         for number, shape in shapes():
             yield shape, sample_batch(config.seed, number, **asdict(shape))
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # for the processes to come
-    with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(n_workers, get_context("spawn"), _end_with_parent) as pool:
         ahead: deque[tuple[Shape, Future[Batch]]] = deque()
         try:
             for number, shape in shapes():
@@ -124,6 +126,18 @@ def batches(config: Config, step: int, tasks: int, n_workers: int) -> Iterator[t
                     yield first, future.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Let a sampling process end when the trainer is killed, instead of waiting for work for ever."""
+    parent = parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 class Trainer:
@@ -360,8 +374,8 @@ def release(config: Config, trunk: Path, steps: int | None, out: Path, *, n_work
     print(json.dumps(facts), flush=True)
 
 
-def main() -> None:
-    """Entry point of a bare checkout."""
+def main() -> int:
+    """Entry point of a bare checkout; returns the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--config", default="base")
     parser.add_argument("--minutes", type=float, required=True)
@@ -372,8 +386,13 @@ def main() -> None:
     parser.add_argument("--dev", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    train(load_config(args.config), args.minutes, args.out, resume=args.resume, n_workers=args.workers, dev=args.dev)
+    try:
+        train(load_config(args.config), args.minutes, args.out, resume=args.resume, n_workers=args.workers, dev=args.dev)
+    except UserError as error:
+        print(f"train: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
