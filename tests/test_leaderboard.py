@@ -147,3 +147,5 @@ def test_terminal_table_fits():
     assert len(lines) == 1 + 2 * len(MODELS)
     assert len({len(line) for line in lines}) == 1
     assert len(lines[0]) <= 100
+    board = leaderboard(make_results(2)).assign(model=lambda frame: frame["model"] + 90 * "x", fit_seconds_per_1000_rows=1e7)
+    assert {len(line) for line in format_leaderboard(board).splitlines()} == {100}

@@ -110,6 +110,11 @@ def test_an_unfinished_run_from_elsewhere_is_shown():
     assert dataset_facts(results, [])["n_rows"].notna().all()
 
 
+def test_a_run_that_was_stopped_at_once_has_a_report():
+    results = make_results(2)
+    assert "no model has a score on any dataset" in render(results.iloc[:0], make_manifest(results))
+
+
 def test_learning_curves_appear_with_several_sizes():
     results = make_results(5, sizes=(128, 256, 512), models=["logreg", "catboost"])
     text = render(results, make_manifest(results))

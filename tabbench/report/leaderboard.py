@@ -20,7 +20,7 @@ POLICY = "a model that does not end ok on every fold of a dataset takes the wors
 BAD = ("failed", "timeout", "memory", "unsupported")
 BELOW = 1e-6  # how far below the worst score of a dataset a failure is put: worse than all, yet no outlier
 DECIMALS = {"mean_rank": 3, "mean_normalized_score": 4, "mean_score": 5}
-NAME_WIDTH = 36
+TERMINAL_WIDTH = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,27 +99,21 @@ def rounded(board: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_leaderboard(board: pd.DataFrame) -> str:
-    """Table of at most 100 columns for a terminal; times are seconds per 1,000 rows."""
-    names = [name if len(name) <= NAME_WIDTH else name[: NAME_WIDTH - 1] + "…" for name in board["model"]]
+    """Table of at most 100 columns for a terminal; times are seconds per 1,000 rows, long names are cut."""
     columns = {
-        "model": names,
         "rank": [_number(value, 2) for value in board["mean_rank"]],
         "norm.": [_number(value, 3) for value in board["mean_normalized_score"]],
         "score": [_number(value, 4) for value in board["mean_score"]],
         "w/t/l": [f"{row.wins}/{row.ties}/{row.losses}" for row in board.itertuples()],
-        "fit s": [_number(value, 3) for value in board["fit_seconds_per_1000_rows"]],
-        "pred. s": [_number(value, 3) for value in board["predict_seconds_per_1000_rows"]],
+        "fit s/1k": [_number(value, 3) for value in board["fit_seconds_per_1000_rows"]],
+        "pred. s/1k": [_number(value, 3) for value in board["predict_seconds_per_1000_rows"]],
         "not ok": [str(value) for value in board[[f"n_{status}" for status in BAD]].sum(axis=1)],
     }
-    widths = {title: max(map(len, [title, *cells])) for title, cells in columns.items()}
-    lines = [tuple(columns), *zip(*columns.values(), strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths.values(), strict=True))
-        )
-        for line in lines
-    )
+    blocks = [[cell.rjust(max(map(len, [title, *cells]))) for cell in (title, *cells)] for title, cells in columns.items()]
+    space = TERMINAL_WIDTH - sum(2 + len(block[0]) for block in blocks)
+    names = [name if len(name) <= space else name[: space - 1] + "…" for name in ("model", *board["model"])]
+    width = max(map(len, names))
+    return "\n".join("  ".join(line) for line in zip([name.ljust(width) for name in names], *blocks, strict=True))
 
 
 def _number(value: float, places: int) -> str:

@@ -15,8 +15,6 @@ WIDTH, HEIGHT = 760.0, 378.0
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
-Axis = tuple[Callable[[float], float], list[tuple[float, str]]]  # value → pixel, and labelled ticks
-
 
 class Axis(NamedTuple):
     """of : position of a value. ticks : positions with their labels."""
