@@ -177,22 +177,38 @@ def test_friedman_equals_scipy():
     assert (ours.chi2, ours.p) == pytest.approx((expected.statistic, expected.pvalue))
 
 
+def one_sample(difference, **settings):
+    statistic, p = signed_rank(difference[None], **settings)
+    return statistic[0], p[0]
+
+
+TIED = np.array([1.0, 2.0, 2.0, -1.0, 3.0, 3.0, -2.0, 4.0, 0.0, 0.0])
+
+
 def test_the_exact_signed_rank_test_equals_scipy():
     rng = np.random.default_rng(0)
     for n in (5, 9, 30):
         difference = rng.normal(0.3, 1, n)
         expected = stats.wilcoxon(difference, method="exact")
-        assert signed_rank(difference) == pytest.approx((expected.statistic, expected.pvalue))
-    tied = np.array([1.0, 2.0, 2.0, -1.0, 3.0, 3.0, -2.0, 4.0, 0.0, 0.0])
+        assert one_sample(difference) == pytest.approx((expected.statistic, expected.pvalue))
     every = stats.PermutationMethod(n_resamples=np.inf)
     for zeros in ("pratt", "zsplit"):
-        expected = stats.wilcoxon(tied, zero_method=zeros, method=every)
-        assert signed_rank(tied, zeros) == pytest.approx((expected.statistic, expected.pvalue))
+        expected = stats.wilcoxon(TIED, zero_method=zeros, method=every)
+        assert one_sample(TIED, zeros=zeros) == pytest.approx((expected.statistic, expected.pvalue))
+
+
+@pytest.mark.parametrize("zeros", ["pratt", "zsplit"])
+def test_the_normal_approximation_equals_scipy(zeros):
+    samples = np.random.default_rng(0).integers(-3, 6, (20, 60)).astype(float)
+    for difference in [*samples, TIED]:
+        expected = stats.wilcoxon(difference, zero_method=zeros, method="asymptotic")
+        assert one_sample(difference, zeros=zeros, exact_up_to=0) == pytest.approx((expected.statistic, expected.pvalue))
+    assert one_sample(np.zeros(60), zeros=zeros)[1] == 1
 
 
 def test_five_wins_of_five_are_not_significant():
-    assert signed_rank(np.arange(1.0, 6.0)) == (0.0, 2 / 2**5)
-    assert signed_rank(np.arange(1.0, 6.0), exact_up_to=0)[1] < 0.05
+    assert one_sample(np.arange(1.0, 6.0)) == (0.0, 2 / 2**5)
+    assert one_sample(np.arange(1.0, 6.0), exact_up_to=0)[1] < 0.05
 
 
 def test_holm_by_hand():
@@ -236,7 +252,7 @@ def test_what_must_hold_for_any_table(rows, random):
 def test_float_noise_is_a_tie_in_the_signed_rank_test():
     difference = np.array([0.1, -0.2, 0.3, 0.1, 0.0, 0.1])
     noisy = difference + np.array([1e-12, 0, -1e-12, 2e-12, 1e-13, 0])
-    assert signed_rank(noisy) == pytest.approx(signed_rank(difference))
+    assert one_sample(noisy) == pytest.approx(one_sample(difference))
 
 
 def test_clones_do_not_change_the_verdict_on_two_others():

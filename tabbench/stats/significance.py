@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Literal
 
 import numpy as np
@@ -56,7 +55,7 @@ def bonferroni_dunn_cd(n_models: int, n_datasets: int, alpha: float = 0.05) -> f
     return float(z * np.sqrt(n_models * (n_models + 1) / (6 * n_datasets)))
 
 
-def holm(p: Sequence[float]) -> np.ndarray:
+def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:
     """Holm's adjusted p-values, in the order given (Holm 1979); they never fall as p rises and stay at most 1."""
     values = np.asarray(p, np.float64)
     order = np.argsort(values, kind="stable")
@@ -67,34 +66,35 @@ def holm(p: Sequence[float]) -> np.ndarray:
 
 
 def signed_rank(
-    difference: np.ndarray,
+    differences: np.ndarray,
     zeros: Zeros = "pratt",
     tolerance: float = TOLERANCE,
     exact_up_to: int = 50,
-) -> tuple[float, float]:
-    """Wilcoxon's signed-rank statistic (the smaller rank sum) and two-sided p of paired differences (n,).
+) -> tuple[np.ndarray, np.ndarray]:
+    """Wilcoxon's signed-rank statistics (the smaller rank sums) and two-sided p of m samples of n paired differences (m, n).
 
     "pratt": zeros are ranked and then dropped (Pratt 1959); "zsplit": their ranks are shared between the signs (Demšar 2006).
     Differences, and their sizes, are equal when they agree within `tolerance`. Up to `exact_up_to` pairs p is exact, ties
     and zeros included (the normal approximation calls five wins in five significant, which they cannot be); all zero: p = 1.
     """
-    difference = np.where(np.abs(difference) <= tolerance, 0.0, difference)
-    if not difference.any():
-        return 0.0, 1.0
-    ranks = stats.rankdata(levels(np.abs(difference)[None], tolerance)[0])
-    if len(difference) > exact_up_to:
-        result = stats.wilcoxon(np.sign(difference) * ranks, zero_method=zeros, method="asymptotic")
-        return float(result.statistic), float(result.pvalue)
-    smaller = float(min(ranks[difference > 0].sum(), ranks[difference < 0].sum()))
-    split = float(ranks[difference == 0].sum() / 2) if zeros == "zsplit" else 0.0
-    return smaller + split, _exact_p(ranks[difference != 0], smaller)
+    differences = np.where(np.abs(differences) <= tolerance, 0.0, differences)
+    ranks = stats.rankdata(levels(np.abs(differences), tolerance), axis=1)
+    smaller = np.minimum(np.sum(ranks * (differences > 0), axis=1), np.sum(ranks * (differences < 0), axis=1))
+    kept = np.where(differences == 0, 0.0, ranks)
+    shared = (ranks - kept).sum(axis=1) / 2 if zeros == "zsplit" else 0.0
+    if differences.shape[1] <= exact_up_to:
+        p = np.array([_exact_p(*sample) for sample in zip(kept, smaller, strict=True)])
+    else:
+        variance = np.sum((ranks if zeros == "zsplit" else kept) ** 2, axis=1) / 4
+        z = (smaller - kept.sum(axis=1) / 2) / np.sqrt(np.where(kept.any(axis=1), variance, 1.0))
+        p = np.minimum(1.0, 2 * stats.norm.cdf(z))
+    return smaller + shared, p
 
 
 def _exact_p(ranks: np.ndarray, smaller: float) -> float:
-    """Two-sided p of a rank sum, every assignment of signs to the given ranks being equally likely."""
-    halves = np.rint(2 * ranks).astype(np.int64)  # tied ranks are multiples of 1/2
-    chance = np.ones(1)  # of every sum of the halves so far
-    for size in halves:
+    """Two-sided p of a rank sum, every assignment of signs to the given ranks (0: no difference) being equally likely."""
+    chance = np.ones(1)  # of every sum of the ranks so far, in halves, since tied ranks are multiples of 1/2
+    for size in np.rint(2 * ranks[ranks > 0]).astype(np.int64):
         rest = np.zeros(size)
         chance = (np.concatenate([chance, rest]) + np.concatenate([rest, chance])) / 2
     return min(1.0, 2 * float(chance[: round(2 * smaller) + 1].sum()))
@@ -112,34 +112,42 @@ def pairwise_wilcoxon(
     Its verdict on two models does not depend on which others took part, but for the correction (Benavoli et al. 2016).
     Columns: model_a, model_b, n (datasets), median_difference (positive: a is better), statistic, p, p_adjusted.
     """
-    check_table(scores)
-    sign = 1 if greater_is_better else -1
-    rows = []
-    for a, b in combinations(scores.columns, 2):
-        difference = sign * (scores[a] - scores[b]).to_numpy(np.float64)
-        statistic, p = signed_rank(difference, zeros, tolerance, exact_up_to)
-        rows.append((a, b, len(difference), float(np.median(difference)), statistic, p))
-    columns = ["model_a", "model_b", "n", "median_difference", "statistic", "p"]
-    table = pd.DataFrame(rows, columns=columns).astype({"median_difference": float, "statistic": float, "p": float})
-    return table.assign(p_adjusted=holm(table["p"]))
+    values = check_table(scores).T * (1 if greater_is_better else -1)
+    a, b = np.triu_indices(len(values), 1)
+    differences = values[a] - values[b]
+    statistic, p = signed_rank(differences, zeros, tolerance, exact_up_to)
+    return pd.DataFrame(
+        {
+            "model_a": scores.columns[a],
+            "model_b": scores.columns[b],
+            "n": len(scores),
+            "median_difference": np.median(differences, axis=1),
+            "statistic": statistic,
+            "p": p,
+            "p_adjusted": holm(p),
+        }
+    )
 
 
 def different(tests: pd.DataFrame, models: Sequence[str], alpha: float = 0.05) -> pd.DataFrame:
     """(k, k) whether two models differ at level alpha, from the adjusted p-values of `pairwise_wilcoxon`."""
-    table = pd.DataFrame(False, index=list(models), columns=list(models))
-    for a, b in tests.loc[tests["p_adjusted"] < alpha, ["model_a", "model_b"]].itertuples(index=False):
-        table.loc[a, b] = table.loc[b, a] = True
-    return table
+    index = pd.Index(models)
+    found = tests[tests["p_adjusted"] < alpha]
+    a, b = index.get_indexer(found["model_a"]), index.get_indexer(found["model_b"])
+    table = np.zeros((len(index), len(index)), dtype=bool)
+    table[a, b] = table[b, a] = True
+    return pd.DataFrame(table, index, index)
 
 
 def cliques(ranks: pd.Series, differ: pd.DataFrame) -> list[tuple[str, ...]]:
     """Maximal runs of models in the order of `ranks` without a pair that differs; runs of one model are left out."""
-    order = list(ranks.sort_values(kind="stable").index)
+    order = ranks.sort_values(kind="stable").index
+    apart = differ.loc[order, order].to_numpy()
     runs: list[tuple[str, ...]] = []
     end_before = 0
     for start in range(len(order)):
         end = start + 1
-        while end < len(order) and not differ.loc[order[start:end], order[end]].any():
+        while end < len(order) and not apart[start:end, end].any():
             end += 1
         if end - start > 1 and end > end_before:
             runs.append(tuple(order[start:end]))
