@@ -8,7 +8,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tabbench.sandbox import Child, start_server, tree_rss_mb, wait_for_any
+from tabbench.sandbox import Child, rss_mb, start_server, wait_for_any
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -138,4 +138,4 @@ def test_the_callers_script_is_not_run_again(tmp_path):
 def test_memory_of_a_dead_process_is_zero():
     process = subprocess.Popen(["true"])
     process.wait()
-    assert tree_rss_mb(process.pid) == 0.0
+    assert rss_mb(process.pid, whole_tree=True) == 0.0
