@@ -64,7 +64,7 @@ def new_manifest(spec: dict[str, Any], tasks: list[dict[str, Any]], missing_task
         "missing_tasks": missing_tasks,
         "environment": environment(),
         "git": git_state(),
-        "argv": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "argv": ["tabbench", *sys.argv[1:]],
         "started": _now(),
         "finished": None,
     }
