@@ -369,7 +369,7 @@ def release(config: Config, trunk: Path, steps: int | None, out: Path, *, n_work
         "hardware": hardware,
         "parameters": sum(p.numel() for p in trainer.network.parameters()),
     }
-    save_weights(trainer.network, out, {"tasks": str(trainer.tasks)})
+    save_weights(trainer.network.half(), out, {"tasks": str(trainer.tasks)})  # half the file; read back as fp32
     write_card(out, {**facts, "config": asdict(config)}, trunk / "log.csv")
     print(json.dumps(facts), flush=True)
 
