@@ -103,6 +103,7 @@ def test_folds_without_the_metric_for_anyone_are_left_out():
     results.loc[results["task"] == "task07", "roc_auc_ovo"] = np.nan
     scores = score_table(results)
     assert scores.unscored == ["task07"]
+    assert "Not ranked, for want of a score of any model: task07." in format_leaderboard(leaderboard(results))
     assert scores.table.loc["task06"].notna().all()
 
 
@@ -110,6 +111,20 @@ def test_a_metric_undefined_for_one_model_alone_costs_it_the_dataset():
     results = make_results()
     results.loc[(results["task"] == "task06") & (results["fold"] == 0) & (results["model"] == "knn"), "roc_auc_ovo"] = np.nan
     assert score_table(results).table.loc["task06"].isna().sum() == 1
+
+
+def test_an_infinite_score_is_none():
+    results = make_results()
+    results.loc[(results["task"] == "task06") & (results["model"] == "knn"), "log_loss"] = np.inf
+    board = leaderboard(results, "log_loss").set_index("model")
+    assert board.loc["knn", "n_tasks"] == board.loc["logreg", "n_tasks"] - 2  # and one that is unsupported
+    assert np.isfinite(board["mean_score"]).all()
+
+
+def test_a_failure_ranks_below_however_large_the_scores():
+    results = make_results()
+    results["log_loss"] *= 1e12
+    assert score_table(results, "log_loss").filled.loc["task01"].idxmax() == "mlp"
 
 
 def test_order_of_rows_does_not_matter():
@@ -143,9 +158,10 @@ def test_files(tmp_path):
 
 def test_terminal_table_fits():
     long = make_results(30, sizes=(1024, 2048))
-    lines = format_leaderboard(leaderboard(long)).splitlines()
-    assert len(lines) == 1 + 2 * len(MODELS)
+    text = format_leaderboard(leaderboard(long))
+    lines = text.splitlines()[: 1 + 2 * len(MODELS)]
     assert len({len(line) for line in lines}) == 1
-    assert len(lines[0]) <= 100
+    assert max(map(len, text.splitlines())) <= 100
+    assert "takes the worst rank there" in text.replace("\n", " ")
     board = leaderboard(make_results(2)).assign(model=lambda frame: frame["model"] + 90 * "x", fit_seconds_per_1000_rows=1e7)
-    assert {len(line) for line in format_leaderboard(board).splitlines()} == {100}
+    assert {len(line) for line in format_leaderboard(board).splitlines()[: 1 + len(MODELS)]} == {100}

@@ -118,9 +118,20 @@ def test_a_run_that_was_stopped_at_once_has_a_report():
 def test_learning_curves_appear_with_several_sizes():
     results = make_results(5, sizes=(128, 256, 512), models=["logreg", "catboost"])
     text = render(results, make_manifest(results))
-    assert 'id="curves"' in text
+    assert 'id="curves-log_loss"' in text
+    assert "mean of 5 datasets" in text
     assert ">128<" in text
     assert "1 thread a job" in text
+
+
+def test_learning_curves_tell_configurations_and_policies_apart():
+    results = make_results(5, sizes=(128, 256), models=["logreg"])
+    coreset = results.assign(row_policy="coreset", model=results["model"].str.replace("stratified", "coreset"))
+    named = coreset.assign(model=coreset["model"].str.replace("[", "[C=2, "))
+    text = render(pd.concat([results, coreset, named], ignore_index=True), make_manifest(results))
+    for line in ("logreg [stratified]", "logreg [coreset]", "logreg [C=2, coreset]"):
+        assert f">{line}<" in text
+    assert ">logreg [C=2]<" in render(named, make_manifest(results))
 
 
 def test_heat_map_tells_scores_and_reasons():
@@ -137,11 +148,29 @@ def test_heat_map_tells_scores_and_reasons():
     assert cells[best].shade == 4
 
 
+def test_a_fold_that_has_not_run_is_told_from_an_undefined_score():
+    results = make_results(4, models=["logreg", "tree"])
+    results.loc[(results["task"] == "task00") & (results["model"] == "tree"), "roc_auc_ovo"] = np.nan
+    results = results.drop(results.index[(results["task"] == "task01") & (results["model"] == "tree")][:2])
+    why = reasons(results)
+    assert (why["task00", "tree"], why["task01", "tree"], why["task02", "tree"]) == ("undefined", "not run 2/3", "failed")
+
+
 def test_verdict_of_chance():
     noise = np.random.default_rng(3).normal(size=12)
     certainty, text = said(two_models(12, lambda i: 0.01 * noise[i]))
     assert certainty == "low"
     assert "no larger than chance" in text
+
+
+def test_verdict_names_the_fastest_of_the_undecided():
+    rows = two_models(20, lambda i: 0.01 if i < 12 else -0.02)
+    c = rows[rows["model"] == "b"].assign(model="c", roc_auc_ovo=0.5)
+    rows.loc[rows["model"] == "a", "fit_seconds"] = 7.0
+    text = said(pd.concat([rows, c], ignore_index=True))[1]
+    assert "do not decide between a and b" in text
+    seconds = [1000 * fit / 10 + 1000 / 5 for fit in (7, 1)]
+    assert f"Of these, b is the fastest (fit and predict): a takes {seconds[0] / seconds[1]:.1f} times as long." in text
 
 
 def test_verdict_of_a_clear_lead():

@@ -4,6 +4,7 @@ A model's score on a dataset is its mean over the folds. If one of them did not 
 the worst rank of that dataset (shared with other failures) and the normalised score 0. So a failure always costs, and is counted.
 """
 
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,7 +19,7 @@ from tabbench.stats.ranks import mean_ranks, normalized_scores, win_tie_loss
 DEFAULT_METRIC = "roc_auc_ovo"
 POLICY = "a model that does not end ok on every fold of a dataset takes the worst rank there and the normalised score 0"
 BAD = ("failed", "timeout", "memory", "unsupported")
-BELOW = 1e-6  # how far below the worst score of a dataset a failure is put: worse than all, yet no outlier
+BELOW = 1e-6  # how far below the worst score (a share of it, if it is large) a failure is put: worse than all, yet no outlier
 DECIMALS = {"mean_rank": 3, "mean_normalized_score": 4, "mean_score": 5}
 TERMINAL_WIDTH = 100
 
@@ -39,8 +40,12 @@ class Scores:
 
 
 def score_table(results: pd.DataFrame, metric: str = DEFAULT_METRIC) -> Scores:
-    """Mean over the folds; one on which the metric is undefined for every model is left out. Raises UserError: unknown metric."""
+    """Mean over the folds; one on which the metric is undefined for every model is left out, an infinite score is none.
+
+    Raises UserError for an unknown metric.
+    """
     better = METRICS[metric].greater_is_better
+    results = results.assign(**{metric: results[metric].where(np.isfinite(results[metric]))})
     ended_ok = results["status"].eq("ok").groupby([results["task"], results["model"]]).all().unstack(fill_value=False)
     by_fold = results.groupby(["task", "repeat", "fold", "model"])[metric].mean().unstack("model").dropna(how="all")
     complete = by_fold.notna().groupby(level="task").all()
@@ -48,7 +53,8 @@ def score_table(results: pd.DataFrame, metric: str = DEFAULT_METRIC) -> Scores:
     table = means.reindex(index=ended_ok.index, columns=ended_ok.columns).where(ended_ok).astype(np.float64)
     scored = table.notna().any(axis=1)
     unscored, table = sorted(table.index[~scored]), table[scored]
-    worst = table.min(axis=1) - BELOW if better else table.max(axis=1) + BELOW
+    worst = table.min(axis=1) if better else table.max(axis=1)
+    worst += np.maximum(worst.abs(), 1) * (-BELOW if better else BELOW)
     filled = table.apply(lambda column: column.fillna(worst))
     return Scores(metric, better, table, filled, unscored)
 
@@ -60,7 +66,7 @@ def leaderboard(results: pd.DataFrame, metric: str = DEFAULT_METRIC, ties: Liter
     (against every other model on every dataset), n_tasks (with a score), n_failed, n_timeout, n_memory, n_unsupported (jobs),
     and fit_seconds_per_1000_rows, predict_seconds_per_1000_rows (of training and test rows, median over its datasets).
 
-    Raises UserError for an unknown metric.
+    `attrs` holds the metric and the unscored datasets. Raises UserError for an unknown metric.
     """
     return board_of(score_table(results, metric), results, ties)
 
@@ -86,7 +92,16 @@ def board_of(scores: Scores, results: pd.DataFrame, ties: Literal["average", "mi
         seconds = ok[f"{what}_seconds"] / ok[rows].astype(np.float64) * 1000
         by_task = seconds.groupby([ok["model"], ok["task"]]).mean()
         board[f"{what}_seconds_per_1000_rows"] = by_task.groupby(level="model").median()
-    return board.reset_index().sort_values(["mean_rank", "model"], ignore_index=True)
+    board = board.reset_index().sort_values(["mean_rank", "model"], ignore_index=True)
+    board.attrs = {"metric": scores.metric, "unscored": scores.unscored}
+    return board
+
+
+def remarks(board: pd.DataFrame) -> list[str]:
+    """What must be said beside a leaderboard: the metric, what a failure costs, and the datasets that are left out."""
+    unscored = board.attrs["unscored"]
+    left_out = [f"Not ranked, for want of a score of any model: {', '.join(unscored)}."] if unscored else []
+    return [f"Ranked by {board.attrs['metric']}; {POLICY}.", *left_out]
 
 
 def rounded(board: pd.DataFrame) -> pd.DataFrame:
@@ -99,7 +114,7 @@ def rounded(board: pd.DataFrame) -> pd.DataFrame:
 
 
 def format_leaderboard(board: pd.DataFrame) -> str:
-    """Table of at most 100 columns for a terminal; times are seconds per 1,000 rows, long names are cut."""
+    """Table and remarks of at most 100 columns for a terminal; times are seconds per 1,000 rows, long names are cut."""
     columns = {
         "rank": [_number(value, 2) for value in board["mean_rank"]],
         "norm.": [_number(value, 3) for value in board["mean_normalized_score"]],
@@ -113,18 +128,19 @@ def format_leaderboard(board: pd.DataFrame) -> str:
     space = TERMINAL_WIDTH - sum(2 + len(block[0]) for block in blocks)
     names = [name if len(name) <= space else name[: space - 1] + "…" for name in ("model", *board["model"])]
     width = max(map(len, names))
-    return "\n".join("  ".join(line) for line in zip([name.ljust(width) for name in names], *blocks, strict=True))
+    lines = ["  ".join(line) for line in zip([name.ljust(width) for name in names], *blocks, strict=True)]
+    return "\n".join([*lines, *(textwrap.fill(remark, TERMINAL_WIDTH) for remark in remarks(board))])
 
 
 def _number(value: float, places: int) -> str:
     return "–" if pd.isna(value) else f"{value:.{places}f}"
 
 
-def write_leaderboard(folder: Path, board: pd.DataFrame, metric: str = DEFAULT_METRIC) -> None:
-    """Write leaderboard.csv and leaderboard.md."""
+def write_leaderboard(folder: Path, board: pd.DataFrame) -> None:
+    """Write leaderboard.csv and, with the remarks, leaderboard.md."""
     text = rounded(board)
     replace_text(folder / "leaderboard.csv", text.to_csv(index=False, lineterminator="\n"))
     rows = [[str(value).replace("|", "\\|") for value in row] for row in text.itertuples(index=False)]
     lines = [list(text.columns), ["---", *["--:"] * (text.shape[1] - 1)], *rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    replace_text(folder / "leaderboard.md", f"{table}\n\nRanked by {metric}; {POLICY}.\n")
+    replace_text(folder / "leaderboard.md", "\n\n".join([table, *remarks(board)]) + "\n")

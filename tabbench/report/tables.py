@@ -59,9 +59,16 @@ class Row:
 
 
 def reasons(results: pd.DataFrame) -> dict[tuple[str, str], str]:
-    """Why a model has no score on a dataset, in a word: its most frequent bad status, and on how many of the folds."""
+    """Why a model has no score on a dataset, in a word: its most frequent bad status, and on how many of the folds.
+
+    A pair that is not here has not run at all.
+    """
     n_jobs = results.groupby(["task", "model"]).size()
-    found = dict.fromkeys(n_jobs.index, "undefined")
+    n_folds = results[["task", "repeat", "fold"]].drop_duplicates().groupby("task").size()
+    found = {
+        (task, model): "undefined" if n == n_folds[task] else f"not run {n_folds[task] - n}/{n_folds[task]}"
+        for (task, model), n in n_jobs.items()
+    }
     for key, status in results[results["status"] != "ok"].groupby(["task", "model"])["status"]:
         share = f" {len(status)}/{n_jobs[key]}" if len(status) < n_jobs[key] else ""
         found[key] = f"{status.mode()[0]}{share}"

@@ -95,12 +95,24 @@ def _tested(comparison: Comparison, leader: str) -> tuple[str, list[str]]:
     sentences = [f"The models do differ ({figures})."]
     if near:
         sentences.append(f"These datasets do not decide between {leader} and {_listing(near)} ({how}).")
+        sentences += _fastest(comparison.board, [leader, *near])
     if behind:
         others = _listing(behind) if near or ahead else "every other model"
         sentences.append(f"{leader} is ahead of {others} beyond chance{'' if near else f' ({how})'}.")
     if ahead:
         sentences.append(f"Yet in direct comparison {_listing(ahead)} is ahead of {leader} beyond chance: mind the pairs below.")
     return ("low" if ahead or not behind else "moderate" if near else "high"), sentences
+
+
+def _fastest(board: pd.DataFrame, models: Sequence[str]) -> list[str]:
+    """Which of models that are equally good, the leader first, costs least."""
+    times = board.set_index("model")[["fit_seconds_per_1000_rows", "predict_seconds_per_1000_rows"]].sum(axis=1, min_count=2)
+    times = times[list(models)].dropna()
+    if models[0] not in times or times.min() <= 0:
+        return []
+    fastest, ratio = times.idxmin(), times[models[0]] / times.min()
+    slower = f": {models[0]} takes {ratio:,.1f} times as long" if ratio > 1 else ""
+    return [f"Of these, {fastest} is the fastest (fit and predict){slower}."]
 
 
 def _apart(tests: pd.DataFrame, leader: str, models: Sequence[str]) -> tuple[list[str], list[str]]:
