@@ -170,7 +170,15 @@ def test_verdict_names_the_fastest_of_the_undecided():
     text = said(pd.concat([rows, c], ignore_index=True))[1]
     assert "do not decide between a and b" in text
     seconds = [1000 * fit / 10 + 1000 / 5 for fit in (7, 1)]
-    assert f"Of these, b is the fastest (fit and predict): a takes {seconds[0] / seconds[1]:.1f} times as long." in text
+    assert f"of its rank, b is the fastest (fit and predict): a takes {seconds[0] / seconds[1]:.1f} times as long." in text
+
+
+def test_verdict_names_a_few_of_many():
+    one = two_models(20, lambda i: 0.0)
+    crowd = [one[one["model"] == "a"].assign(model=f"m{j:02}") for j in range(12)]
+    assert (
+        "m00, m01, m02, m03, m04, m05, m06 and 5 others share the best mean rank" in said(pd.concat(crowd, ignore_index=True))[1]
+    )
 
 
 def test_verdict_of_a_clear_lead():

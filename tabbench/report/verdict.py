@@ -11,6 +11,7 @@ from tabbench.stats.ranks import rank_table
 from tabbench.stats.significance import Friedman, cliques, friedman, nemenyi_cd, pairwise_wilcoxon
 
 ALPHA = 0.05
+MOST_NAMED = 8  # in one sentence
 FEW_DATASETS = 10  # Demšar (2006, §3.2.2): the tests are sound for more than 10 datasets
 
 
@@ -95,7 +96,7 @@ def _tested(comparison: Comparison, leader: str) -> tuple[str, list[str]]:
     sentences = [f"The models do differ ({figures})."]
     if near:
         sentences.append(f"These datasets do not decide between {leader} and {_listing(near)} ({how}).")
-        sentences += _fastest(comparison.board, [leader, *near])
+        sentences += _fastest(comparison, near)
     if behind:
         others = _listing(behind) if near or ahead else "every other model"
         sentences.append(f"{leader} is ahead of {others} beyond chance{'' if near else f' ({how})'}.")
@@ -104,15 +105,18 @@ def _tested(comparison: Comparison, leader: str) -> tuple[str, list[str]]:
     return ("low" if ahead or not behind else "moderate" if near else "high"), sentences
 
 
-def _fastest(board: pd.DataFrame, models: Sequence[str]) -> list[str]:
-    """Which of models that are equally good, the leader first, costs least."""
-    times = board.set_index("model")[["fit_seconds_per_1000_rows", "predict_seconds_per_1000_rows"]].sum(axis=1, min_count=2)
-    times = times[list(models)].dropna()
-    if models[0] not in times or times.min() <= 0:
+def _fastest(comparison: Comparison, near: Sequence[str]) -> list[str]:
+    """Say what the leader costs beside the fastest of those that neither the tests nor their mean ranks set apart from it."""
+    board = comparison.board.set_index("model")
+    leader = board.index[0]
+    near = [model for model in near if comparison.cd and board["mean_rank"][model] < board["mean_rank"][leader] + comparison.cd]
+    times = board[["fit_seconds_per_1000_rows", "predict_seconds_per_1000_rows"]].sum(axis=1, min_count=2)
+    times = times[[leader, *near]].dropna()
+    if leader not in times or len(times) < 2 or times.min() <= 0:
         return []
-    fastest, ratio = times.idxmin(), times[models[0]] / times.min()
-    slower = f": {models[0]} takes {ratio:,.1f} times as long" if ratio > 1 else ""
-    return [f"Of these, {fastest} is the fastest (fit and predict){slower}."]
+    fastest, ratio = times.idxmin(), times[leader] / times.min()
+    slower = f": {leader} takes {ratio:,.1f} times as long" if ratio > 1 else ""
+    return [f"Of those within a critical difference of its rank, {fastest} is the fastest (fit and predict){slower}."]
 
 
 def _apart(tests: pd.DataFrame, leader: str, models: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -147,4 +151,6 @@ def _count(n: int, noun: str) -> str:
 
 
 def _listing(names: Sequence[str]) -> str:
+    if len(names) > MOST_NAMED:
+        names = [*names[: MOST_NAMED - 1], f"{len(names) - MOST_NAMED + 1} others"]
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
