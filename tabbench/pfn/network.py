@@ -262,12 +262,15 @@ class PFN(nn.Module):
         cells, evidence = describe_cells(x, columns, y)
         codes = self.class_code(self.embed_label.weight[:MAX_CLASSES])  # (K, CLASS_CODE)
         cells = torch.cat([cells, (evidence @ codes.float()).flatten(3)], dim=-1)
-        cells = F.pad(cells, (0, 0, 0, -x.shape[2] % GROUP))
-        groups = self.embed_cells(cells.unflatten(2, (-1, GROUP)).flatten(3))
+        groups = self.embed_cells(self._group(cells))
         unknown = torch.full(x.shape[:2], MAX_CLASSES, device=x.device)
         labels = self.embed_label(unknown if y is None else y)[:, :, None]
         groups = groups + self.label_in_cells(labels)
         return torch.cat([groups, labels.to(groups.dtype)], dim=2)
+
+    def _group(self, cells: Tensor) -> Tensor:
+        """Numbers of cells (B, N, m, d) → of disjoint triples (B, N, T - 1, GROUP d); the last one may hold empty places."""
+        return F.pad(cells, (0, 0, 0, -cells.shape[2] % GROUP)).unflatten(2, (-1, GROUP)).flatten(3)
 
     def _pool(self, stream: Tensor) -> Tensor:
         """(B, L, T, D) → (B, L, 2 D): the label token beside the mean of the others."""

@@ -143,11 +143,11 @@ def _end_with_parent() -> None:
 class Trainer:
     """Network, optimisers and their progress; `advance` makes one step."""
 
-    def __init__(self, config: Config, device: torch.device) -> None:
+    def __init__(self, config: Config, device: torch.device, architecture: type[PFN] = PFN) -> None:
         self.config, self.device = config, device
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.network = PFN(config.network).to(device)
+            self.network = architecture(config.network).to(device)
         inner = dict(matrices(self.network))
         rest = [p for name, p in self.network.named_parameters() if name not in inner]
         self.muon = Muon(inner.values(), config.muon_lr, weight_decay=config.muon_weight_decay)
