@@ -167,7 +167,9 @@ def test_verdict_names_the_fastest_of_the_undecided():
     rows = two_models(20, lambda i: 0.01 if i < 12 else -0.02)
     c = rows[rows["model"] == "b"].assign(model="c", roc_auc_ovo=0.5)
     rows.loc[rows["model"] == "a", "fit_seconds"] = 7.0
-    text = said(pd.concat([rows, c], ignore_index=True))[1]
+    certainty, text = said(pd.concat([rows, c], ignore_index=True))
+    assert certainty == "moderate"
+    assert said(pd.concat([rows, c, rows[rows["model"] == "b"].assign(model="d")]))[0] == "low"  # ahead of c alone
     assert "do not decide between a and b" in text
     seconds = [1000 * fit / 10 + 1000 / 5 for fit in (7, 1)]
     assert f"of its rank, b is the fastest (fit and predict): a takes {seconds[0] / seconds[1]:.1f} times as long." in text

@@ -34,7 +34,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Verdict:
-    """certainty : "high", "moderate", "low" or "none"."""
+    """certainty : "high": the leader is ahead of all others beyond chance, "moderate": of at least half, "low", or "none"."""
 
     headline: str
     certainty: str
@@ -102,7 +102,7 @@ def _tested(comparison: Comparison, leader: str) -> tuple[str, list[str]]:
         sentences.append(f"{leader} is ahead of {others} beyond chance{'' if near else f' ({how})'}.")
     if ahead:
         sentences.append(f"Yet in direct comparison {_listing(ahead)} is ahead of {leader} beyond chance: mind the pairs below.")
-    return ("low" if ahead or not behind else "moderate" if near else "high"), sentences
+    return ("low" if ahead or len(behind) < len(near) else "moderate" if near else "high"), sentences
 
 
 def _fastest(comparison: Comparison, near: Sequence[str]) -> list[str]:
