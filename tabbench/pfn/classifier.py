@@ -162,8 +162,8 @@ def _checked(estimator: BaseEstimator, X: Any, y: Any) -> tuple[Any, np.ndarray]
     X = as_table(X, estimator)
     validate_data(estimator, X, y, skip_check_array=True)
     y = column_or_1d(y, warn=True)
-    check_classification_targets(y)
-    check_consistent_length(X, y)
     if pd.isna(y).any():
         raise ValueError("Input y contains NaN: drop the rows without a label")
+    check_classification_targets(y)
+    check_consistent_length(X, y)
     return X, y

@@ -1,0 +1,16 @@
+"""The project's own network as an entrant."""
+
+from sklearn.base import ClassifierMixin
+
+from tabbench.models import Needs, model
+
+
+@model("pfn", needs=Needs(categories="native", scaled=False, complete=False), imports=("torch", "safetensors"))
+def pfn(seed: int, threads: int, n_members: int = 4) -> ClassifierMixin:
+    """Prior-data fitted network, pretrained on this project's synthetic tables (after Hollmann et al. 2023, TabPFN).
+
+    Larger tables are cut to its limits by the network itself; the note of the job says what was used.
+    """
+    from tabbench import PFNClassifier
+
+    return PFNClassifier(n_members, random_state=seed, n_jobs=threads)
