@@ -33,9 +33,7 @@ class Batch(NamedTuple):
 
 def sample_batch(seed: int, step: int, n_tasks: int, n_rows: int, n_context: int, n_features: int) -> Batch:
     """Draw `n_tasks` tables; the same arguments give the same bytes."""
-    tables = [
-        sample_table(np.random.default_rng([seed, step, i]), n_rows, n_context, n_features) for i in range(n_tasks)
-    ]
+    tables = [sample_table(np.random.default_rng([seed, step, i]), n_rows, n_context, n_features) for i in range(n_tasks)]
     x, y, categorical = (np.stack(parts) for parts in zip(*tables, strict=True))
     return Batch(x, y, categorical, y.max(axis=1) + 1)
 

@@ -154,18 +154,14 @@ def rules(rng: Rng, n: int, m: int, q: int) -> Drawn:
     else:
         score = bits.sum(axis=1).astype(np.float32)
     background = standardize(x @ rng.standard_normal((m, q), np.float32))
-    return x, standardize(score[:, None] * rng.standard_normal(q, np.float32)) + np.float32(
-        rng.uniform(0, 0.4)
-    ) * background
+    return x, standardize(score[:, None] * rng.standard_normal(q, np.float32)) + np.float32(rng.uniform(0, 0.4)) * background
 
 
 def smooth(rng: Rng, n: int, m: int, q: int) -> Drawn:
     """Draws of a Gaussian process by random Fourier features (Rahimi and Recht 2007), with a length scale a column."""
     x = _inputs(rng, n, m)
     relevance = np.exp(rng.normal(-0.5, 1.0, m)) * (rng.random(m) < rng.uniform(0.3, 1.0))
-    frequencies = (
-        rng.standard_normal((m, 64)) * relevance[:, None] * rng.uniform(0.3, 1.5) / np.sqrt(max(1.0, np.sqrt(m)))
-    )
+    frequencies = rng.standard_normal((m, 64)) * relevance[:, None] * rng.uniform(0.3, 1.5) / np.sqrt(max(1.0, np.sqrt(m)))
     waves = np.cos(x @ frequencies.astype(np.float32) + rng.uniform(0, 2 * np.pi, 64).astype(np.float32))
     return x, waves @ rng.standard_normal((64, q), np.float32)
 
