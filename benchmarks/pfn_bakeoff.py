@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from tabbench.pfn.network import PFN, Layer, NetworkConfig
 from tabbench.pfn.prior import sample_batch
-from tabbench.pfn.train import Config, Stage, Trainer, batches, load_config, score
+from tabbench.pfn.train import TABLES, Config, Stage, Trainer, batches, load_config, score
 
 SHAPES = Stage(10**9, 4, (96, 128, 192, 256), (2, 3, 5, 8, 12))
 TESTS = [(192, 6), (256, 12), (128, 3), (256, 8)]
@@ -100,7 +100,7 @@ def variants(config: Config) -> dict[str, tuple[type[PFN], Config]]:
 
 def train(architecture: type[PFN], config: Config, seconds: float) -> tuple[PFN, int]:
     """Train for so many CPU seconds; the rate decays over the last third. Returns the network and the tasks seen."""
-    trainer = Trainer(config, torch.device("cpu"), architecture)
+    trainer = Trainer(config, torch.device("cpu"), replace(TABLES, network=architecture))
     used = 0.0
     for shape, batch in batches(config, 0, 0, 0):
         started = time.process_time()

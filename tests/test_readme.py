@@ -61,9 +61,9 @@ def test_a_model_of_ones_own(folder):
 
 def test_a_listed_model():
     code = (
-        "from sklearn.base import ClassifierMixin\nfrom tabbench.models import *\nfrom tabbench.models import model, Needs, Limits\n"
+        "from sklearn.base import ClassifierMixin\nfrom tabbench.models import Limits, Needs, get_model, model\n"
         + block("python", "# tabbench/models/")
-        + "\nfrom tabbench.models import get_model\nprint(get_model('shrunk').build(seed=0, threads=1).fit([[0], [1], [0], [3]], [0, 1, 0, 1]))"
+        + "\nprint(get_model('shrunk').build(seed=0, threads=1).fit([[0], [1], [0], [3]], [0, 1, 0, 1]))"
     )
     assert "LinearDiscriminantAnalysis" in python(code)
 

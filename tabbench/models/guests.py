@@ -1,5 +1,6 @@
 """Official networks as guests, for those who have their packages and weights. Nothing is downloaded."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,11 @@ NATIVE = Needs(categories="native", scaled=False, complete=False)
 @model("tabicl", needs=NATIVE, limits=Limits(rows=60_000, features=500), imports=("tabicl",))
 def tabicl(seed: int, threads: int, n_estimators: int = 8, weights: str | None = None) -> ClassifierMixin:
     """TabICL (Qu et al. 2025) with the official weights, from the file `weights` or the cache of the package's downloads."""
-    from huggingface_hub import try_to_load_from_cache
     from tabicl import TabICLClassifier
 
     options: dict[str, Any] = {"allow_auto_download": False, "device": "cpu", "random_state": seed, "n_jobs": threads}
     checkpoint = TabICLClassifier().checkpoint_version
-    path = weights or try_to_load_from_cache("jingang/TabICL", checkpoint)
+    path = weights or import_module("huggingface_hub").try_to_load_from_cache("jingang/TabICL", checkpoint)
     return TabICLClassifier(n_estimators, model_path=_existing(path, "tabicl", checkpoint), **options)
 
 

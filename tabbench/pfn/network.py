@@ -305,6 +305,6 @@ def load_weights(path: Path) -> PFN:
     return network.eval()
 
 
-def matrices(network: PFN) -> Iterator[tuple[str, nn.Parameter]]:
+def matrices(network: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
     """The weight matrices inside the layers: those that the Muon optimiser takes."""
     return ((name, p) for name, p in network.named_parameters() if name.startswith("layers.") and p.ndim == 2)

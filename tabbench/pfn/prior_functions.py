@@ -36,7 +36,8 @@ def roots(rng: Rng, n: int, m: int) -> np.ndarray:
         k = int(rng.integers(1, max(2, m // 2) + 1))
         loadings = rng.standard_normal((k, m), np.float32) * (rng.random((k, m)) < 0.6)
         strength = rng.uniform(0.2, 1.5)
-        x = standardize(x) + np.float32(strength) * rng.standard_normal((n, k), np.float32) @ loadings
+        x = standardize(x)
+        x += np.float32(strength) * rng.standard_normal((n, k), np.float32) @ loadings
     return standardize(x)
 
 
@@ -101,7 +102,7 @@ def _inputs(rng: Rng, n: int, m: int) -> np.ndarray:
 
 def _cuts(rng: Rng, x: np.ndarray, columns: np.ndarray) -> np.ndarray:
     """A threshold within the bulk of each of the given columns."""
-    rows = rng.integers(0, len(x), (3,) + columns.shape)
+    rows = rng.integers(0, len(x), (3, *columns.shape))
     return np.median(x[rows, columns], axis=0)
 
 

@@ -67,10 +67,10 @@ def drop_cells(rng: Rng, x: np.ndarray) -> None:
     for column in np.flatnonzero(rng.random(m) < rng.uniform(0.05, 1.0)):
         rate = rng.beta(1, 4)
         kind = rng.integers(0, 3)
-        if kind == 0:
-            gone = rng.random(n) < rate
-        else:
+        chance = np.full(n, rate)
+        if kind > 0:
             driver = source[:, column if kind == 2 else rng.integers(m)] * rng.choice([-1, 1])
-            gone = rng.random(n) < np.clip(2 * rate * (driver > np.median(driver)), 0, 0.95)
+            chance = np.clip(2 * rate * (driver > np.median(driver)), 0, 0.95)
+        gone = rng.random(n) < chance
         if not gone.all():
             x[gone, column] = np.nan

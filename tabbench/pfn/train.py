@@ -15,18 +15,18 @@ import sys
 import time
 import tomllib
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from tabbench.errors import UserError
 from tabbench.files import replace_text
@@ -78,6 +78,18 @@ class Shape:
     n_features: int
 
 
+@dataclass(frozen=True)
+class Problem:
+    """What is learned: how a batch is drawn, by what network, and the loss (nats) and further figures of a batch.
+
+    loss : (network, batch of tensors, shape) → loss, {"prior_loss": ..., "accuracy": ...}.
+    """
+
+    sample: Callable[..., Batch]
+    network: Callable[[NetworkConfig], nn.Module]
+    loss: Callable[[nn.Module, Batch, Shape], tuple[Tensor, dict[str, float]]]
+
+
 def load_config(name: str) -> Config:
     """Read a config by name (pfn/configs) or path; raises UserError if it is missing or malformed."""
     path = Path(name) if name.endswith(".toml") else Path(__file__).parent / "configs" / f"{name}.toml"
@@ -102,7 +114,9 @@ def shape_of_step(config: Config, step: int, tasks: int) -> Shape:
     return Shape(stage.n_tasks, n_rows, n_context, int(rng.choice(stage.features)))
 
 
-def batches(config: Config, step: int, tasks: int, n_workers: int) -> Iterator[tuple[Shape, Batch]]:
+def batches(
+    config: Config, step: int, tasks: int, n_workers: int, sample: Callable[..., Batch] = sample_batch
+) -> Iterator[tuple[Shape, Batch]]:
     """Batches from `step` on, sampled ahead by `n_workers` processes (0: here)."""
 
     def shapes() -> Iterator[tuple[int, Shape]]:
@@ -114,13 +128,13 @@ def batches(config: Config, step: int, tasks: int, n_workers: int) -> Iterator[t
 
     if n_workers == 0:
         for number, shape in shapes():
-            yield shape, sample_batch(config.seed, number, **asdict(shape))
+            yield shape, sample(config.seed, number, **asdict(shape))
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"  # for the processes to come
     with ProcessPoolExecutor(n_workers, get_context("spawn"), _end_with_parent) as pool:
         ahead: deque[tuple[Shape, Future[Batch]]] = deque()
         try:
             for number, shape in shapes():
-                ahead.append((shape, pool.submit(sample_batch, config.seed, number, **asdict(shape))))
+                ahead.append((shape, pool.submit(sample, config.seed, number, **asdict(shape))))
                 if len(ahead) > 3 * n_workers:
                     first, future = ahead.popleft()
                     yield first, future.result()
@@ -140,14 +154,40 @@ def _end_with_parent() -> None:
     Thread(target=watch, daemon=True).start()
 
 
+def classify(network: nn.Module, batch: Any, shape: Shape) -> tuple[Tensor, dict[str, float]]:
+    """Loss of the rows behind the context, the loss of guessing by the context's class shares, and the accuracy."""
+    x, y, categorical, n_classes = batch
+    logits = network(x, y[:, : shape.n_context], categorical)
+    loss, accuracy = score(logits.float(), y[:, shape.n_context :], n_classes)
+    return loss, {"prior_loss": prior_loss(y, shape.n_context), "accuracy": accuracy.item()}
+
+
+TABLES = Problem(sample_batch, PFN, classify)
+
+
+def score(logits: Tensor, y: Tensor, n_classes: Tensor) -> tuple[Tensor, Tensor]:
+    """Cross-entropy (nats) and accuracy over the classes a task has; logits (B, Q, K), y (B, Q)."""
+    absent = torch.arange(logits.shape[-1], device=logits.device) >= n_classes[:, None, None]
+    logits = logits.masked_fill(absent, -1e9)
+    loss = F.cross_entropy(logits.flatten(0, 1), y.flatten())
+    return loss, (logits.argmax(-1) == y).float().mean()
+
+
+def prior_loss(y: Tensor, n_context: int) -> float:
+    """Loss of predicting the context's class shares: what a network that sees no features can reach."""
+    shares = F.one_hot(y[:, :n_context]).float().mean(1) + 1e-3
+    logits = (shares / shares.sum(-1, keepdim=True)).log()[:, None].expand(-1, y.shape[1] - n_context, -1)
+    return F.cross_entropy(logits.flatten(0, 1), y[:, n_context:].flatten()).item()
+
+
 class Trainer:
     """Network, optimisers and their progress; `advance` makes one step."""
 
-    def __init__(self, config: Config, device: torch.device, architecture: type[PFN] = PFN) -> None:
-        self.config, self.device = config, device
+    def __init__(self, config: Config, device: torch.device, problem: Problem = TABLES) -> None:
+        self.config, self.device, self.problem = config, device, problem
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
-            self.network = architecture(config.network).to(device)
+            self.network = self.problem.network(config.network).to(device)
         inner = dict(matrices(self.network))
         rest = [p for name, p in self.network.named_parameters() if name not in inner]
         self.muon = Muon(inner.values(), config.muon_lr, weight_decay=config.muon_weight_decay)
@@ -158,14 +198,12 @@ class Trainer:
 
     def advance(self, batch: Batch, shape: Shape, rate: float) -> dict[str, float]:
         """One step at `rate` times the configured learning rates; returns the row of the log."""
-        x, y, categorical = (torch.from_numpy(part).to(self.device) for part in batch[:3])
-        n_classes = torch.from_numpy(batch.n_classes).to(self.device)
+        on_device = Batch(*(torch.from_numpy(part).to(self.device) for part in batch))  # type: ignore[arg-type]
         for optimizer, lr in ((self.muon, self.config.muon_lr), (self.adam, self.config.adam_lr)):
             for group in optimizer.param_groups:
                 group["lr"] = lr * rate
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            logits = self.network(x, y[:, : shape.n_context], categorical)
-        loss, accuracy = score(logits.float(), y[:, shape.n_context :], n_classes)
+            loss, figures = self.problem.loss(self.network, on_device, shape)
         self.network.zero_grad(set_to_none=True)
         loss.backward()
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip)
@@ -173,9 +211,7 @@ class Trainer:
             self.muon.step()
             self.adam.step()
         self._count(shape)
-        names = ("loss", "prior_loss", "accuracy", "grad_norm")
-        values = (loss.item(), prior_loss(y, shape.n_context), accuracy.item(), norm.item())
-        return dict(zip(names, values, strict=True))
+        return {"loss": loss.item(), **figures, "grad_norm": norm.item()}
 
     def _count(self, shape: Shape) -> None:
         keep = min(self.config.ema, (1 + self.step) / (10 + self.step))
@@ -213,21 +249,6 @@ class Trainer:
             optimizer = self.muon if owner in inner else self.adam
             optimizer.state[parameters[owner]][key] = value.cpu() if key == "step" else value
         self.step, self.tasks, self.seconds, self.flops = (facts[k] for k in ("step", "tasks", "seconds", "flops"))
-
-
-def score(logits: Tensor, y: Tensor, n_classes: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy (nats) and accuracy over the classes a task has; logits (B, Q, K), y (B, Q)."""
-    absent = torch.arange(logits.shape[-1], device=logits.device) >= n_classes[:, None, None]
-    logits = logits.masked_fill(absent, -1e9)
-    loss = F.cross_entropy(logits.flatten(0, 1), y.flatten())
-    return loss, (logits.argmax(-1) == y).float().mean()
-
-
-def prior_loss(y: Tensor, n_context: int) -> float:
-    """Loss of predicting the context's class shares: what a network that sees no features can reach."""
-    shares = F.one_hot(y[:, :n_context]).float().mean(1) + 1e-3
-    logits = (shares / shares.sum(-1, keepdim=True)).log()[:, None].expand(-1, y.shape[1] - n_context, -1)
-    return F.cross_entropy(logits.flatten(0, 1), y[:, n_context:].flatten()).item()
 
 
 def flops(config: NetworkConfig, shape: Shape) -> float:
@@ -369,7 +390,7 @@ def release(config: Config, trunk: Path, steps: int | None, out: Path, *, n_work
         "hardware": hardware,
         "parameters": sum(p.numel() for p in trainer.network.parameters()),
     }
-    save_weights(trainer.network.half(), out, {"tasks": str(trainer.tasks)})  # half the file; read back as fp32
+    save_weights(cast(PFN, trainer.network.half()), out, {"tasks": str(trainer.tasks)})  # half the file; read back as fp32
     write_card(out, {**facts, "config": asdict(config)}, trunk / "log.csv")
     print(json.dumps(facts), flush=True)
 
