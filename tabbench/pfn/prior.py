@@ -58,7 +58,7 @@ def sample_table(
     drop_cells(rng, x)
     columns = rng.permutation(n_features)
     y = _fill_context(rng, y, n_context)
-    return x[:, columns], y, categorical[columns]
+    return x.take(columns, axis=1), y, categorical[columns]  # take: in row-major order, like what comes from another process
 
 
 def _noisy(rng: Rng, scores: np.ndarray) -> np.ndarray:
