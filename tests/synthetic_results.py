@@ -49,7 +49,7 @@ def _row(rng, t, fold, model, size, hardness, n):
     row = {"key": f"{t}-{fold}-{model}-{size}", "task": f"task{t:02}", "repeat": 0, "fold": fold}
     row |= {"model": f"{model} [stratified {size} rows]" if size else model, "config": "{}", "seed": 0, "threads": 1}
     row |= {"max_rows": size, "row_policy": "stratified" if size else "", "max_columns": None, "column_policy": ""}
-    row |= {"status": "ok", "reason": "", "n_train": 2 * n, "n_train_used": size or 2 * n, "n_test": n, "note": ""}
+    row |= {"status": "ok", "reason": "", "n_train": 2 * n, "n_train_used": min(size or 2 * n, 2 * n), "n_test": n, "note": ""}
     row |= {"n_features": 4 + t, "n_features_used": 4 + t, "n_classes": 2 + t % 3}
     row |= {"fit_seconds": n / 1000 * rng.lognormal(12 * SKILL[model] - 4), "fit_cpu_seconds": 1.0, "peak_rss_mb": 300.0}
     row |= {"predict_seconds": n / 1000 * rng.lognormal(-3), "predict_cpu_seconds": 1.0}

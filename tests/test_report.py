@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from tabbench.metrics import METRICS
+from tabbench.report.curves import learning_curves
 from tabbench.report.page import render, write_report
 from tabbench.report.plots import pareto_front
 from tabbench.report.tables import dataset_facts, heat_map, n_not_run, reasons
@@ -122,6 +123,20 @@ def test_learning_curves_appear_with_several_sizes():
     assert "mean of 5 datasets" in text
     assert ">128<" in text
     assert "1 thread a job" in text
+    assert "At full size, fitted" in text
+    assert "At full size, fitted" not in render(results[results["max_rows"] > 128], make_manifest(results))
+
+
+def test_learning_curves_lead_to_full_size():
+    results = make_results(6, models=["logreg", "dummy"], sizes=(None, 64, 128, 256, 512))
+    comparison = compare(results, "roc_auc_ovo")
+    endings = {ending.model: ending for ending in learning_curves(comparison, results, "AUC").endings}
+    assert set(endings) == {"logreg", "dummy"}
+    end = endings["logreg"]
+    assert end.n_sizes == 4
+    assert end.measured == pytest.approx(comparison.scores.table["logreg"].mean())
+    assert end.largest == pytest.approx(comparison.scores.table["logreg [stratified 512 rows]"].mean())
+    assert 0 <= end.error < 0.2
 
 
 def test_learning_curves_tell_configurations_and_policies_apart():

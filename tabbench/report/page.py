@@ -14,6 +14,7 @@ import pandas as pd
 from tabbench.files import replace_text
 from tabbench.metrics import METRICS
 from tabbench.report import plots, tables
+from tabbench.report.curves import learning_curves
 from tabbench.report.leaderboard import DEFAULT_METRIC, POLICY, leaderboard, write_leaderboard
 from tabbench.report.verdict import ALPHA, Comparison, compare, verdict
 
@@ -42,8 +43,7 @@ def render(results: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
     )
     environment.filters.update(seconds=_seconds, number=_number, moment=_moment)
     facts, why = tables.dataset_facts(results, manifest["tasks"]), tables.reasons(results)
-    sized = results.loc[results["max_rows"].notna(), ["model", "max_rows", "row_policy"]].drop_duplicates()
-    views = [_view(compare(results, metric), facts, why, sized) for metric in METRICS]
+    views = [_view(compare(results, metric), facts, why, results) for metric in METRICS]
     return environment.get_template("template.html").render(
         manifest=manifest,
         run=manifest["run"],
@@ -52,7 +52,7 @@ def render(results: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
         alpha=ALPHA,
         default_metric=DEFAULT_METRIC,
         views=views,
-        has_curves=any(view["curves"] for view in views),
+        has_curves=any(view["curves"].svg for view in views),
         n_models=results["model"].nunique(),
         n_folds=len(results[["repeat", "fold"]].drop_duplicates()),
         facts=facts.astype(object).where(facts.notna(), None).reset_index().to_dict("records"),
@@ -63,7 +63,9 @@ def render(results: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
     )
 
 
-def _view(comparison: Comparison, facts: pd.DataFrame, why: Mapping[tuple[str, str], str], sized: pd.DataFrame) -> dict[str, Any]:
+def _view(
+    comparison: Comparison, facts: pd.DataFrame, why: Mapping[tuple[str, str], str], results: pd.DataFrame
+) -> dict[str, Any]:
     metric, better = comparison.scores.metric, comparison.scores.greater_is_better
     name = METRIC_NAMES.get(metric, metric)
     return {
@@ -78,7 +80,7 @@ def _view(comparison: Comparison, facts: pd.DataFrame, why: Mapping[tuple[str, s
         "pareto": _time_quality(comparison),
         "heat": tables.heat_map(comparison, facts.index.tolist(), why),
         "kinds": tables.kinds(comparison, facts),
-        "curves": _learning_curves(comparison, sized, name),
+        "curves": learning_curves(comparison, results, name),
         "unscored": comparison.scores.unscored,
     }
 
@@ -93,25 +95,6 @@ def _time_quality(comparison: Comparison) -> str:
     board = comparison.board.set_index("model")
     seconds = board["fit_seconds_per_1000_rows"] + board["predict_seconds_per_1000_rows"]
     return plots.time_quality(seconds, board["mean_normalized_score"], "mean normalised score")
-
-
-def _learning_curves(comparison: Comparison, entrants: pd.DataFrame, name: str) -> str:
-    """Figure of the mean score by model and training size over the datasets that have a score at every size of every model."""
-    scores = comparison.scores.table.reindex(columns=entrants["model"]).dropna()
-    several = entrants["row_policy"].nunique() > 1
-    lines: dict[str, dict[int, float]] = {}
-    for entrant, size, policy in entrants.itertuples(index=False):
-        if len(scores):
-            mark = f"{policy} {size} rows"
-            model = entrant.replace(mark, policy) if several else _without(entrant, mark)
-            lines.setdefault(model, {})[int(size)] = float(scores[entrant].mean())
-    lines = {model: line for model, line in lines.items() if len(line) > 1}
-    return plots.curves(lines, f"{name}, mean of {len(scores)} datasets") if lines else ""
-
-
-def _without(entrant: str, mark: str) -> str:
-    """Return the name of an entrant without one of the marks that stand in its brackets."""
-    return entrant.replace(mark, "").replace("[, ", "[").replace(", ]", "]").replace(" []", "")
 
 
 def _seconds(value: float) -> str:
