@@ -10,7 +10,6 @@ from tabbench.files import replace_file
 from tabbench.pfn.prior import MAX_CLASSES, Batch, sample_batch, sample_table
 from tabbench.pfn.prior_functions import FAMILIES
 
-FORMATS = (".png", ".svg")
 N_PER_FAMILY = 4
 N_POINTS = 400
 N_COUNTED, COUNTED_SHAPE = 500, (256, 128, 10)  # tables, and their rows, context rows and columns, for the histograms
@@ -19,23 +18,22 @@ N_COUNTED, COUNTED_SHAPE = 500, (256, 128, 10)  # tables, and their rows, contex
 def draw_samples(path: Path, seed: int) -> None:
     """Draw four tables of each family with two columns, and histograms over 500 tables of 256 rows and 10 columns.
 
-    Raises UserError if `path` does not end in .png or .svg, cannot be written, `seed` is negative or matplotlib is missing.
+    Raises UserError if `path` does not end in .png or cannot be written, if `seed` is negative or if matplotlib is missing.
     """
-    if path.suffix.lower() not in FORMATS:
-        raise UserError(f"{path}: a picture is written as {' or '.join(FORMATS)}")
+    if path.suffix.lower() != ".png":
+        raise UserError(f"{path}: the picture is a PNG file, its name must end in .png")
     if seed < 0:
         raise UserError(f"--seed {seed}: must be 0 or more")
     try:
         import matplotlib
     except ImportError:
         raise UserError("a picture needs matplotlib: install the extra 'plots'") from None
-    with matplotlib.rc_context({"svg.hashsalt": "prior", "font.size": 8, "axes.titlesize": 8}):  # salt: the same bytes again
+    with matplotlib.rc_context({"font.size": 8, "axes.titlesize": 8}):
         figure = _figure(seed)
-        kind = path.suffix[1:].lower()
-        try:
-            replace_file(path, lambda temporary: figure.savefig(temporary, format=kind, metadata={"Date": None}))
-        except OSError as error:
-            raise UserError(f"{path}: cannot be written ({error.strerror})") from None
+    try:
+        replace_file(path, lambda temporary: figure.savefig(temporary, format="png"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 def _figure(seed: int) -> Any:
