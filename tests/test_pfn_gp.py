@@ -1,5 +1,7 @@
 """The Bayesian check in short; benchmarks/gp_posterior.py is the long one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF
 
 from tabbench.pfn.gp import (
+    CONFIG,
     LENGTH_SCALE,
     N_BARS,
     NOISE,
@@ -19,6 +22,8 @@ from tabbench.pfn.gp import (
     posterior,
     sample_functions,
 )
+from tabbench.pfn.network import NetworkConfig
+from tabbench.pfn.train import Stage
 
 
 def test_exact_posterior_equals_scikit_learns():
@@ -43,7 +48,7 @@ def test_bars_of_equal_probability_are_the_prior():
     log_bars = torch.full((N_BARS,), -np.log(N_BARS))
     mean, std = moments(log_bars)
     assert mean.item() == pytest.approx(0, abs=1e-4)
-    assert std.item() == pytest.approx(np.sqrt(1 + NOISE**2), abs=0.02)
+    assert std.item() == pytest.approx(np.sqrt(1 + NOISE**2), abs=0.03)  # the outermost bars are even, the tails are not
     y = torch.linspace(-2, 2, 101)
     expected = stats.norm(0, np.sqrt(1 + NOISE**2)).logpdf(y.numpy())
     assert np.abs(log_density(log_bars.expand(101, -1), y).numpy() - expected).mean() < 0.02
@@ -54,7 +59,8 @@ def test_bars_of_equal_probability_are_the_prior():
 
 
 def test_a_little_training_comes_near_the_posterior():
-    untrained, trained = compare(learn(1), 44), compare(learn(150), 44)
+    small = replace(CONFIG, network=NetworkConfig(32, 2, 4, 64, 0), stages=(Stage(10**9, 8, (32,), (1,)),))
+    untrained, trained = compare(learn(1, small), 44), compare(learn(300, small), 44)
     assert untrained.nats > 1.0
-    assert trained.nats < 0.5 * untrained.nats
-    assert trained.mean_error < 0.6 * untrained.mean_error
+    assert trained.nats < 0.4 * untrained.nats
+    assert trained.mean_error < 0.3 * untrained.mean_error

@@ -110,10 +110,10 @@ CONFIG = Config(
     NetworkConfig(width=64, n_layers=4, n_heads=4, hidden=128, n_thinking=0),
     (Stage(10**9, 16, (N_ROWS,), (1,)),),
     seed=0,
-    muon_lr=3e-3,
-    adam_lr=2e-3,
+    muon_lr=2e-2,
+    adam_lr=4e-3,
     muon_weight_decay=0.0,
-    warmup_steps=100,
+    warmup_steps=30,
     clip=1.0,
     ema=0.99,
 )
