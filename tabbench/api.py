@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 
@@ -46,9 +46,9 @@ class Results:
         """The manifest of the run."""
         return read_manifest(self.path)
 
-    def leaderboard(self, metric: str = "roc_auc_ovo") -> pd.DataFrame:
-        """One row per model, best mean rank first."""
-        return leaderboard(self.frame, metric)
+    def leaderboard(self, metric: str = "roc_auc_ovo", ties: Literal["average", "min"] = "average") -> pd.DataFrame:
+        """One row per model, best mean rank first; raises UserError for an unknown metric."""
+        return leaderboard(self.frame, metric, ties)
 
     def write_report(self) -> Path:
         """Write results.parquet, leaderboard.csv, leaderboard.md and report.html; return the report's path."""

@@ -32,6 +32,12 @@ def _parser() -> argparse.ArgumentParser:
     report = commands.add_parser("report", help="write the leaderboard and report of a result folder again")
     report.add_argument("folder", type=Path)
     report.set_defaults(func=_report)
+    board = commands.add_parser("leaderboard", help="print the leaderboard of a result folder")
+    board.add_argument("folder", type=Path)
+    board.add_argument("--metric", default="roc_auc_ovo", help="metric to rank by (default roc_auc_ovo)")
+    board.add_argument("--ties", choices=["average", "min"], default="average", help="rank of equal scores (default average)")
+    board.add_argument("--format", choices=["text", "csv", "md", "json"], default="text")
+    board.set_defaults(func=_leaderboard)
     suites = commands.add_parser("suites", help="list the suites, or the datasets of one")
     suites.add_argument("name", nargs="?", help="suite whose datasets to list")
     suites.set_defaults(func=_suites)
@@ -118,6 +124,14 @@ def _report(args: argparse.Namespace) -> int:
     path = results.write_report()
     print(format_leaderboard(results.leaderboard()))
     print(f"report: {path}")
+    return EXIT_OK
+
+
+def _leaderboard(args: argparse.Namespace) -> int:
+    from tabbench.api import open_results
+    from tabbench.report.leaderboard import format_leaderboard
+
+    print(format_leaderboard(open_results(args.folder).leaderboard(args.metric, args.ties), args.format))
     return EXIT_OK
 
 

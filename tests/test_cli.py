@@ -35,6 +35,12 @@ def test_one_line_from_a_csv_to_a_leaderboard(capsys):
     assert "dummy" in out
     assert "report: results/t/report.html" in out
     assert main(["report", "results/t"]) == 0
+    capsys.readouterr()
+    for form in ("text", "csv", "md", "json"):
+        assert main(["leaderboard", "results/t", "--metric", "log_loss", "--ties", "min", "--format", form]) == 0
+        assert "tree" in capsys.readouterr().out
+    assert main(["leaderboard", "results/t", "--metric", "luck"]) == 2
+    assert "no metric 'luck'" in capsys.readouterr().err
 
 
 def test_strict_turns_failed_jobs_into_exit_code_1(tmp_path):

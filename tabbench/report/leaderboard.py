@@ -113,8 +113,17 @@ def rounded(board: pd.DataFrame) -> pd.DataFrame:
     return text
 
 
-def format_leaderboard(board: pd.DataFrame) -> str:
-    """Table and remarks of at most 100 columns for a terminal; times are seconds per 1,000 rows, long names are cut."""
+def format_leaderboard(board: pd.DataFrame, form: Literal["text", "csv", "md", "json"] = "text") -> str:
+    """The leaderboard as CSV, as Markdown with the remarks, as JSON records, or as a table for a terminal."""
+    if form == "csv":
+        return rounded(board).to_csv(index=False, lineterminator="\n").rstrip()
+    if form == "json":
+        return str(board.to_json(orient="records", indent=1))
+    return _markdown(board) if form == "md" else _terminal_table(board)
+
+
+def _terminal_table(board: pd.DataFrame) -> str:
+    """Table and remarks of at most 100 columns; times are seconds per 1,000 rows, long names are cut."""
     columns = {
         "rank": [_number(value, 2) for value in board["mean_rank"]],
         "norm.": [_number(value, 3) for value in board["mean_normalized_score"]],
@@ -136,11 +145,15 @@ def _number(value: float, places: int) -> str:
     return "–" if pd.isna(value) else f"{value:.{places}f}"
 
 
-def write_leaderboard(folder: Path, board: pd.DataFrame) -> None:
-    """Write leaderboard.csv and, with the remarks, leaderboard.md."""
+def _markdown(board: pd.DataFrame) -> str:
     text = rounded(board)
-    replace_text(folder / "leaderboard.csv", text.to_csv(index=False, lineterminator="\n"))
     rows = [[str(value).replace("|", "\\|") for value in row] for row in text.itertuples(index=False)]
     lines = [list(text.columns), ["---", *["--:"] * (text.shape[1] - 1)], *rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    replace_text(folder / "leaderboard.md", "\n\n".join([table, *remarks(board)]) + "\n")
+    return "\n\n".join([table, *remarks(board)])
+
+
+def write_leaderboard(folder: Path, board: pd.DataFrame) -> None:
+    """Write leaderboard.csv and, with the remarks, leaderboard.md."""
+    replace_text(folder / "leaderboard.csv", format_leaderboard(board, "csv") + "\n")
+    replace_text(folder / "leaderboard.md", format_leaderboard(board, "md") + "\n")
