@@ -11,12 +11,13 @@ import pandas as pd
 
 from tabbench.errors import UserError
 from tabbench.files import replace_file
+from tabbench.importers import read_imported
 from tabbench.job import Job, Subsample, plan
 from tabbench.manifest import check_folder, new_manifest, read_manifest, write_manifest
 from tabbench.metrics import METRICS
 from tabbench.models import get_model
 from tabbench.progress import Progress
-from tabbench.report.leaderboard import leaderboard
+from tabbench.report.leaderboard import default_metric, leaderboard
 from tabbench.report.page import write_report
 from tabbench.runner import Resources, Work, run_jobs
 from tabbench.split import load_splits, make_splits, save_splits
@@ -31,24 +32,31 @@ DEFAULT_MODELS = ("dummy", "logreg", "knn", "tree", "random_forest", "xgboost", 
 
 @dataclass(frozen=True)
 class Results:
-    """A result folder. `frame` : one row per job (docs/architecture.md lists the columns)."""
+    """A result folder: runs, imported results, or both. `frame` : one row per job (docs/architecture.md lists the columns)."""
 
     path: Path
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """The results table, read from the store."""
+        """The results table, from the store and from what was imported."""
+        imported = read_imported(self.path)
+        if len(imported) and not (self.path / "store.sqlite").exists():
+            return imported
         with ResultStore(self.path / "store.sqlite") as store:
-            return store.results(list(METRICS))
+            frame = store.results(list(METRICS))
+        return pd.concat([frame, imported], ignore_index=True) if len(imported) else frame
 
     @property
     def manifest(self) -> dict[str, Any]:
         """The manifest of the run."""
         return read_manifest(self.path)
 
-    def leaderboard(self, metric: str = "roc_auc_ovo", ties: Literal["average", "min"] = "average") -> pd.DataFrame:
-        """One row per model, best mean rank first; raises UserError for an unknown metric."""
-        return leaderboard(self.frame, metric, ties)
+    def leaderboard(self, metric: str | None = None, ties: Literal["average", "min"] = "average") -> pd.DataFrame:
+        """One row per model, best mean rank first; metric None: ROC AUC, or the first that was recorded.
+
+        Raises UserError for an unknown metric.
+        """
+        return leaderboard(self.frame, metric or default_metric(self.frame), ties)
 
     def write_report(self) -> Path:
         """Write results.parquet, leaderboard.csv, leaderboard.md and report.html; return the report's path."""

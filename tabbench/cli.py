@@ -34,10 +34,16 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(func=_report)
     board = commands.add_parser("leaderboard", help="print the leaderboard of a result folder")
     board.add_argument("folder", type=Path)
-    board.add_argument("--metric", default="roc_auc_ovo", help="metric to rank by (default roc_auc_ovo)")
+    board.add_argument("--metric", help="metric to rank by (default roc_auc_ovo, or the first recorded)")
     board.add_argument("--ties", choices=["average", "min"], default="average", help="rank of equal scores (default average)")
     board.add_argument("--format", choices=["text", "csv", "md", "json"], default="text")
     board.set_defaults(func=_leaderboard)
+    imports = commands.add_parser("import", help="make a result folder of another benchmark's published results")
+    imports.add_argument("kind", help="tabzilla, amlb or tabarena")
+    imports.add_argument("file", type=Path, help="CSV or Parquet file")
+    imports.add_argument("--out", type=Path, required=True, help="result folder")
+    imports.add_argument("--force", action="store_true", help="merge into an existing folder, marked, though splits differ")
+    imports.set_defaults(func=_import)
     suites = commands.add_parser("suites", help="list the suites, or the datasets of one")
     suites.add_argument("name", nargs="?", help="suite whose datasets to list")
     suites.set_defaults(func=_suites)
@@ -133,6 +139,14 @@ def _leaderboard(args: argparse.Namespace) -> int:
 
     print(format_leaderboard(open_results(args.folder).leaderboard(args.metric, args.ties), args.format))
     return EXIT_OK
+
+
+def _import(args: argparse.Namespace) -> int:
+    from tabbench.importers import import_results
+
+    frame = import_results(args.kind, args.file, args.out, force=args.force)
+    print(f"{len(frame):,} results of {frame['model'].nunique()} models on {frame['task'].nunique()} datasets")
+    return _report(argparse.Namespace(folder=args.out))
 
 
 def _suites(args: argparse.Namespace) -> int:

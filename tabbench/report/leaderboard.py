@@ -14,7 +14,7 @@ import pandas as pd
 
 from tabbench.files import replace_text
 from tabbench.metrics import METRICS
-from tabbench.stats.ranks import mean_ranks, normalized_scores, win_tie_loss
+from tabbench.stats.ranks import TOLERANCE, mean_ranks, normalized_scores, win_tie_loss
 
 DEFAULT_METRIC = "roc_auc_ovo"
 POLICY = "a model that does not end ok on every fold of a dataset takes the worst rank there and the normalised score 0"
@@ -22,6 +22,12 @@ BAD = ("failed", "timeout", "memory", "unsupported")
 BELOW = 1e-6  # how far below the worst score (a share of it, if it is large) a failure is put: worse than all, yet no outlier
 DECIMALS = {"mean_rank": 3, "mean_normalized_score": 4, "mean_score": 5}
 TERMINAL_WIDTH = 100
+
+
+def default_metric(results: pd.DataFrame) -> str:
+    """ROC AUC, or the first metric with a value where the results come without it."""
+    recorded = [name for name in (DEFAULT_METRIC, *METRICS) if results[name].notna().any()]
+    return recorded[0] if recorded else DEFAULT_METRIC
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +72,7 @@ def leaderboard(results: pd.DataFrame, metric: str = DEFAULT_METRIC, ties: Liter
     (against every other model on every dataset), n_tasks (with a score), n_failed, n_timeout, n_memory, n_unsupported (jobs),
     and fit_seconds_per_1000_rows, predict_seconds_per_1000_rows (of training and test rows, median over its datasets).
 
+    ties : "average", scores that differ by float noise being equal; or TabZilla's rule "min": equal to the last bit, best rank.
     `attrs` holds the metric and the unscored datasets. Raises UserError for an unknown metric.
     """
     return board_of(score_table(results, metric), results, ties)
@@ -77,7 +84,7 @@ def board_of(scores: Scores, results: pd.DataFrame, ties: Literal["average", "mi
     board = pd.DataFrame(index=models)
     if len(scores.table):
         better = scores.greater_is_better
-        board["mean_rank"] = mean_ranks(scores.filled, better, ties=ties)
+        board["mean_rank"] = mean_ranks(scores.filled, better, 0.0 if ties == "min" else TOLERANCE, ties)
         board["mean_normalized_score"] = normalized_scores(scores.filled, better).mean()
         board["mean_score"] = scores.table.mean()
         board[["wins", "ties", "losses"]] = win_tie_loss(scores.filled, better)

@@ -15,7 +15,7 @@ from tabbench.files import replace_text
 from tabbench.metrics import METRICS
 from tabbench.report import plots, tables
 from tabbench.report.curves import learning_curves
-from tabbench.report.leaderboard import DEFAULT_METRIC, POLICY, leaderboard, write_leaderboard
+from tabbench.report.leaderboard import POLICY, default_metric, leaderboard, write_leaderboard
 from tabbench.report.verdict import ALPHA, Comparison, compare, verdict
 
 METRIC_NAMES = {
@@ -32,7 +32,7 @@ METRIC_NAMES = {
 
 def write_report(folder: Path, results: pd.DataFrame, manifest: Mapping[str, Any]) -> None:
     """Write leaderboard.csv, leaderboard.md and report.html into `folder`."""
-    write_leaderboard(folder, leaderboard(results))
+    write_leaderboard(folder, leaderboard(results, default_metric(results)))
     replace_text(folder / "report.html", render(results, manifest))
 
 
@@ -50,7 +50,7 @@ def render(results: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
         command=shlex.join(manifest["argv"]),
         policy=POLICY,
         alpha=ALPHA,
-        default_metric=DEFAULT_METRIC,
+        default_metric=default_metric(results),
         views=views,
         has_curves=any(view["curves"].svg for view in views),
         n_models=results["model"].nunique(),

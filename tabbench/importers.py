@@ -1,0 +1,165 @@
+"""Published results tables of other benchmarks as result folders: recompute their leaderboards, or set them beside a run.
+
+An importer turns a file into one row per (task, model, fold); add one by writing a function with @importer.
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tabbench.errors import UserError
+from tabbench.files import replace_file
+from tabbench.manifest import new_manifest, read_manifest, write_manifest
+from tabbench.metrics import METRICS
+from tabbench.registry import Registry
+from tabbench.store import COUNTS, IDENTITY, TIMES
+
+IMPORTERS: Registry[Callable[[pd.DataFrame], pd.DataFrame]] = Registry("importer")
+NAME = "imported.parquet"
+
+
+def importer(name: str) -> Callable[[Callable[[pd.DataFrame], pd.DataFrame]], Callable[[pd.DataFrame], pd.DataFrame]]:
+    """Register a function from the file's table to one with the columns task, model and any of fold, metrics, times, counts."""
+
+    def register(function: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[pd.DataFrame], pd.DataFrame]:
+        IMPORTERS.add(name, function)
+        return function
+
+    return register
+
+
+@importer("tabzilla")
+def tabzilla(table: pd.DataFrame) -> pd.DataFrame:
+    """Aggregated results of TabZilla (McElfresh et al. 2023): means over ten folds of each tuned algorithm.
+
+    Log loss and F1 (averaged over rows, so that it equals accuracy) are published scaled by dataset; they are scaled back.
+    """
+    columns = {"task": table["dataset_name"], "model": table["alg_name"], "accuracy": table["Accuracy__test_mean"]}
+    for metric, theirs in (("f1", "F1"), ("log_loss", "Log Loss")):
+        low, high = (table[f"{theirs}__test_mean_{end}"] for end in ("min", "max"))
+        columns[metric] = low + table[f"normalized_{theirs}__test_mean"] * (high - low)
+    return pd.DataFrame({**columns, "fit_seconds": table["time__train_mean"]})
+
+
+@importer("amlb")
+def amlb(table: pd.DataFrame) -> pd.DataFrame:
+    """Results of the AutoML benchmark (Gijsbers et al. 2024), one row per task, framework and fold; no result: failed."""
+    table = table[table["auc"].notna() | table["acc"].notna() | table["result"].isna()]
+    return pd.DataFrame(
+        {
+            "task": table["task"],
+            "model": table["framework"],
+            "fold": table["fold"],
+            "accuracy": table["acc"],
+            "roc_auc_ovo": table["auc"],
+            "log_loss": table["logloss"],
+            "fit_seconds": table["duration"],
+            "status": np.where(table["result"].isna(), "failed", "ok"),
+            "reason": table["info"].fillna("").astype(str).str.slice(0, 300) if "info" in table else "",
+        }
+    )
+
+
+@importer("tabarena")
+def tabarena(table: pd.DataFrame) -> pd.DataFrame:
+    """Results of TabArena (Erickson et al. 2025), one row per dataset, method and fold; classification only.
+
+    Its `metric_error` is 1 - ROC AUC for two classes and log loss for more; an imputed row stands for a failure.
+    """
+    table = table[table["metric"].isin(["roc_auc", "log_loss"])]
+    is_auc, failed = table["metric"] == "roc_auc", table.get("imputed", pd.Series(False, table.index)).astype(bool)
+    return pd.DataFrame(
+        {
+            "task": table["dataset"],
+            "model": table["method"],
+            "fold": table["fold"],
+            "roc_auc_ovo": (1 - table["metric_error"]).where(is_auc),
+            "log_loss": table["metric_error"].where(~is_auc),
+            "fit_seconds": table["time_train_s"],
+            "predict_seconds": table["time_infer_s"],
+            "status": np.where(failed, "failed", "ok"),
+            "reason": np.where(failed, "imputed by TabArena", ""),
+        }
+    )
+
+
+def import_results(kind: str, path: Path, folder: Path, *, force: bool = False) -> pd.DataFrame:
+    """Write the results in `path` into a result folder, a new one or, with `force`, beside an earlier run; return the rows.
+
+    Beside a run, models are marked as "name (kind)": their splits are others, so differences are no paired comparison.
+    Raises UserError for a file of another form, rows that occur twice, or an existing run without `force`.
+    """
+    read = IMPORTERS[kind]
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    is_merge = folder.is_dir() and any(folder.iterdir())
+    if is_merge and not force:
+        raise UserError(
+            f"{folder}: holds results on other splits than {path.name}: use another --out, or --force to mark and merge"
+        )
+    try:
+        rows = read(pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path))
+    except KeyError as error:
+        raise UserError(f"{path}: no column {error.args[0]!r}: this is no results table of {kind}") from None
+    except (ValueError, OSError) as error:
+        raise UserError(f"{path}: cannot be read as a table: {str(error).splitlines()[0]}") from None
+    frame = _results_frame(rows, kind, path)
+    if is_merge:
+        frame["model"] += f" ({kind})"
+    note = {"kind": kind, "file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "rows": len(frame)}
+    _write(folder, frame, note, is_merge)
+    return frame
+
+
+def _write(folder: Path, frame: pd.DataFrame, note: dict[str, object], is_merge: bool) -> None:
+    if is_merge:
+        manifest = read_manifest(folder)
+        manifest["imported"] = [*(old for old in manifest.get("imported", []) if old["kind"] != note["kind"]), note]
+        before = read_imported(folder)
+        frame = pd.concat([before[~before["model"].isin(frame["model"])], frame], ignore_index=True)
+    else:
+        n_folds = len(frame["fold"].unique())
+        run = {"suite": f"{note['kind']}: {note['file']}", "folds": n_folds, "models": sorted(frame["model"].unique())}
+        manifest = {**new_manifest(run, [], []), "imported": [note]}
+    replace_file(folder / NAME, lambda temporary: frame.to_parquet(temporary, index=False))
+    write_manifest(folder, manifest, finished=not is_merge)
+
+
+def read_imported(folder: Path) -> pd.DataFrame:
+    """Rows of the results table that were imported into a folder; none if there are none."""
+    path = folder / NAME
+    if not path.exists():
+        return _typed(pd.DataFrame())
+    try:
+        return _typed(pd.read_parquet(path))
+    except (OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: damaged ({str(error).splitlines()[0]}): import it again") from None
+
+
+def _results_frame(rows: pd.DataFrame, kind: str, path: Path) -> pd.DataFrame:
+    rows = rows.assign(task=rows["task"].astype(str), model=rows["model"].astype(str))
+    rows["fold"] = rows["fold"].astype("int64") if "fold" in rows else 0
+    if not len(rows):
+        raise UserError(f"{path}: no results in it")
+    twice = rows.duplicated(["task", "model", "fold"])
+    if twice.any():
+        task, model, fold = rows.loc[twice, ["task", "model", "fold"]].iloc[0]
+        raise UserError(f"{path}: {model!r} on {task!r}, fold {fold}, occurs twice: keep one row each")
+    texts = rows["task"] + "/" + rows["fold"].astype(str) + "/" + rows["model"]
+    rows["key"] = [hashlib.sha256(f"{kind}/{text}".encode()).hexdigest()[:32] for text in texts]
+    return _typed(rows)
+
+
+def _typed(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows with every column of the results table."""
+    texts = {"config": "{}", "row_policy": "", "column_policy": "", "status": "ok", "reason": "", "note": ""}
+    defaults = {**texts, "repeat": 0, "seed": 0, "threads": 0}
+    floats = dict.fromkeys([*TIMES, *METRICS], "float64")
+    types = {**IDENTITY, "status": str, "reason": str, **dict.fromkeys(COUNTS, "Int64"), "note": str, **floats}
+    full = rows.reindex(columns=list(types))
+    for column, value in defaults.items():
+        full[column] = full[column].astype(object).where(full[column].notna(), value)
+    return full.astype(types)

@@ -1,0 +1,115 @@
+"""Published results tables as result folders; TabZilla's own rank tables come out again where the files are at hand."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tabbench.api import open_results
+from tabbench.cli import main
+from tabbench.errors import UserError
+from tabbench.importers import import_results
+
+GOLDEN = Path(__file__).parents[2] / "shared" / "golden" / "tabzilla"
+needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="TabZilla's published tables are not at hand")
+
+
+def tabzilla_table():
+    rows = [("A", "d1", 0.9, 0.0), ("B", "d1", 0.8, 1.0), ("A", "d2", 0.7, 0.5), ("B", "d2", 0.7, 0.25)]
+    table = pd.DataFrame(rows, columns=["alg_name", "dataset_name", "Accuracy__test_mean", "normalized_Log Loss__test_mean"])
+    table["normalized_F1__test_mean"] = 1 - table["normalized_Log Loss__test_mean"]
+    for name, low, high in (("Log Loss", 0.2, 0.6), ("F1", 0.5, 0.9)):
+        table[f"{name}__test_mean_min"], table[f"{name}__test_mean_max"] = low, high
+    return table.assign(time__train_mean=2.0)
+
+
+def test_tabzilla_is_scaled_back(tmp_path):
+    tabzilla_table().to_csv(tmp_path / "t.csv")
+    frame = import_results("tabzilla", tmp_path / "t.csv", tmp_path / "out")
+    np.testing.assert_allclose(frame["log_loss"], [0.2, 0.6, 0.4, 0.3])
+    np.testing.assert_allclose(frame["f1"], [0.9, 0.5, 0.7, 0.8])
+    results = open_results(tmp_path / "out")
+    assert results.leaderboard("accuracy", "min").set_index("model")["mean_rank"].to_dict() == {"A": 1.0, "B": 1.5}
+    assert results.leaderboard("accuracy").set_index("model")["mean_rank"].to_dict() == {"A": 1.25, "B": 1.75}
+    page = results.write_report().read_text()
+    assert "imported results" in page
+    assert "4 results of tabzilla from t.csv" in page
+    assert "threads a job" not in page
+
+
+def test_amlb_and_its_failures(tmp_path):
+    rows = [("t", "auto", f, 0.9, 0.95, 0.9, 0.3, 60.0, "") for f in (0, 1)] + [("t", "boost", 0, 0.8, 0.85, 0.8, 0.4, 50.0, "")]
+    rows.append(("t", "boost", 1, np.nan, np.nan, np.nan, np.nan, 60.0, "TimeoutError"))
+    columns = ["task", "framework", "fold", "result", "auc", "acc", "logloss", "duration", "info"]
+    pd.DataFrame(rows, columns=columns).to_parquet(tmp_path / "t.parquet")
+    import_results("amlb", tmp_path / "t.parquet", tmp_path / "out")
+    board = open_results(tmp_path / "out").leaderboard().set_index("model")
+    assert board.loc["auto", "mean_score"] == pytest.approx(0.95)
+    assert board.loc["boost", "n_failed"] == 1
+    assert board.loc["boost", "n_tasks"] == 0
+
+
+def test_tabarena_errors_become_scores(tmp_path):
+    rows = [("two", "gbm", 0, "roc_auc", 0.1, 1.0, 0.1, False), ("many", "gbm", 0, "log_loss", 0.7, 1.0, 0.1, False)]
+    rows += [("two", "net", 0, "roc_auc", 0.3, 1.0, 0.1, True), ("price", "gbm", 0, "rmse", 9.0, 1.0, 0.1, False)]
+    columns = ["dataset", "method", "fold", "metric", "metric_error", "time_train_s", "time_infer_s", "imputed"]
+    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "t.csv")
+    frame = import_results("tabarena", tmp_path / "t.csv", tmp_path / "out").set_index(["task", "model"])
+    assert frame.loc[("two", "gbm"), "roc_auc_ovo"] == pytest.approx(0.9)
+    assert frame.loc[("many", "gbm"), "log_loss"] == pytest.approx(0.7)
+    assert frame.loc[("two", "net"), "status"] == "failed"
+    assert "price" not in frame.index
+
+
+def test_a_merge_is_refused_unless_forced_and_then_marked(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    pd.DataFrame({"a": rng.normal(size=60), "y": np.arange(60) % 2}).to_csv("d1.csv", index=False)
+    assert main(["run", "--data", "d1.csv", "--target", "y", "--models", "dummy,tree", "--quiet", "--out", "out"]) == 0
+    tabzilla_table().to_csv("t.csv")
+    assert main(["import", "tabzilla", "t.csv", "--out", "out"]) == 2
+    assert "other splits" in capsys.readouterr().err
+    for _ in range(2):  # the second time replaces the first
+        assert main(["import", "tabzilla", "t.csv", "--out", "out", "--force"]) == 0
+    board = open_results("out").leaderboard("accuracy").set_index("model")
+    assert set(board.index) == {"dummy", "tree", "A (tabzilla)", "B (tabzilla)"}
+    assert "Merged with results on other splits" in Path("out/report.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t.drop(columns="alg_name"), "no column 'alg_name'"),
+        (lambda t: pd.concat([t, t]), "occurs twice"),
+        (lambda t: t.iloc[:0], "no results"),
+    ],
+)
+def test_tables_of_another_form(change, message, tmp_path):
+    change(tabzilla_table()).to_csv(tmp_path / "t.csv")
+    with pytest.raises(UserError, match=message):
+        import_results("tabzilla", tmp_path / "t.csv", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_kind_and_missing_file(tmp_path, capsys):
+    assert main(["import", "tabzila", "x.csv", "--out", str(tmp_path / "o")]) == 2
+    assert "did you mean 'tabzilla'" in capsys.readouterr().err
+    assert main(["import", "amlb", "x.csv", "--out", str(tmp_path / "o")]) == 2
+    assert "no such file" in capsys.readouterr().err
+
+
+@needs_golden
+@pytest.mark.parametrize(("metric", "theirs"), [("accuracy", "Accuracy"), ("log_loss", "LogLoss"), ("f1", "F1")])
+def test_tabzillas_published_rank_tables(metric, theirs, tmp_path):
+    import_results("tabzilla", GOLDEN / "final18_tuned_aggregated_results.csv", tmp_path / "out")
+    ours = open_results(tmp_path / "out").leaderboard(metric, "min").set_index("model")
+    published = pd.read_csv(GOLDEN / "rank_tables" / f"final18_{theirs}_rank.csv", header=[0, 1], index_col=0).dropna(how="all")
+    rank = published.iloc[:, 2].astype(float)
+    assert len(ours) == len(rank) == 18
+    assert ours["mean_rank"].round(2).reindex(rank.index).tolist() == rank.tolist()
+    scaled = published.iloc[:, 3].astype(float)
+    normal = ours["mean_normalized_score"].reindex(scaled.index)
+    np.testing.assert_allclose(1 - normal if metric == "log_loss" else normal, scaled, atol=0.0051)
+    assert (ours["n_tasks"] == 104).all()
