@@ -14,6 +14,7 @@ def register(commands: Any) -> None:
     train.add_argument("--minutes", type=float, required=True, help="how long; cut off at any moment, it can be continued")
     train.add_argument("--out", type=Path, required=True, help="folder of the training state and its log")
     train.add_argument("--resume", action="store_true", help="continue the state in --out")
+    train.add_argument("--start", type=Path, help="begin a new trunk with released weights instead of at random")
     train.add_argument("--workers", type=int, default=1, help="processes that sample tables ahead (default 1)")
     train.add_argument("--threads", type=int, default=1, help="threads of the network on a CPU (default 1)")
     train.add_argument("--dev", type=Path, help="folder of development datasets to evaluate on every ten minutes")
@@ -44,7 +45,8 @@ def _train(args: argparse.Namespace) -> int:
     from tabbench.pfn.train import load_config, train
 
     torch.set_num_threads(args.threads)
-    train(load_config(args.config), args.minutes, args.out, resume=args.resume, n_workers=args.workers, dev=args.dev)
+    config = load_config(args.config)
+    train(config, args.minutes, args.out, resume=args.resume, start=args.start, n_workers=args.workers, dev=args.dev)
     return 0
 
 

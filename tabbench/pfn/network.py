@@ -4,7 +4,8 @@ A token stands for a group of three columns in one row; one more token a row car
 (within a column group), then over the groups of a row, then applies an MLP (Hollmann et al. 2025, TabPFN v2). Rows only
 ever attend to context rows and to a few learned "thinking" rows, so a query row's answer does not depend on other queries.
 Column statistics come from the context alone; they include, for each cell, how the labels of context rows with near values
-of that column are shared out ("evidence"), which a network of this size would otherwise spend its first layers on.
+of that column are shared out ("evidence"), and for each row what a kernel method says of it (kernel.py), which a network of
+this size would otherwise spend its first layers on.
 Shapes: B tasks, N rows, C context rows, m columns, K classes, T tokens, D width.
 """
 
@@ -23,6 +24,7 @@ from torch import Tensor, nn
 
 from tabbench.errors import UserError
 from tabbench.files import replace_file
+from tabbench.pfn.kernel import RIDGES, Kernel, ask_kernel, fit_kernel
 
 MAX_CLASSES = 10
 GROUP = 3  # columns a token reads
@@ -64,9 +66,10 @@ class Columns:
 
 @dataclass(frozen=True)
 class Context:
-    """A fitted context: column statistics, labels (B, C), per layer the keys and values of its rows, and the keys of the vote."""
+    """A fitted context: column statistics, kernel, labels (B, C), per layer keys and values of its rows, keys of the vote."""
 
     columns: Columns
+    kernel: Kernel
     labels: Tensor
     keys: tuple[tuple[Tensor, Tensor], ...]
     vote_keys: Tensor
@@ -209,6 +212,7 @@ class PFN(nn.Module):
         self.embed_label = nn.Embedding(MAX_CLASSES + 1, width)  # the last one stands for "to be predicted"
         self.class_code = nn.Linear(width, CLASS_CODE, bias=False)
         self.label_in_cells = nn.Linear(width, width, bias=False)
+        self.embed_kernel = nn.Linear(len(RIDGES) * CLASS_CODE, width, bias=False)
         self.thinking = nn.Parameter(torch.randn(config.n_thinking, width))
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
         self.norm = nn.RMSNorm(2 * width)
@@ -216,6 +220,8 @@ class PFN(nn.Module):
         self.vote_query = nn.Linear(2 * width, width, bias=False)
         self.vote_key = nn.Linear(2 * width, width, bias=False)
         self.vote_scale = nn.Parameter(torch.tensor(1.0))
+        self.kernel_scale = nn.Parameter(torch.full((len(RIDGES),), 0.25))
+        nn.init.zeros_(self.embed_kernel.weight)
 
     def _layers(self) -> list[Layer]:
         return cast("list[Layer]", list(self.layers))
@@ -223,50 +229,59 @@ class PFN(nn.Module):
     def forward(self, x: Tensor, y_context: Tensor, categorical: Tensor) -> Tensor:
         """Logits (B, N - C, MAX_CLASSES) of the rows of x (B, N, m) behind the C labelled ones; categorical (B, m) bool."""
         n_context = y_context.shape[1]
-        context, rows = self._begin(x[:, :n_context], y_context, categorical)
-        queries = self._tokens(x[:, n_context:], context)
+        columns, kernel, rows = self._begin(x[:, :n_context], y_context, categorical)
+        queries, answers = self._queries(x[:, n_context:], columns, kernel)
         n_labelled = rows.shape[1]
         stream = torch.cat([rows, queries], dim=1)
         for layer in self._layers():
             stream = layer(stream, layer.row_keys(stream[:, :n_labelled]))
         pooled = self._pool(stream)
         votes = self.vote_key(pooled[:, self.config.n_thinking : n_labelled])
-        return self._decode(pooled[:, n_labelled:], votes, y_context)
+        return self._decode(pooled[:, n_labelled:], votes, y_context, answers)
 
     def encode_context(self, x_context: Tensor, y_context: Tensor, categorical: Tensor) -> Context:
         """Everything `predict` needs of the context rows x (B, C, m), labels (B, C)."""
-        columns, stream = self._begin(x_context, y_context, categorical)
+        columns, kernel, stream = self._begin(x_context, y_context, categorical)
         keys = []
         for layer in self._layers():
             keys.append(layer.row_keys(stream))
             stream = layer(stream, keys[-1])
         votes = self.vote_key(self._pool(stream)[:, self.config.n_thinking :])
-        return Context(columns, y_context, tuple(keys), votes)
+        return Context(columns, kernel, y_context, tuple(keys), votes)
 
     def predict(self, context: Context, x_query: Tensor) -> Tensor:
         """Logits (B, n_query, MAX_CLASSES); equal to `forward` up to rounding, however the queries are cut into pieces."""
-        stream = self._tokens(x_query, context.columns)
+        stream, answers = self._queries(x_query, context.columns, context.kernel)
         for layer, keys in zip(self._layers(), context.keys, strict=True):
             stream = layer(stream, keys)
-        return self._decode(self._pool(stream), context.vote_keys, context.labels)
+        return self._decode(self._pool(stream), context.vote_keys, context.labels, answers)
 
-    def _begin(self, x: Tensor, y: Tensor, categorical: Tensor) -> tuple[Columns, Tensor]:
-        """Column statistics, and the stream (B, thinking + C, T, D) of the context rows."""
+    def _begin(self, x: Tensor, y: Tensor, categorical: Tensor) -> tuple[Columns, Kernel, Tensor]:
+        """Column statistics, the kernel, and the stream (B, thinking + C, T, D) of the context rows."""
         columns = describe_columns(x, y, categorical)
-        rows = self._tokens(x, columns, y)
-        thinking = self.thinking[None, :, None, :].expand(len(x), -1, rows.shape[2], -1)
-        return columns, torch.cat([thinking.to(rows.dtype), rows], dim=1)
-
-    def _tokens(self, x: Tensor, columns: Columns, y: Tensor | None = None) -> Tensor:
-        """(B, N, m) → (B, N, T, D): one token per group of columns, then the label's."""
         cells, evidence = describe_cells(x, columns, y)
-        codes = self.class_code(self.embed_label.weight[:MAX_CLASSES])  # (K, CLASS_CODE)
-        cells = torch.cat([cells, (evidence @ codes.float()).flatten(3)], dim=-1)
-        groups = self.embed_cells(self._group(cells))
+        one_hot = F.one_hot(y, MAX_CLASSES).to(evidence.dtype)
+        told = (evidence * one_hot[:, :, None, None]).sum(-1).mean(1).amax(-1)  # (B, m) nats, each row's own label left out
+        kernel, answers = fit_kernel(x, cells, told, one_hot, categorical)
+        rows = self._tokens(cells, evidence, answers, y)
+        thinking = self.thinking[None, :, None, :].expand(len(x), -1, rows.shape[2], -1)
+        return columns, kernel, torch.cat([thinking.to(rows.dtype), rows], dim=1)
+
+    def _queries(self, x: Tensor, columns: Columns, kernel: Kernel) -> tuple[Tensor, Tensor]:
+        """Stream (B, N, T, D) and the kernel's evidence (B, N, R, K) of query rows x (B, N, m)."""
+        cells, evidence = describe_cells(x, columns)
+        answers = ask_kernel(kernel, x, cells)
         unknown = torch.full(x.shape[:2], MAX_CLASSES, device=x.device)
-        labels = self.embed_label(unknown if y is None else y)[:, :, None]
-        groups = groups + self.label_in_cells(labels)
-        return torch.cat([groups, labels.to(groups.dtype)], dim=2)
+        return self._tokens(cells, evidence, answers, unknown), answers
+
+    def _tokens(self, cells: Tensor, evidence: Tensor, answers: Tensor, labels: Tensor) -> Tensor:
+        """Cells (B, N, m, d) with their evidence → (B, N, T, D): one token per group of columns, then the label's."""
+        codes = self.class_code(self.embed_label.weight[:MAX_CLASSES]).float()  # (K, CLASS_CODE)
+        groups = self.embed_cells(self._group(torch.cat([cells, (evidence @ codes).flatten(3)], dim=-1)))
+        label = self.embed_label(labels)[:, :, None]
+        groups = groups + self.label_in_cells(label)
+        label = label + self.embed_kernel((answers @ codes).flatten(2))[:, :, None]
+        return torch.cat([groups, label.to(groups.dtype)], dim=2)
 
     def _group(self, cells: Tensor) -> Tensor:
         """Numbers of cells (B, N, m, d) → of disjoint triples (B, N, T - 1, GROUP d); the last one may hold empty places."""
@@ -276,11 +291,12 @@ class PFN(nn.Module):
         """(B, L, T, D) → (B, L, 2 D): the label token beside the mean of the others."""
         return self.norm(torch.cat([stream[:, :, -1], stream[:, :, :-1].mean(dim=2)], dim=-1))
 
-    def _decode(self, pooled: Tensor, vote_keys: Tensor, labels: Tensor) -> Tensor:
-        """A linear head plus the log of an attention vote over the context labels (as in TabPFN-3's retrieval decoder)."""
+    def _decode(self, pooled: Tensor, vote_keys: Tensor, labels: Tensor, answers: Tensor) -> Tensor:
+        """A linear head, the log of an attention vote over context labels (like TabPFN-3's retrieval decoder), and the kernel."""
         one_hot = F.one_hot(labels, MAX_CLASSES).to(pooled.dtype)
         votes = F.scaled_dot_product_attention(self.vote_query(pooled), vote_keys, one_hot)
-        return self.head(pooled).float() + self.vote_scale * (votes.float() + 1e-3).log()
+        by_kernel = (self.kernel_scale[:, None] * answers).sum(2)
+        return self.head(pooled).float() + self.vote_scale * (votes.float() + 1e-3).log() + by_kernel
 
 
 def save_weights(network: PFN, path: Path, metadata: dict[str, str]) -> None:

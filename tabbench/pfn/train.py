@@ -26,6 +26,8 @@ from typing import Any, cast
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from tabbench.errors import UserError
@@ -250,6 +252,20 @@ class Trainer:
             optimizer.state[parameters[owner]][key] = value.cpu() if key == "step" else value
         self.step, self.tasks, self.seconds, self.flops = (facts[k] for k in ("step", "tasks", "seconds", "flops"))
 
+    def start_from(self, weights: Path) -> None:
+        """Begin a trunk with released weights and the counts of their card; parts that the release lacked begin at random.
+
+        Raises UserError if the file or its card is missing, or if they are of another network.
+        """
+        try:
+            tensors = load_file(weights, device=str(self.device))
+            card = json.loads(weights.with_suffix(".json").read_text(encoding="utf-8"))
+            self.network.load_state_dict({name: value.float() for name, value in tensors.items()}, strict=False)
+            self.step, self.tasks, self.seconds, self.flops = (card[k] for k in ("steps", "tasks", "seconds", "flops"))
+        except (SafetensorError, OSError, RuntimeError, ValueError, KeyError) as error:
+            raise UserError(f"{weights}: cannot start from these weights ({str(error).splitlines()[0]})") from None
+        self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
+
 
 def flops(config: NetworkConfig, shape: Shape) -> float:
     """Floating-point operations of one step (forward and backward), matrix products only."""
@@ -265,8 +281,20 @@ def warmup(config: Config, step: int) -> float:
     return min(1.0, (step + 1) / config.warmup_steps)
 
 
-def train(config: Config, minutes: float, out: Path, *, resume: bool, n_workers: int, dev: Path | None) -> None:
-    """Run or continue a trunk for so many minutes, with checkpoints in `out`; raises UserError if `out` is in the way."""
+def train(
+    config: Config,
+    minutes: float,
+    out: Path,
+    *,
+    resume: bool = False,
+    start: Path | None = None,
+    n_workers: int,
+    dev: Path | None,
+) -> None:
+    """Run or continue a trunk for so many minutes, with checkpoints in `out`; raises UserError if `out` is in the way.
+
+    A new trunk begins at random, or with the released weights `start`.
+    """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trainer = Trainer(config, device)
     if resume:
@@ -275,6 +303,8 @@ def train(config: Config, minutes: float, out: Path, *, resume: bool, n_workers:
         _cut_log(out / "log.csv", trainer.step)
     elif (out / "state.json").exists():
         raise UserError(f"{out}: holds a training state: add --resume, or choose another --out")
+    elif start is not None:
+        trainer.start_from(start)
     log = Log(out / "log.csv", trainer, minutes)
     started = saved = evaluated = time.monotonic()
     before = trainer.seconds
@@ -402,13 +432,15 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, required=True)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--start", type=Path)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--dev", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     try:
-        train(load_config(args.config), args.minutes, args.out, resume=args.resume, n_workers=args.workers, dev=args.dev)
+        config = load_config(args.config)
+        train(config, args.minutes, args.out, resume=args.resume, start=args.start, n_workers=args.workers, dev=args.dev)
     except UserError as error:
         print(f"train: {error}", file=sys.stderr)
         return 2
