@@ -106,3 +106,14 @@ def test_classes_and_queries_are_treated_alike(table):
     both = ask_kernel(kernel, x[:, query], cells[:, query])
     one = ask_kernel(kernel, x[:, query[3:4]], cells[:, query[3:4]])
     torch.testing.assert_close(both[:, 3:4], one, atol=1e-5, rtol=0)
+
+
+def test_the_ridge_that_predicts_better_is_trusted_more():
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(2, 80, 2, generator=generator)
+    y = torch.stack([(x[0, :, 0] > 0).long(), torch.randint(0, 2, (80,), generator=generator)])  # clean, and pure noise
+    kernel, *_ = fitted(x, y, torch.zeros(2, 2, dtype=torch.bool), told=torch.tensor([[0.5, 0.0], [0.0, 0.0]]))
+    clean, noise = kernel.trust[:, 0, :, 0]
+    assert clean[0] > clean[1]
+    assert noise[1] > noise[0]
+    torch.testing.assert_close(kernel.trust.mean((1, 2, 3)), torch.ones(2))

@@ -1,8 +1,9 @@
 """Kernel evidence: what kernel ridge regression on the context says about a row's class, as an input of the network.
 
 Two closed-form answers a row, one trusting near rows more than the other; a context row's own label is left out of its answer
-(leave-one-out, exactly: Rasmussen and Williams 2006, §5.4.2). The kernel is a product of Laplace kernels, one per column, on a
-mix of value and rank, so that it is robust and as local as trees; columns that tell more about the class count more.
+(leave-one-out, exactly: Rasmussen and Williams 2006, §5.4.2), and how well the answers do on the context says how far each is
+to be trusted. The kernel is a product of Laplace kernels, one per column, on a mix of value and rank, so that it is robust and
+as local as trees; columns that tell more about the class count more.
 Shapes: B tasks, N rows, C context rows, m columns, K classes, R ridges.
 """
 
@@ -25,6 +26,7 @@ class Kernel:
 
     weights : (B, m) of columns. coded : columns that are categorical in some task. points : (B, C, m). bits : (B, C, b).
     scale : (B, 1, 1) mean distance. coefficients : (B, C, R K). mean, shares : (B, 1, 1, K) of the labels, plain and smoothed.
+    trust : (B, 1, R, 1), its mean over R being 1.
     """
 
     weights: Tensor
@@ -36,6 +38,7 @@ class Kernel:
     coefficients: Tensor
     mean: Tensor
     shares: Tensor
+    trust: Tensor
 
 
 @torch.no_grad()
@@ -61,9 +64,11 @@ def fit_kernel(x: Tensor, cells: Tensor, told: Tensor, one_hot: Tensor, categori
             left_out.append(one_hot - coefficient / inverse.diagonal(dim1=1, dim2=2)[..., None])
         counts = one_hot.sum(1) + 0.5
         shares = (counts / counts.sum(-1, keepdim=True))[:, None, None]
+        evidence = _log_ratio(torch.stack(left_out, 2), shares)
+        likelihood = (evidence * one_hot[:, :, None]).sum(-1).mean(1)  # (B, R) nats, but for a constant
+        trust = len(RIDGES) * (likelihood * x.shape[1] ** 0.5).softmax(-1)[:, None, :, None]
         joined = torch.cat(coefficients, -1)
-        fitted = Kernel(weights, categorical, coded, points, bits, scale, joined, mean[:, None], shares)
-        return fitted, _log_ratio(torch.stack(left_out, 2), shares)
+        return Kernel(weights, categorical, coded, points, bits, scale, joined, mean[:, None], shares, trust), evidence
 
 
 @torch.no_grad()

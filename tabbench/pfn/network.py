@@ -237,7 +237,7 @@ class PFN(nn.Module):
             stream = layer(stream, layer.row_keys(stream[:, :n_labelled]))
         pooled = self._pool(stream)
         votes = self.vote_key(pooled[:, self.config.n_thinking : n_labelled])
-        return self._decode(pooled[:, n_labelled:], votes, y_context, answers)
+        return self._decode(pooled[:, n_labelled:], votes, y_context, kernel.trust * answers)
 
     def encode_context(self, x_context: Tensor, y_context: Tensor, categorical: Tensor) -> Context:
         """Everything `predict` needs of the context rows x (B, C, m), labels (B, C)."""
@@ -254,7 +254,7 @@ class PFN(nn.Module):
         stream, answers = self._queries(x_query, context.columns, context.kernel)
         for layer, keys in zip(self._layers(), context.keys, strict=True):
             stream = layer(stream, keys)
-        return self._decode(self._pool(stream), context.vote_keys, context.labels, answers)
+        return self._decode(self._pool(stream), context.vote_keys, context.labels, context.kernel.trust * answers)
 
     def _begin(self, x: Tensor, y: Tensor, categorical: Tensor) -> tuple[Columns, Kernel, Tensor]:
         """Column statistics, the kernel, and the stream (B, thinking + C, T, D) of the context rows."""
