@@ -33,6 +33,20 @@ class NoEvidence(PFN):
         self.class_code.weight.requires_grad_(False)
 
 
+class NoKernel(PFN):
+    """Rows without the answers of kernel ridge regression."""
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__(config)
+        for parameter in (self.kernel_scale, self.embed_kernel.weight):
+            nn.init.zeros_(parameter)
+            parameter.requires_grad_(False)
+
+
+class Neither(NoKernel, NoEvidence):
+    """A plain transformer over cells."""
+
+
 class Shifted(PFN):
     """As many tokens as columns: token j reads columns j, j + 1, j + 3 (circular), instead of disjoint triples."""
 
@@ -65,11 +79,11 @@ class RowWise(PFN):
     def forward(self, x: Tensor, y_context: Tensor, categorical: Tensor) -> Tensor:
         """As in PFN."""
         n_context = y_context.shape[1]
-        columns, rows = self._begin(x[:, :n_context], y_context, categorical)
-        stream = torch.cat([rows, self._tokens(x[:, n_context:], columns)], dim=1)
-        pooled = self.rows(stream, rows.shape[1])
+        columns, kernel, rows = self._begin(x[:, :n_context], y_context, categorical)
+        queries, answers = self._queries(x[:, n_context:], columns, kernel)
+        pooled = self.rows(torch.cat([rows, queries], dim=1), rows.shape[1])
         votes = self.vote_key(pooled[:, self.config.n_thinking : rows.shape[1]])
-        return self._decode(pooled[:, rows.shape[1] :], votes, y_context)
+        return self._decode(pooled[:, rows.shape[1] :], votes, y_context, kernel.trust * answers)
 
     def encode_context(self, *context: Tensor) -> Any:
         """The context itself: no cache here."""
@@ -86,7 +100,9 @@ def variants(config: Config) -> dict[str, tuple[type[PFN], Config]]:
     small = replace(config, stages=(SHAPES,), warmup_steps=50)
     return {
         "base": (PFN, small),
+        "no kernel": (NoKernel, small),
         "no evidence": (NoEvidence, small),
+        "neither": (Neither, small),
         "shifted triples": (Shifted, small),
         "column-row-ICL": (RowWise, small),
         "8 tasks a step": (PFN, replace(small, stages=(replace(SHAPES, n_tasks=8),))),

@@ -408,6 +408,26 @@ def test_the_temperature_of_the_card_is_used(tiny, tmp_path):
     np.testing.assert_allclose(tempered, expected, rtol=1e-6)
 
 
+def test_calibration_is_kept_in_the_card_and_lowers_the_loss(tiny, tmp_path):
+    from tabbench.pfn.calibrate import calibrate
+    from tabbench.pfn.card import sha256
+
+    X, y = blobs(60)
+    bold = tmp_path / "bold.safetensors"
+    shutil.copy(tiny, bold)
+    with pytest.raises(UserError, match="no such model card"):
+        calibrate(bold)
+    bold.with_suffix(".json").write_text(json.dumps({"sha256": sha256(bold)}))
+    before = PFNClassifier(weights=bold).fit(X, y).predict_proba(X)
+    temperature, plain, tempered = calibrate(bold, n_tables=3)
+    assert tempered < plain
+    assert json.loads(bold.with_suffix(".json").read_text())["temperature"] == temperature
+    after = PFNClassifier(weights=bold).fit(X, y).predict_proba(X)
+    expected = before ** (1 / temperature) / (before ** (1 / temperature)).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(after, expected, rtol=1e-6)
+    assert calibrate(bold, n_tables=3)[0] == pytest.approx(temperature, abs=2e-3)  # it is fitted to the plain logits
+
+
 def test_without_weights_the_user_learns_what_to_do(monkeypatch, tmp_path):
     import tabbench.pfn.packaged
 

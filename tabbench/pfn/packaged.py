@@ -29,11 +29,11 @@ def find_weights(path: str | Path | None) -> Weights:
             "PFNClassifier(weights=FILE)"
         )
     path = WEIGHTS if path is None else Path(path)
-    return _load(path, path.stat().st_mtime_ns if path.is_file() else 0)
+    return _load(path, tuple(file.stat().st_mtime_ns for file in (path, path.with_suffix(".json")) if file.is_file()))
 
 
 @lru_cache(maxsize=2)
-def _load(path: Path, changed: int) -> Weights:
+def _load(path: Path, changed: tuple[int, ...]) -> Weights:
     network = load_weights(path)
     card_path = path.with_suffix(".json")
     if not card_path.is_file():
