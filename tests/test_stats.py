@@ -12,15 +12,28 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tabbench.errors import UserError
-from tabbench.stats.ranks import mean_ranks, normalized_scores, rank_table, win_rates, win_tie_loss
+from tabbench.stats.corrections import holm
+from tabbench.stats.effects import cohen_d, rank_biserial
+from tabbench.stats.ranks import (
+    adtm,
+    champion_delta,
+    improvability,
+    mean_ranks,
+    normalized_scores,
+    rank_table,
+    win_rates,
+    win_tie_loss,
+)
 from tabbench.stats.significance import (
+    against_control,
     bonferroni_dunn_cd,
     cliques,
     different,
     friedman,
-    holm,
+    nemenyi,
     nemenyi_cd,
     pairwise_wilcoxon,
+    sign_test,
     signed_rank,
 )
 
@@ -82,6 +95,63 @@ def plain_chi2(ranks):
     """Friedman's statistic without tie correction, as most papers print it."""
     n, k = ranks.shape
     return 12 * n / (k * (k + 1)) * ((ranks.mean() ** 2).sum() - k * (k + 1) ** 2 / 4)
+
+
+@needs_golden
+def test_every_way_with_zeros_gives_the_recomputed_values():
+    expected = golden("demsar2006")["recomputed_from_auc"]
+    difference = (DEMSAR["C4.5"] - DEMSAR["C4.5+m"]).to_numpy()
+    dropped = expected["wilcoxon_p_C4.5_C4.5+m"]["wilcox_drop_zeros"]
+    assert one_sample(difference, zeros="drop") == pytest.approx((dropped["T"], dropped["p_exact_scipy_1.17_n12"]), abs=1e-6)
+    assert one_sample(difference, zeros="drop", exact_up_to=0)[1] == pytest.approx(dropped["p_normal_approx"], abs=1e-6)
+    p = nemenyi(DEMSAR, True)
+    for pair, value in expected["nemenyi_p"].items():
+        assert p.loc[tuple(pair.split("|"))] == pytest.approx(value, abs=1e-5)
+    for alpha, cd in expected["bonferroni_dunn"]["CD"].items():
+        assert bonferroni_dunn_cd(4, 14, float(alpha)) == pytest.approx(cd, abs=1e-5)
+
+
+def test_demsar_against_a_control():
+    means = pd.Series({"C4.5": 3.143, "C4.5+m": 2.0, "C4.5+cf": 2.893, "C4.5+m+cf": 1.964})
+    tests = against_control(means, 14, "C4.5")
+    assert tests["z"].round(3).tolist() == pytest.approx([2.342, 0.512, 2.416], abs=0.001)
+    assert tests["p"].round(3).tolist() == [0.019, 0.608, 0.016]
+    assert tests.index[tests["p_adjusted"] < 0.05].tolist() == ["C4.5+m", "C4.5+m+cf"]
+    with pytest.raises(UserError, match="no model 'x'"):
+        against_control(means, 14, "x")
+
+
+def test_demsar_by_the_sign_test():
+    pair = pairwise_wilcoxon(DEMSAR, True).iloc[0]
+    assert (pair["losses"] + pair["ties"] / 2, pair["n"]) == (11, 14)
+    assert sign_test(11, 2, 1) == pytest.approx(stats.binomtest(12, 14).pvalue)
+    assert sign_test(np.array([3, 0]), np.array([1, 5]), np.array([3, 0])).tolist() == [1.0, 1.0]
+
+
+def test_effect_sizes_by_hand():
+    differences = np.array([[1.0, 2.0, 3.0, -4.0], [1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]])
+    assert rank_biserial(differences).tolist() == [(6 - 4) / 10, 1.0, 0.0]
+    assert cohen_d(differences).tolist() == [pytest.approx(0.5 / np.std([1, 2, 3, -4], ddof=1)), np.inf, 0.0]
+    assert friedman(pd.DataFrame({"a": range(9), "b": range(1, 10)}, dtype=float), True).kendall_w == pytest.approx(1)
+
+
+def test_normalised_scores_with_a_floor():
+    scores = pd.DataFrame([[0.0, 9.0, 10.0, 11.0, 12.0], [1.0, 1.0, 1.0, 1.0, 1.0]])
+    found = normalized_scores(scores, True, floor=0.25)
+    assert found.loc[0].tolist() == pytest.approx([0, 0, 1 / 3, 2 / 3, 1])
+    assert (found.loc[1] == 1).all()
+
+
+def test_critical_difference_and_nemenyi_equal_other_libraries():
+    autorank = pytest.importorskip("autorank")
+    posthocs = pytest.importorskip("scikit_posthocs")
+    rng = np.random.default_rng(3)
+    scores = pd.DataFrame(rng.normal(size=(25, 5)) + np.linspace(0, 1, 5), columns=list("abcde"))
+    theirs = autorank.autorank(scores, alpha=0.05, verbose=False, force_mode="nonparametric", order="descending")
+    assert theirs.cd == pytest.approx(nemenyi_cd(5, 25), abs=1e-4)
+    ours = mean_ranks(scores, True)
+    assert theirs.rankdf["meanrank"].reindex(ours.index).tolist() == pytest.approx(ours.tolist())
+    np.testing.assert_allclose(nemenyi(scores, True), posthocs.posthoc_nemenyi_friedman(scores.to_numpy()), atol=1e-6)
 
 
 def test_demsar_critical_differences():
@@ -211,14 +281,16 @@ def test_five_wins_of_five_are_not_significant():
     assert one_sample(np.arange(1.0, 6.0), exact_up_to=0)[1] < 0.05
 
 
-def test_holm_by_hand():
-    assert holm([0.01, 0.04, 0.03, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, 0.02])
-
-
 def test_normalised_scores_and_wins_by_hand():
     scores = pd.DataFrame({"a": [1.0, 5.0], "b": [2.0, 5.0], "c": [3.0, 5.0]}, ["p", "q"])
     assert normalized_scores(scores, True).to_numpy().tolist() == [[0, 0.5, 1], [1, 1, 1]]
     assert normalized_scores(scores, False).loc["p"].tolist() == [1, 0.5, 0]
+    assert adtm(scores, True).tolist() == [0.5, 0.25, 0]
+    assert champion_delta(scores, True).to_numpy().tolist() == [[2, 1, 0], [0, 0, 0]]
+    assert improvability(scores, False).loc["p"].tolist() == pytest.approx([0, 1 / 2, 2 / 3])
+    assert improvability(scores, True, perfect=5).to_numpy().tolist() == [[0.5, pytest.approx(1 / 3), 0], [0, 0, 0]]
+    with pytest.raises(UserError, match="better than 1"):
+        improvability(scores, True)
     assert win_tie_loss(scores, True).to_numpy().tolist() == [[0, 2, 2], [1, 2, 1], [2, 2, 0]]
     assert win_rates(scores, True).loc["c", "a"] == 0.75
 

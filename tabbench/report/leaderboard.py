@@ -14,12 +14,12 @@ import pandas as pd
 
 from tabbench.files import replace_text
 from tabbench.metrics import METRICS
+from tabbench.stats.failures import fill_worst
 from tabbench.stats.ranks import TOLERANCE, mean_ranks, normalized_scores, win_tie_loss
 
 DEFAULT_METRIC = "roc_auc_ovo"
 POLICY = "a model that does not end ok on every fold of a dataset takes the worst rank there and the normalised score 0"
 BAD = ("failed", "timeout", "memory", "unsupported")
-BELOW = 1e-6  # how far below the worst score (a share of it, if it is large) a failure is put: worse than all, yet no outlier
 DECIMALS = {"mean_rank": 3, "mean_normalized_score": 4, "mean_score": 5}
 TERMINAL_WIDTH = 100
 
@@ -59,10 +59,7 @@ def score_table(results: pd.DataFrame, metric: str = DEFAULT_METRIC) -> Scores:
     table = means.reindex(index=ended_ok.index, columns=ended_ok.columns).where(ended_ok).astype(np.float64)
     scored = table.notna().any(axis=1)
     unscored, table = sorted(table.index[~scored]), table[scored]
-    worst = table.min(axis=1) if better else table.max(axis=1)
-    worst += np.maximum(worst.abs(), 1) * (-BELOW if better else BELOW)
-    filled = table.apply(lambda column: column.fillna(worst))
-    return Scores(metric, better, table, filled, unscored)
+    return Scores(metric, better, table, fill_worst(table, better), unscored)
 
 
 def leaderboard(results: pd.DataFrame, metric: str = DEFAULT_METRIC, ties: Literal["average", "min"] = "average") -> pd.DataFrame:

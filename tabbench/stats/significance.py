@@ -9,19 +9,25 @@ import pandas as pd
 from scipy import stats
 
 from tabbench.errors import UserError
-from tabbench.stats.ranks import TOLERANCE, check_table, levels, rank_table
+from tabbench.stats.corrections import Correction, adjust, holm
+from tabbench.stats.effects import rank_biserial
+from tabbench.stats.ranks import TOLERANCE, check_table, levels, mean_ranks, rank_table
 
-Zeros = Literal["pratt", "zsplit"]  # what becomes of pairs without a difference
+Zeros = Literal["pratt", "zsplit", "drop"]  # what becomes of pairs without a difference
 
 
 @dataclass(frozen=True)
 class Friedman:
-    """chi2, p : Friedman's statistic with tie correction. f, f_p : Iman and Davenport's (F distributed, less conservative)."""
+    """chi2, p : Friedman's statistic with tie correction. f, f_p : Iman and Davenport's (F distributed, less conservative).
+
+    kendall_w : agreement of the datasets on the order, from 0 (none) to 1 (all rank alike): the effect size of the test.
+    """
 
     chi2: float
     p: float
     f: float
     f_p: float
+    kendall_w: float
     n_datasets: int
     n_models: int
 
@@ -40,7 +46,8 @@ def friedman(scores: pd.DataFrame, greater_is_better: bool, tolerance: float = T
     chi2 = float(between / within) if within > 0 else 0.0
     rest = n * (k - 1) - chi2
     f = (n - 1) * chi2 / rest if rest > 1e-9 else np.inf
-    return Friedman(chi2, float(stats.chi2.sf(chi2, k - 1)), float(f), float(stats.f.sf(f, k - 1, (k - 1) * (n - 1))), n, k)
+    p, f_p = float(stats.chi2.sf(chi2, k - 1)), float(stats.f.sf(f, k - 1, (k - 1) * (n - 1)))
+    return Friedman(chi2, p, float(f), f_p, chi2 / (n * (k - 1)), n, k)
 
 
 def nemenyi_cd(n_models: int, n_datasets: int, alpha: float = 0.05) -> float:
@@ -55,14 +62,43 @@ def bonferroni_dunn_cd(n_models: int, n_datasets: int, alpha: float = 0.05) -> f
     return float(z * np.sqrt(n_models * (n_models + 1) / (6 * n_datasets)))
 
 
-def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Holm's adjusted p-values, in the order given (Holm 1979); they never fall as p rises and stay at most 1."""
-    values = np.asarray(p, np.float64)
-    order = np.argsort(values, kind="stable")
-    factors = len(values) - np.arange(len(values))
-    adjusted = np.empty_like(values)
-    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(values[order] * factors))
-    return adjusted
+def nemenyi(scores: pd.DataFrame, greater_is_better: bool, tolerance: float = TOLERANCE) -> pd.DataFrame:
+    """(k, k) p-values of Nemenyi's test, corrected for all pairs; 1 on the diagonal (Demšar 2006, §3.2.2).
+
+    They depend on which other models are in the table: for a verdict on a pair take `pairwise_wilcoxon`.
+    """
+    means = mean_ranks(scores, greater_is_better, tolerance)
+    z = _rank_gaps(means, len(scores), np.abs(np.subtract.outer(means.to_numpy(), means.to_numpy())))
+    p = stats.studentized_range.sf(z * np.sqrt(2), len(means), np.inf)
+    np.fill_diagonal(p, 1.0)
+    return pd.DataFrame(np.clip(p, 0.0, 1.0), means.index, means.index)
+
+
+def against_control(means: pd.Series, n_datasets: int, control: str) -> pd.DataFrame:
+    """Test every other model against a control by mean ranks, with Holm's correction (Demšar 2006, §3.2.2, Table 7).
+
+    means : mean rank by model. Columns, by model: z (positive: the model ranks better than the control), p, p_adjusted.
+    Raises UserError if there is no such model.
+    """
+    if control not in means.index:
+        raise UserError(f"no model {control!r} to compare with: known: {', '.join(map(str, means.index))}")
+    others = means.drop(control)
+    z = _rank_gaps(means, n_datasets, means[control] - others.to_numpy())
+    p = 2 * stats.norm.sf(np.abs(z))
+    return pd.DataFrame({"z": z, "p": p, "p_adjusted": holm(p)}, index=others.index)
+
+
+def _rank_gaps(means: pd.Series, n_datasets: int, gaps: np.ndarray) -> np.ndarray:
+    """Differences of mean ranks in standard errors."""
+    k = len(means)
+    return gaps / np.sqrt(k * (k + 1) / (6 * n_datasets))
+
+
+def sign_test(wins: np.ndarray | int, ties: np.ndarray | int, losses: np.ndarray | int) -> np.ndarray:
+    """Two-sided p of wins against losses; ties are shared between the two, an odd one being left out (Demšar 2006, §3.1.4)."""
+    w, t, v = (np.asarray(part, np.int64) for part in (wins, ties, losses))
+    n = w + v + t // 2 * 2
+    return np.minimum(1.0, 2 * stats.binom.cdf(np.minimum(w, v) + t // 2, n, 0.5))
 
 
 def signed_rank(
@@ -73,12 +109,15 @@ def signed_rank(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Wilcoxon's signed-rank statistics (the smaller rank sums) and two-sided p of m samples of n paired differences (m, n).
 
-    "pratt": zeros are ranked and then dropped (Pratt 1959); "zsplit": their ranks are shared between the signs (Demšar 2006).
+    "pratt": zeros are ranked and then dropped (Pratt 1959); "zsplit": their ranks are shared between the signs (Demšar 2006);
+    "drop": they are dropped before anything is ranked (Wilcoxon 1945).
     Differences, and their sizes, are equal when they agree within `tolerance`. Up to `exact_up_to` pairs p is exact, ties
     and zeros included (the normal approximation calls five wins in five significant, which they cannot be); all zero: p = 1.
     """
     differences = np.where(np.abs(differences) <= tolerance, 0.0, differences)
     ranks = stats.rankdata(levels(np.abs(differences), tolerance), axis=1)
+    if zeros == "drop":  # zeros have the lowest ranks
+        ranks = ranks - np.sum(differences == 0, axis=1, keepdims=True)
     smaller = np.minimum(np.sum(ranks * (differences > 0), axis=1), np.sum(ranks * (differences < 0), axis=1))
     kept = np.where(differences == 0, 0.0, ranks)
     shared = (ranks - kept).sum(axis=1) / 2 if zeros == "zsplit" else 0.0
@@ -106,11 +145,13 @@ def pairwise_wilcoxon(
     zeros: Zeros = "pratt",
     tolerance: float = TOLERANCE,
     exact_up_to: int = 50,
+    correction: Correction = "holm",
 ) -> pd.DataFrame:
-    """Signed-rank test of every pair of models with Holm's correction over the pairs.
+    """Signed-rank test of every pair of models, corrected over the pairs: the rows of a multi-comparison matrix.
 
-    Its verdict on two models does not depend on which others took part, but for the correction (Benavoli et al. 2016).
-    Columns: model_a, model_b, n (datasets), median_difference (positive: a is better), statistic, p, p_adjusted.
+    Its verdict on two models does not depend on which others took part, but for the correction (Benavoli et al. 2016;
+    Ismail-Fawaz et al. 2023). Columns: model_a, model_b, n (datasets), wins, ties, losses (of a), mean_difference and
+    median_difference (positive: a is better), rank_biserial (see `effects`), statistic, p, p_adjusted.
     """
     values = check_table(scores).T * (1 if greater_is_better else -1)
     a, b = np.triu_indices(len(values), 1)
@@ -121,10 +162,15 @@ def pairwise_wilcoxon(
             "model_a": scores.columns[a],
             "model_b": scores.columns[b],
             "n": len(scores),
+            "wins": np.sum(differences > tolerance, axis=1),
+            "ties": np.sum(np.abs(differences) <= tolerance, axis=1),
+            "losses": np.sum(differences < -tolerance, axis=1),
+            "mean_difference": differences.mean(axis=1),
             "median_difference": np.median(differences, axis=1),
+            "rank_biserial": rank_biserial(differences, tolerance),
             "statistic": statistic,
             "p": p,
-            "p_adjusted": holm(p),
+            "p_adjusted": adjust(p, correction),
         }
     )
 

@@ -1,0 +1,110 @@
+"""Bayesian comparison of two models: how probable it is that one is better, the other, or that they are practically equal.
+
+Benavoli, Corani, Demšar and Zaffalon (2017), Time for a change, §4. The region of practical equivalence ("rope") is the largest
+difference that nobody would care about, in units of the score. Differences are a minus b of scores where greater is better.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from tabbench.errors import UserError
+from tabbench.stats.ranks import check_table
+
+N_SAMPLES = 50_000
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Probabilities, which sum to 1, that model a is better, that the two are practically equal, and that b is better."""
+
+    a: float
+    equal: float
+    b: float
+
+
+def sign_test(differences: np.ndarray, rope: float, prior: float = 1.0, seed: int = 0) -> Posterior:
+    """Bayesian sign test over datasets, differences (n,): only the side counts, not the size (Benavoli et al. 2017, §4.2.1).
+
+    prior : weight, in datasets, of one imagined dataset within the rope. Raises UserError for a negative rope or no dataset.
+    """
+    d = _checked(differences, rope)
+    counts = np.array([np.sum(d > rope), np.sum(np.abs(d) <= rope), np.sum(d < -rope)]) + np.array([0, prior, 0])
+    return _most_probable(np.random.default_rng(seed).dirichlet(counts + 1e-4, N_SAMPLES))  # 0 is no parameter of it
+
+
+def signed_rank_test(differences: np.ndarray, rope: float, prior: float = 0.5, seed: int = 0) -> Posterior:
+    """Bayesian signed-rank test over datasets, differences (n,): a Dirichlet process (Benavoli et al. 2014; 2017, §4.2.2).
+
+    prior : weight, in datasets, of one imagined dataset without difference. Raises UserError as `sign_test`.
+    """
+    d = np.concatenate([[0.0], _checked(differences, rope)])
+    sums = np.add.outer(d, d)
+    above, below = ((sign * sums > 2 * rope) + 0.5 * (sign * sums == 2 * rope) for sign in (1, -1))
+    weights = np.random.default_rng(seed).dirichlet([prior, *np.ones(len(d) - 1)], N_SAMPLES)
+    a, b = (np.sum((weights @ table) * weights, axis=1) for table in (above, below))
+    return _most_probable(np.stack([a, 1 - a - b, b], axis=1))
+
+
+def correlated_t(differences: np.ndarray, rope: float, test_share: float) -> Posterior:
+    """Bayesian correlated t-test on the folds of one dataset, differences (n,) (Corani and Benavoli 2015): exact.
+
+    test_share : share of the rows that a fold scores, 1/10 for ten-fold cross-validation; it is taken as the correlation of
+    folds. Raises UserError for fewer than two folds, a share outside (0, 1), or a negative rope.
+    """
+    d = _checked(differences, rope)
+    mean, error = float(d.mean()), nadeau_bengio_error(d, test_share)
+    if error == 0:
+        return Posterior(float(mean > rope), float(abs(mean) <= rope), float(mean < -rope))
+    t = stats.t(len(d) - 1, mean, error)
+    a, b = float(t.sf(rope)), float(t.cdf(-rope))
+    return Posterior(a, 1 - a - b, b)
+
+
+def nadeau_bengio_error(differences: np.ndarray, test_share: float) -> float:
+    """Standard error of a mean over folds whose training parts overlap (Nadeau and Bengio 2003, eq. 9)."""
+    n = len(differences)
+    if n < 2 or not 0 < test_share < 1:
+        raise UserError(f"folds of one dataset: at least 2, with a test share between 0 and 1; got {n} and {test_share:g}")
+    return float(np.sqrt((1 / n + test_share / (1 - test_share)) * np.var(differences, ddof=1)))
+
+
+def nadeau_bengio(differences: np.ndarray, test_share: float) -> tuple[float, float]:
+    """Corrected resampled t-test on the folds of one dataset, differences (n,): t and its two-sided p (Nadeau and Bengio 2003).
+
+    The plain t-test takes overlapping folds for independent and finds what is not there. No spread: t is 0 or infinite.
+    Raises UserError as `correlated_t`.
+    """
+    d = np.asarray(differences, np.float64)
+    mean, error = float(d.mean()) if len(d) else 0.0, nadeau_bengio_error(d, test_share)
+    t = mean / error if error > 0 else float(np.sign(mean)) * np.inf if mean else 0.0
+    return t, float(2 * stats.t.sf(abs(t), len(d) - 1))
+
+
+def pairwise_bayes(scores: pd.DataFrame, greater_is_better: bool, rope: float, seed: int = 0) -> pd.DataFrame:
+    """Bayesian signed-rank test of every pair of models of a complete (dataset × model) table.
+
+    Columns: model_a, model_b, p_a (a is better), p_equal (within the rope), p_b.
+    """
+    values = check_table(scores).T * (1 if greater_is_better else -1)
+    pairs = list(zip(*np.triu_indices(len(values), 1), strict=True))
+    found = [signed_rank_test(values[i] - values[j], rope, seed=seed) for i, j in pairs]
+    rows = [(scores.columns[i], scores.columns[j], p.a, p.equal, p.b) for (i, j), p in zip(pairs, found, strict=True)]
+    return pd.DataFrame(rows, columns=["model_a", "model_b", "p_a", "p_equal", "p_b"])
+
+
+def _checked(differences: np.ndarray, rope: float) -> np.ndarray:
+    d = np.asarray(differences, np.float64)
+    if d.ndim != 1 or len(d) == 0 or not np.isfinite(d).all():
+        raise UserError("a Bayesian comparison needs one finite difference by dataset or fold, at least one")
+    if rope < 0:
+        raise UserError(f"the region of practical equivalence cannot be negative, got {rope:g}")
+    return d
+
+
+def _most_probable(samples: np.ndarray) -> Posterior:
+    """How often each of the three, (n, 3), is the most probable one in the posterior."""
+    shares = np.bincount(samples.argmax(axis=1), minlength=3) / len(samples)
+    return Posterior(*shares.tolist())

@@ -1,0 +1,106 @@
+"""Ratings: strengths of models from who beats whom, and intervals for them that know that datasets are the unit.
+
+The Bradley–Terry model, on Elo's scale: 400 points are odds of ten to one. A tie is half a win for either. As a prior every pair
+of models has tied once more: with W wins in N meetings the odds of two models are (W + ½) : (N - W + ½), Jeffreys' estimate. So
+total dominance has a finite rating that grows with the number of datasets, and 20 datasets outweigh the prior 20 to 1.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from tabbench.errors import UserError
+from tabbench.stats.ranks import TOLERANCE, check_names
+
+PRIOR = 1.0  # tied meetings of every pair
+CENTRE = 1000.0
+POINTS = 400 / np.log(10)
+CHUNK = 2000  # resamples at a time: 2000 × 20 × 20 numbers are 6 MB
+
+
+def pair_wins(scores: pd.DataFrame, greater_is_better: bool, tolerance: float = TOLERANCE) -> np.ndarray:
+    """(n, k, k) by dataset: 1 where the row model beats the column model, ½ where they tie, 0 otherwise or without a meeting.
+
+    Two models meet where both have a score. Raises UserError for an empty table or names that occur twice.
+    """
+    check_names(scores)
+    values = scores.to_numpy(np.float64) * (1 if greater_is_better else -1)
+    with np.errstate(invalid="ignore"):
+        difference = values[:, :, None] - values[:, None, :]
+        wins = (difference > tolerance) + 0.5 * (np.abs(difference) <= tolerance)
+    wins[:, np.arange(wins.shape[1]), np.arange(wins.shape[1])] = 0.0
+    return wins
+
+
+def bradley_terry(wins: np.ndarray, prior: float = PRIOR) -> np.ndarray:
+    """Log strengths (…, k), of mean 0, that make the wins (…, k, k) of row over column most likely; by Newton's method.
+
+    prior : tied meetings of every pair that are added; with 0, a model that never loses has no finite strength.
+    """
+    k = wins.shape[-1]
+    wins = wins + prior / 2 * (1 - np.eye(k))
+    meetings = wins + np.swapaxes(wins, -1, -2)
+    strengths = np.zeros(wins.shape[:-1])
+    for _ in range(100):
+        expected = meetings / (1 + np.exp(strengths[..., None, :] - strengths[..., :, None]))
+        slope = (wins - expected).sum(axis=-1)
+        curvature = np.divide(expected * (meetings - expected), meetings, out=np.zeros_like(meetings), where=meetings > 0)
+        hessian = np.eye(k) * curvature.sum(axis=-1)[..., None] - curvature + 1  # + 1 keeps the mean at 0
+        step = np.linalg.solve(hessian, slope[..., None])[..., 0]
+        largest = np.abs(step).max(axis=-1, keepdims=True, initial=0.0)
+        strengths = strengths + step * np.minimum(1.0, 2.0 / np.maximum(largest, 1e-300))
+        if largest.max(initial=0.0) < 1e-10:
+            break
+    return strengths - strengths.mean(axis=-1, keepdims=True)
+
+
+def ratings(
+    scores: pd.DataFrame,
+    greater_is_better: bool,
+    *,
+    n_bootstrap: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+    prior: float = PRIOR,
+) -> pd.DataFrame:
+    """Elo rating of every model, best first, of mean 1000, with a percentile interval from resampled datasets.
+
+    scores : (dataset × model); gaps are meetings that did not take place. Columns: rating, low, high. Folds of a dataset are no
+    independent evidence, so whole datasets are drawn. Raises UserError as `pair_wins`.
+    """
+    wins = pair_wins(scores, greater_is_better)
+    points = CENTRE + POINTS * bradley_terry(wins.sum(axis=0), prior)
+    flat, k = wins.reshape(len(wins), -1), wins.shape[-1]
+    drawn = [
+        CENTRE + POINTS * bradley_terry((weights @ flat).reshape(-1, k, k), prior)
+        for weights in resamples(len(wins), n_bootstrap, seed)
+    ]
+    low, high = interval(np.concatenate(drawn), level) if drawn else (np.full(k, np.nan),) * 2
+    table = pd.DataFrame({"rating": points, "low": low, "high": high}, index=scores.columns)
+    return table.sort_values("rating", ascending=False, kind="stable")
+
+
+def bootstrap_means(
+    values: pd.DataFrame, n_bootstrap: int = 1000, level: float = 0.95, seed: int = 0
+) -> tuple[pd.Series, pd.Series]:
+    """Ends of the percentile interval of every column's mean, whole rows (datasets) being resampled; for ranks, say."""
+    table = values.to_numpy(np.float64)
+    drawn = [weights @ table / len(table) for weights in resamples(len(table), n_bootstrap, seed)]
+    low, high = interval(np.concatenate(drawn), level)
+    return pd.Series(low, values.columns), pd.Series(high, values.columns)
+
+
+def resamples(n: int, n_bootstrap: int, seed: int) -> Iterator[np.ndarray]:
+    """Chunks (≤ 2000, n) of how often each of n datasets is drawn in each of `n_bootstrap` draws of n with replacement."""
+    if n == 0:
+        raise UserError("there is no dataset to resample")
+    rng = np.random.default_rng(seed)
+    for start in range(0, n_bootstrap, CHUNK):
+        yield rng.multinomial(n, np.full(n, 1 / n), size=min(CHUNK, n_bootstrap - start)).astype(np.float64)
+
+
+def interval(drawn: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile interval of draws (b, k)."""
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
