@@ -14,6 +14,7 @@ from tabbench.errors import UserError
 from tabbench.stats.ranks import check_table
 
 N_SAMPLES = 50_000
+MOST_DATASETS = 1000  # of the signed-rank test, whose work grows with their square
 
 
 @dataclass(frozen=True)
@@ -83,16 +84,16 @@ def nadeau_bengio(differences: np.ndarray, test_share: float) -> tuple[float, fl
     return t, float(2 * stats.t.sf(abs(t), len(d) - 1))
 
 
-def pairwise_bayes(scores: pd.DataFrame, greater_is_better: bool, rope: float, seed: int = 0) -> pd.DataFrame:
-    """Bayesian signed-rank test of every pair of models of a complete (dataset × model) table.
+def compare_with(scores: pd.DataFrame, greater_is_better: bool, model: str, rope: float, seed: int = 0) -> pd.DataFrame:
+    """Signed-rank test of one model against every other of a complete (dataset × model) table; the sign test beyond 1,000 rows.
 
-    Columns: model_a, model_b, p_a (a is better), p_equal (within the rope), p_b.
+    Index: the other model. Columns: p_model, p_equal, p_other. Raises UserError for an incomplete table or a negative rope.
     """
-    values = check_table(scores).T * (1 if greater_is_better else -1)
-    pairs = list(zip(*np.triu_indices(len(values), 1), strict=True))
-    found = [signed_rank_test(values[i] - values[j], rope, seed=seed) for i, j in pairs]
-    rows = [(scores.columns[i], scores.columns[j], p.a, p.equal, p.b) for (i, j), p in zip(pairs, found, strict=True)]
-    return pd.DataFrame(rows, columns=["model_a", "model_b", "p_a", "p_equal", "p_b"])
+    values = pd.DataFrame(check_table(scores) * (1 if greater_is_better else -1), columns=scores.columns)
+    test = signed_rank_test if len(scores) <= MOST_DATASETS else sign_test
+    others = [name for name in scores.columns if name != model]
+    found = [test((values[model] - values[other]).to_numpy(), rope, seed=seed) for other in others]
+    return pd.DataFrame([(p.a, p.equal, p.b) for p in found], others, ["p_model", "p_equal", "p_other"])
 
 
 def _checked(differences: np.ndarray, rope: float) -> np.ndarray:
