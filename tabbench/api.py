@@ -1,7 +1,7 @@
-"""`tabbench.run`: from tasks to a result folder with its leaderboard; and reading such a folder again."""
+"""`tabbench.run`: from tasks to a result folder with its leaderboard; reading such a folder again; metafeatures of tasks."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -143,6 +143,30 @@ def _gather(
     if not tasks:
         raise UserError(f"suite {suite!r}: no dataset could be loaded; the first says: {missing[0]['reason']}")
     return tasks, missing
+
+
+def metafeatures(  # noqa: PLR0913 - the arguments of `run` that say what the folds are
+    suite: str | None = None,
+    *,
+    data: str | Path | pd.DataFrame | None = None,
+    target: str | None = None,
+    folds: int = 3,
+    repeats: int = 1,
+    seed: int = 0,
+    resources: Resources = Resources(time_limit=60.0),
+    on_part: Callable[[str], None] = lambda _: None,
+) -> pd.DataFrame:
+    """Metafeatures of the training part of every fold, the folds being those that `run` makes: see `metafeatures.extract`.
+
+    `attrs["missing_tasks"]` lists the datasets that could not be loaded. Raises UserError on bad input.
+    """
+    from tabbench.metafeatures.extract import extract
+
+    tasks, missing = _gather(suite, data, target)
+    pairs = [(task, split) for task in tasks for split in make_splits(task, folds, repeats, seed)]
+    frame = extract(pairs, data_folder(), resources, on_part)
+    frame.attrs["missing_tasks"] = missing
+    return frame
 
 
 def data_folder() -> Path:

@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     suites.add_argument("name", nargs="?", help="suite whose datasets to list")
     suites.set_defaults(func=_suites)
     commands.add_parser("models", help="list the models with their limits and defaults").set_defaults(func=_models)
+    _add_metafeatures(commands)
     from tabbench.pfn.commands import register
 
     register(commands)
@@ -80,6 +81,22 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
     run.add_argument("--strict", action="store_true", help="exit with 1 if a job did not end well")
     run.add_argument("--quiet", action="store_true", help="no progress")
     run.set_defaults(func=_run)
+
+
+def _add_metafeatures(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    meta = commands.add_parser("metafeatures", help="describe the training part of every fold of a suite or a table by numbers")
+    what = meta.add_mutually_exclusive_group(required=True)
+    what.add_argument("--suite", help="name of a suite or path of a suite file")
+    what.add_argument("--data", type=Path, help="CSV or Parquet file; needs --target")
+    meta.add_argument("--target", help="target column of --data")
+    meta.add_argument("--out", type=Path, required=True, help="Parquet file to write: one row per fold")
+    meta.add_argument("--folds", type=int, default=3, help="stratified folds (default 3)")
+    meta.add_argument("--repeats", type=int, default=1, help="repeats of the folds (default 1)")
+    meta.add_argument("--seed", type=int, default=0)
+    meta.add_argument("--workers", type=int, default=1, help="groups of metafeatures at a time (default 1)")
+    meta.add_argument("--time-limit", type=float, default=60, metavar="S", help="wall seconds of one group (default 60)")
+    meta.add_argument("--quiet", action="store_true", help="no progress")
+    meta.set_defaults(func=_metafeatures)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -147,6 +164,28 @@ def _import(args: argparse.Namespace) -> int:
     frame = import_results(args.kind, args.file, args.out, force=args.force)
     print(f"{len(frame):,} results of {frame['model'].nunique()} models on {frame['task'].nunique()} datasets")
     return _report(argparse.Namespace(folder=args.out))
+
+
+def _metafeatures(args: argparse.Namespace) -> int:
+    from tabbench import api
+    from tabbench.files import replace_file
+    from tabbench.runner import Resources
+
+    frame = api.metafeatures(
+        args.suite,
+        data=args.data,
+        target=args.target,
+        folds=args.folds,
+        repeats=args.repeats,
+        seed=args.seed,
+        resources=Resources(args.workers, time_limit=args.time_limit),
+        on_part=(lambda _: None) if args.quiet else lambda text: print(text, file=sys.stderr),
+    )
+    replace_file(args.out, lambda temporary: frame.to_parquet(temporary, index=False))
+    for missing in frame.attrs["missing_tasks"]:
+        print(f"not described: {missing['name']}: {missing['reason']}")
+    print(f"{len(frame)} training parts of {frame['task'].nunique()} datasets × {frame.shape[1] - 4} metafeatures: {args.out}")
+    return EXIT_OK
 
 
 def _suites(args: argparse.Namespace) -> int:

@@ -1,0 +1,140 @@
+"""Metafeatures of many training parts: a contained child process per group, under limits, and a cache by content."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabbench.files import replace_text
+from tabbench.metafeatures import GROUPS, complete
+from tabbench.metafeatures.registry import METAFEATURES, compute_group
+from tabbench.metafeatures.table import Table
+from tabbench.runner import POLL_SECONDS, Resources
+from tabbench.sandbox import Child, Outcome, start_server, wait_for_any
+from tabbench.split import Split
+from tabbench.task import Task, load_task, save_task
+
+IDENTITY = ("task", "repeat", "fold")
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """The training part of a split of a task, and where the task is stored."""
+
+    task: Task
+    split: Split
+    path: Path
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """One group of metafeatures of one part, and the file that keeps it."""
+
+    part: Part
+    group: str
+    file: Path
+
+
+def whole(task: Task) -> Split:
+    """A split that trains on every row."""
+    return Split(0, 0, np.arange(len(task.y)), np.arange(0))
+
+
+def extract(
+    pairs: Iterable[tuple[Task, Split]],
+    folder: Path,
+    resources: Resources,
+    on_part: Callable[[str], None] = lambda _: None,
+) -> pd.DataFrame:
+    """One row per training part: task, repeat, fold, the metafeatures, and `reasons` (JSON: metafeature → why it is NaN).
+
+    `folder` keeps tasks and what was computed: the same rows are not looked at twice, unless the time limit has grown since
+    they exceeded it. A group that exceeds a limit is NaN, with that reason. `on_part` is told of each finished part.
+    """
+    parts = [Part(task, split, save_task(task, folder / "tasks")) for task, split in pairs]
+    _compute_missing([piece for part in parts for piece in _pieces(part, folder)], resources, on_part)
+    return pd.DataFrame([_row(part, folder) for part in parts])
+
+
+def _pieces(part: Part, folder: Path) -> Iterator[_Piece]:
+    sha = hashlib.sha256(f"{part.task.digest} {code_digest()}".encode())
+    sha.update(part.split.train.tobytes())
+    for group in GROUPS:
+        yield _Piece(part, group, folder / "metafeatures" / sha.hexdigest()[:32] / f"{group}.json")
+
+
+@cache
+def code_digest() -> str:
+    """SHA-256 over this package's source and the versions of what computes."""
+    sha = hashlib.sha256(" ".join(version(name) for name in ("numpy", "scipy", "scikit-learn")).encode())
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        sha.update(file.read_bytes())
+    return sha.hexdigest()
+
+
+def _is_settled(piece: _Piece, seconds: float) -> bool:
+    try:
+        kept = json.loads(piece.file.read_text())
+        return bool(kept["status"] == "done" or kept["limit_seconds"] >= seconds)
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _compute_missing(pieces: list[_Piece], resources: Resources, on_part: Callable[[str], None]) -> None:
+    limits = resources.limits
+    queue = [piece for piece in pieces if not _is_settled(piece, limits["seconds"])][::-1]
+    if not queue:
+        return
+    start_server(["tabbench.metafeatures.extract", "pyarrow.parquet"])
+    running: dict[_Piece, Child] = {}
+    try:
+        while queue or running:
+            while queue and len(running) < resources.workers:
+                piece = queue.pop()
+                args = (str(piece.part.path), piece.part.split.train, piece.group)
+                running[piece] = Child(_in_child, args, **limits, threads=resources.threads)
+            wait_for_any(list(running.values()), POLL_SECONDS)
+            for piece, child in list(running.items()):
+                outcome = child.poll()
+                if outcome is not None:
+                    del running[piece]
+                    _keep(piece, outcome, limits["seconds"])
+                    on_part(f"{piece.part.task.name}, fold {piece.part.split.fold}: {piece.group} {outcome.reason}".rstrip())
+    finally:
+        for child in running.values():
+            child.kill()
+
+
+def _in_child(path: str, train: np.ndarray, group: str) -> bytes:
+    task = load_task(Path(path))
+    start = time.perf_counter()
+    values, reasons = compute_group(Table(task.X.iloc[train].reset_index(drop=True), task.y[train]), group)
+    return json.dumps({"values": values, "reasons": reasons, "seconds": time.perf_counter() - start}).encode()
+
+
+def _keep(piece: _Piece, outcome: Outcome, limit_seconds: float) -> None:
+    if outcome.status == "done":
+        found: dict[str, Any] = json.loads(outcome.answer)
+    else:
+        names = [name for entry in METAFEATURES.values() if entry.group == piece.group for name in entry.names]
+        found = {"values": dict.fromkeys(names, np.nan), "reasons": {piece.group: outcome.reason}, "seconds": limit_seconds}
+    found |= {"status": outcome.status, "limit_seconds": limit_seconds}
+    replace_text(piece.file, json.dumps(found))
+
+
+def _row(part: Part, folder: Path) -> dict[str, Any]:
+    row: dict[str, Any] = {"task": part.task.name, "repeat": part.split.repeat, "fold": part.split.fold}
+    reasons: dict[str, str] = {}
+    for piece in _pieces(part, folder):
+        kept = json.loads(piece.file.read_text())
+        row |= complete(piece.group, kept["values"])
+        reasons |= kept["reasons"]
+    return row | {"reasons": json.dumps(reasons)}

@@ -1,0 +1,53 @@
+"""pymfe's values of a Table, and where ours differ; for the tests and the benchmark."""
+
+import warnings
+
+import numpy as np
+
+from tabbench.metafeatures.summaries import QUARTILES
+from tabbench.metafeatures.table import Table
+
+SUMMARY = ("mean", "sd", "count", "histogram", "iq_range", "kurtosis", "max", "median", "min", "quantiles", "range", "skewness")
+
+
+def pymfe_input(table: Table) -> tuple[np.ndarray, list[int]]:
+    """What pymfe is given: the complete columns as objects, and the positions of the categorical ones."""
+    X = table.complete
+    cells = np.empty(X.shape, dtype=object)
+    for i, column in enumerate(X):
+        cells[:, i] = X[column].to_numpy()
+    return cells, [i for i, column in enumerate(X) if column in table.categorical]
+
+
+def pymfe_values(table: Table, groups: list[str]) -> dict[str, float]:
+    """All values of the groups by name."""
+    from pymfe import _summary
+    from pymfe.mfe import MFE
+
+    # pymfe 0.4.4 calls np.quantile with an argument that numpy 2.4 no longer knows, and gives NaN
+    _summary.SUMMARY_METHODS["quantiles"] = lambda values: np.quantile(values if len(values) else [np.nan], QUARTILES)
+
+    cells, categorical = pymfe_input(table)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        extractor = MFE(groups=groups, summary=SUMMARY, random_state=0)
+        extractor.fit(cells, table.y.copy(), cat_cols=categorical, suppress_warnings=True)
+        names, values = extractor.extract(suppress_warnings=True)
+    return {name: float(value) for name, value in zip(names, values, strict=True)}
+
+
+def differences(ours: dict[str, float], theirs: dict[str, float], rtol: float = 1e-6) -> list[str]:
+    """Names whose values differ, missing ones included, by more than rounding of the largest value of their sample.
+
+    A sample that failed in pymfe has count 0 and NaN; here it may have values, and the count is NaN if it failed.
+    """
+    differing = []
+    for name, value in theirs.items():
+        sample = name.split(".")[0]
+        if theirs.get(f"{sample}.count") == 0:
+            continue
+        largest = max(abs(theirs.get(f"{sample}.{end}", 0)) for end in ("min", "max"))
+        noise = 1e-9 + 1e-12 * (largest if np.isfinite(largest) else 0)
+        if not np.isclose(ours.get(name, np.inf), value, rtol=rtol, atol=noise, equal_nan=True):
+            differing.append(name)
+    return differing

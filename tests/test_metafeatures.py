@@ -1,0 +1,165 @@
+"""Metafeatures against pymfe, against values worked out by hand, under limits, and from the command line."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tabbench.api import metafeatures
+from tabbench.cli import main
+from tabbench.errors import UserError
+from tabbench.metafeatures import GROUPS, METAFEATURES, complete, compute, extract
+from tabbench.metafeatures.registry import compute_group, metafeature
+from tabbench.metafeatures.summaries import SUMMARIES, summarize
+from tabbench.metafeatures.table import Table
+from tabbench.runner import Resources
+from tests.pymfe_reference import differences, pymfe_values
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "cache"))
+
+
+def numbers(n=90, seed=0) -> Table:
+    """Three classes, correlated and skewed columns, one with negative values, one of small integers."""
+    rng = np.random.default_rng(seed)
+    y = np.repeat([0, 1, 2], [n // 2, n // 3, n - n // 2 - n // 3])
+    a = rng.normal(size=n) + y
+    frame = {"a": a, "b": 2 * a + rng.normal(size=n), "c": rng.lognormal(size=n), "d": rng.integers(1, 5, n).astype(float)}
+    return Table(pd.DataFrame(frame), y)
+
+
+def mixed(n=80, seed=1) -> Table:
+    """Two classes of codes 1 and 4, numbers and categories with missing cells, a constant and an empty column."""
+    rng = np.random.default_rng(seed)
+    y = np.where(rng.random(n) < 0.3, 4, 1)
+    frame = pd.DataFrame({"a": rng.normal(size=n) + y, "b": rng.integers(0, 3, n).astype(float), "same": 1.0, "empty": np.nan})
+    frame["colour"] = pd.Categorical.from_codes(rng.integers(0, 4, n), list("pqrs"))
+    frame["flag"] = pd.Categorical.from_codes((rng.random(n) + y / 9 > 0.6).astype(int), ["no", "yes"])
+    frame.loc[rng.random(n) < 0.1, ["a", "colour"]] = np.nan
+    return Table(frame, y)
+
+
+def categories(n=60, seed=2) -> Table:
+    """Categorical columns only, many equal rows."""
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 3, (n, 3))
+    frame = pd.DataFrame({f"c{i}": pd.Categorical.from_codes(codes[:, i], ["x", "y", "z"]) for i in range(3)})
+    return Table(frame, (codes[:, 0] + codes[:, 1] + rng.integers(0, 2, n)) % 3)
+
+
+def single(n=40, seed=3) -> Table:
+    """One column."""
+    rng = np.random.default_rng(seed)
+    y = np.arange(n) % 2
+    return Table(pd.DataFrame({"a": rng.normal(size=n) + y}), y)
+
+
+TABLES = [numbers, mixed, categories, single]
+PYMFE_GROUPS = [group for group in GROUPS if group != "tabular"]
+
+
+@pytest.mark.parametrize("make", TABLES)
+@pytest.mark.parametrize("group", PYMFE_GROUPS)
+def test_values_are_those_of_pymfe(make, group):
+    table = make()
+    ours, _ = compute_group(table, group)
+    groups = [group, "relative"] if group == "landmarking" else [group]
+    theirs = pymfe_values(table, groups)
+    assert len(theirs) >= 8
+    stated = ["sd_ratio"] if make is single and group == "statistical" else []  # docs/metafeatures.md
+    assert differences(complete(group, ours), theirs) == stated
+
+
+def test_the_comparison_can_fail():
+    theirs = {"a.mean": 1.0, "a.count": 3.0, "b": np.nan, "c": 2.0}
+    assert differences({"a.mean": 1.001, "a.count": 3.0, "b": 0.0}, theirs) == ["a.mean", "b", "c"]
+    assert differences(theirs, theirs) == []
+
+
+def test_summaries_by_hand():
+    found = dict(zip(SUMMARIES, summarize(np.array([1, 2, 3, 4, 10])), strict=True))
+    assert found["mean"] == found["sd"] + 4 - np.sqrt(12.5) == 4
+    assert [found[name] for name in ("count", "min", "median", "max", "range", "iq_range")] == [5, 1, 3, 10, 9, 2]
+    assert [found["quantiles.0"], found["quantiles.1"], found["quantiles.4"]] == [1, 2, 10]
+    assert [found[f"histogram.{i}"] for i in (0, 1, 2, 3, 9)] == [0.2, 0.2, 0.2, 0.2, 0.2]
+    alone = dict(zip(SUMMARIES, summarize(np.array([7.0])), strict=True))
+    assert alone["mean"] == 7
+    assert np.isnan([alone["sd"], alone["skewness"], alone["kurtosis"]]).all()
+
+
+def test_what_pymfe_does_not_say():
+    table = mixed()
+    found, reasons = compute_group(table, "tabular")
+    assert not reasons
+    assert found["nr_constant"] == 2
+    assert found["share_missing"] == pytest.approx(table.raw.isna().to_numpy().mean())
+    assert [found["cardinality.min"], found["cardinality.max"]] == [2, 5]
+    assert found["imbalance_ratio"] == table.class_counts.max() / table.class_counts.min()
+    assert found["tabpfn_1_load"] == 0.2
+    assert found["rows_per_dimension"] == 80 / (2 + 5 + 1)
+
+
+def test_one_that_fails_is_nan_with_a_reason_and_stops_nothing():
+    @metafeature("broken")
+    def explodes(table: Table) -> np.ndarray:
+        """Never works."""
+        raise ValueError("no\nluck")
+
+    @metafeature("broken")
+    def works_(table: Table) -> float:
+        """Always works."""
+        return 1
+
+    try:
+        values, reasons = compute_group(numbers(), "broken")
+    finally:
+        for name in ("explodes", "works"):
+            del METAFEATURES._entries[name]
+    assert reasons == {"explodes": "ValueError: no luck"}
+    assert values["works"] == 1
+    assert np.isnan(values["explodes.mean"])
+    values, reasons = compute(Table(pd.DataFrame({"a": [1.0, 1.0, 1.0]}), np.array([0, 1, 1])))
+    assert "no column varies" in reasons["nr_attr"]
+    assert values["nr_inst"] == 3
+
+
+def test_a_row_per_fold_from_the_cache_the_second_time(capsys, monkeypatch):
+    rng = np.random.default_rng(0)
+    pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60), "y": np.arange(60) % 2}).to_csv("t.csv", index=False)
+    call = ["metafeatures", "--data", "t.csv", "--target", "y", "--out", "out/m.parquet", "--folds", "2"]
+    assert main(call) == 0
+    said = capsys.readouterr()
+    assert said.err.count("fold 1") == len(GROUPS)
+    frame = pd.read_parquet("out/m.parquet")
+    assert frame[["task", "repeat", "fold"]].to_numpy().tolist() == [["t", 0, 0], ["t", 0, 1]]
+    assert frame["nr_inst"].tolist() == [30, 30]
+    assert {"cor.mean", "best_node.mean.relative", "reasons"} <= set(frame)
+    monkeypatch.setattr(extract, "Child", None)  # nothing may be computed again
+    assert main(call) == 0
+    assert capsys.readouterr().err == ""
+    pd.testing.assert_frame_equal(pd.read_parquet("out/m.parquet"), frame)
+
+
+def test_a_group_over_its_time_limit_is_nan_and_tried_again_under_a_larger_one():
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame(rng.normal(size=(40, 2)), columns=["a", "b"]).assign(y=np.arange(40) % 2)
+    frame = metafeatures(data=data, target="y", folds=2, resources=Resources(time_limit=1e-6))
+    assert "time limit" in json.loads(frame["reasons"][0])["general"]
+    assert frame["nr_inst"].isna().all()
+    assert metafeatures(data=data, target="y", folds=2)["nr_inst"].tolist() == [20, 20]
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        ({"data": pd.DataFrame({"a": [1.0, 2.0], "y": [0, 1]})}, "needs a target"),
+        ({"suite": "smok"}, "did you mean 'smoke'"),
+    ],
+)
+def test_bad_input_is_one_line(call, says):
+    with pytest.raises(UserError, match=says):
+        metafeatures(**call)
