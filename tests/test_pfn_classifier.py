@@ -208,7 +208,7 @@ def test_a_copy_holds_data_and_seed_but_no_network(tiny):
     model = PFNClassifier(weights=tiny, max_rows=100, row_policy="nearest", max_columns=3).fit(X, y)
     stored = pickle.dumps(model)
     assert b"torch" not in stored
-    assert len(stored) < 60_000
+    assert len(stored) < 80_000
     np.testing.assert_array_equal(pickle.loads(stored).predict_proba(X), model.predict_proba(X))  # noqa: S301 - our own bytes
 
 
@@ -246,12 +246,6 @@ def test_two_thousand_features(tiny):
     X, y = blobs(60, d=2000)
     with pytest.warns(UserWarning, match=r"100 of 2000 columns \(importance\)"):
         assert PFNClassifier(1, weights=tiny).fit(X, y).predict_proba(X).shape == (60, 4)
-
-
-def test_wide_tables_get_fewer_rows(tiny):
-    X, y = blobs(1200, d=100)
-    with pytest.warns(UserWarning, match="1000 of 1200 rows"):
-        PFNClassifier(1, weights=tiny).fit(X, y)
 
 
 @pytest.mark.parametrize("k", [11, 25, 120])

@@ -64,6 +64,22 @@ def test_cache_equals_the_plain_pass_in_any_pieces(network, step):
             torch.testing.assert_close(torch.cat(pieces, dim=1), full, atol=TOLERANCE, rtol=0)
 
 
+def test_rows_that_attention_leaves_out_serve_as_evidence(network):
+    x, y, categorical = draw(0)
+    rows, labels, queries = x[:, :N_CONTEXT], y[:, :N_CONTEXT], x[:, N_CONTEXT:]
+    with torch.inference_mode():
+        few = network.encode_context(rows, labels, categorical, 10)
+        assert few.vote_keys.shape[1] == few.labels.shape[1] == 10
+        assert few.keys[0][0].shape[2] == network.config.n_thinking + 10
+        assert torch.equal(few.kernel.points, network.encode_context(rows, labels, categorical).kernel.points)
+        order = torch.cat([torch.arange(10), torch.arange(10, N_CONTEXT).flip(0)])
+        shuffled = network.encode_context(rows[:, order], labels[:, order], categorical, 10)
+        alone = network.encode_context(rows[:, :10], labels[:, :10], categorical)
+        answer, same, other = (network.predict(context, queries) for context in (few, shuffled, alone))
+    torch.testing.assert_close(same, answer, atol=5 * TOLERANCE, rtol=0)
+    assert (other - answer).abs().max() > 0.01
+
+
 @pytest.mark.parametrize("step", range(4))
 def test_order_of_the_context_does_not_matter(network, step):
     x, y, categorical = draw(step)

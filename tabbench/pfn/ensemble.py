@@ -19,12 +19,13 @@ from tabbench.pfn.network import Context
 from tabbench.pfn.packaged import find_weights
 from tabbench.subsample import Contexts
 
+READ_ROWS = 600  # of a context that attention sees, others in every member; all serve as evidence
 QUERY_ROWS = 256  # rows that the network answers at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One context: the view and training rows that it is made of, and the step by which class codes are rotated."""
+    """One context: the view and training rows that it is made of, shuffled, and the step by which class codes are rotated."""
 
     view: View
     rows: np.ndarray
@@ -67,7 +68,7 @@ class Ensemble:
         for i, (order, context) in enumerate(zip(orders, contexts, strict=True)):
             transform, shift = TRANSFORMS[i % len(TRANSFORMS)], i // len(TRANSFORMS)
             views = (View(frame.iloc[rows], order, transform, rng) for rows in context.rows)
-            parts = [Part(view, rows, shift) for view, rows in zip(views, context.rows, strict=True)]
+            parts = [Part(view, rng.permutation(rows), shift) for view, rows in zip(views, context.rows, strict=True)]
             self.members.append(Member(parts, context))
         self._cache: dict[Part, Context] = {}
 
@@ -112,7 +113,7 @@ class Ensemble:
         y = torch.from_numpy((self.codes[part.rows] + part.shift) % self.n_classes)[None]
         with torch.inference_mode():
             categorical = torch.from_numpy(part.view.categorical)[None]
-            return find_weights(self.weights).network.encode_context(x, y, categorical)
+            return find_weights(self.weights).network.encode_context(x, y, categorical, READ_ROWS)
 
     def _keep(self, part: Part, context: Context) -> bool:
         """Put a context into the cache if there is room."""

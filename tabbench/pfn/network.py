@@ -239,9 +239,15 @@ class PFN(nn.Module):
         votes = self.vote_key(pooled[:, self.config.n_thinking : n_labelled])
         return self._decode(pooled[:, n_labelled:], votes, y_context, kernel.trust * answers)
 
-    def encode_context(self, x_context: Tensor, y_context: Tensor, categorical: Tensor) -> Context:
-        """Everything `predict` needs of the context rows x (B, C, m), labels (B, C)."""
+    def encode_context(self, x_context: Tensor, y_context: Tensor, categorical: Tensor, n_read: int | None = None) -> Context:
+        """Everything `predict` needs of the context rows x (B, C, m), labels (B, C).
+
+        Column statistics and kernel are of all rows; attention, which costs their square in every layer, sees the first
+        `n_read` only (None: all).
+        """
         columns, kernel, stream = self._begin(x_context, y_context, categorical)
+        if n_read is not None:
+            stream, y_context = stream[:, : self.config.n_thinking + n_read], y_context[:, :n_read]
         keys = []
         for layer in self._layers():
             keys.append(layer.row_keys(stream))
