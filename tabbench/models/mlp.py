@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
     Layers = list[tuple[torch.Tensor, torch.Tensor]]
 
-BATCH_SIZES = (16, 256)  # at least 16 batches per epoch, if these bounds allow
+BATCH_SIZES = (32, 256)  # 8 batches per epoch, if these bounds allow
 HELD_OUT_EVERY = 5  # one training row in five decides when to stop
 MAX_EPOCHS = 200
-PATIENCE = 16
+MAX_STEPS = 4000  # of large tables, so that time does not grow with rows for ever
+PATIENCE = 12
 
 
 @model("mlp", imports=("torch",))
@@ -92,9 +93,10 @@ class MLP(ClassifierMixin, BaseEstimator):
         train, held_out = split
         parameters = [tensor for layer in layers for tensor in layer]
         optimizer = torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
-        batch_size = int(np.clip(len(train) // 16, *BATCH_SIZES))
+        batch_size = int(np.clip(len(train) // 8, *BATCH_SIZES))
         best_loss, best, n_waited = float("inf"), layers, 0
-        for _ in range(MAX_EPOCHS):
+        n_epochs = min(MAX_EPOCHS, -(-MAX_STEPS * batch_size // len(train)))
+        for _ in range(n_epochs):
             for rows in train[torch.randperm(len(train), generator=generator)].split(batch_size):
                 logits = _forward(layers, inputs[rows], self.dropout, generator)
                 optimizer.zero_grad()
