@@ -30,7 +30,7 @@ from tabbench.preprocess import Preprocessor
 from tabbench.subsample import class_probabilities
 
 N_SPLITS = 5
-CONFIGS = {"catboost": {"iterations": 1000}}
+CONFIGS = {"catboost": {"iterations": 1000, "one_hot_max_size": 2}}
 COLUMNS = ("dataset", "n_rows", "n_features", "n_classes", "split", "model", "roc_auc", "log_loss", "seconds")
 
 

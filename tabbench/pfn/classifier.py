@@ -34,7 +34,7 @@ class PFNClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     n_members : ensemble members; more is slower and a little better.
-    max_rows : rows of a context, of which attention sees 600. row_policy : how they are chosen.
+    max_rows : rows of a context, of which attention sees 512. row_policy : how they are chosen.
     max_columns : columns used. column_policy : how they are chosen. The policies are those of tabbench.subsample.
     max_cache_mb : memory for what the network made of the training rows; what exceeds it is computed at each prediction.
     weights : a file of weights; None: those of the package.

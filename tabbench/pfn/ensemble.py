@@ -19,7 +19,7 @@ from tabbench.pfn.network import Context
 from tabbench.pfn.packaged import find_weights
 from tabbench.subsample import Contexts
 
-READ_ROWS = 600  # of a context that attention sees, others in every member; all serve as evidence
+READ_ROWS = 512  # of a context that attention sees, others in every member; all serve as evidence
 QUERY_ROWS = 256  # rows that the network answers at a time
 
 
