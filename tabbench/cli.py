@@ -45,12 +45,15 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument("--force", action="store_true", help="merge into an existing folder, marked, though splits differ")
     imports.set_defaults(func=_import)
     suites = commands.add_parser("suites", help="list the suites, or the datasets of one")
-    suites.add_argument("name", nargs="?", help="suite whose datasets to list")
+    suites.add_argument("name", nargs="?", help="suite whose datasets to list; `hardest FOLDER`: hard datasets of a run")
+    suites.add_argument("folder", nargs="?", type=Path, help=argparse.SUPPRESS)
     suites.set_defaults(func=_suites)
     commands.add_parser("models", help="list the models with their limits and defaults").set_defaults(func=_models)
     _add_metafeatures(commands)
     from tabbench.pfn.commands import register
+    from tabbench.report.commands import register_stats
 
+    register_stats(commands)
     register(commands)
     return parser
 
@@ -191,6 +194,10 @@ def _metafeatures(args: argparse.Namespace) -> int:
 def _suites(args: argparse.Namespace) -> int:
     from tabbench.suite import list_suites, load_suite
 
+    if args.name == "hardest":
+        from tabbench.report.commands import print_hardest
+
+        return print_hardest(args.folder)
     if args.name is None:
         for name in list_suites():
             suite = load_suite(name)

@@ -54,7 +54,7 @@ def ranks_by_policy(tables: Mapping[str, pd.DataFrame], greater_is_better: bool)
     )
     places = ranks.dropna(axis=1, how="all").rank()
     ranks["shift"] = places.max(axis=1) - places.min(axis=1)
-    return ranks.sort_values("worst_rank", kind="stable")
+    return ranks.rename_axis("model").sort_values("worst_rank", kind="stable")
 
 
 def stability(ranks: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,175 @@
+"""The summary of a plain results table as text for a terminal, as Markdown, or as JSON."""
+
+import json
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
+
+import pandas as pd
+
+from tabbench.report.leaderboard import TERMINAL_WIDTH
+from tabbench.report.verdict import p_text
+from tabbench.stats.summary import Settings, Summary, as_records
+
+Form = Literal["text", "md", "json"]
+MOST_PAIRS = 45  # in text; JSON and Markdown have them all
+
+
+def format_summary(summary: Summary, settings: Settings, form: Form = "text") -> str:
+    """Everything in the summary; the text leaves out pairs beyond the first 45."""
+    if form == "json":
+        return json.dumps({"settings": vars(settings), **as_records(summary)}, indent=1, default=str, allow_nan=False)
+    blocks = [_head(summary, settings)]
+    for title, note, table in _tables(summary, settings, form):
+        if len(table):
+            if form == "md":
+                blocks += [f"## {title}", note, _markdown(table)]
+            else:
+                blocks += [f"{title}\n{'-' * len(title)}\n{textwrap.fill(note, TERMINAL_WIDTH)}", _aligned(table)]
+    return "\n\n".join(block for block in blocks if block)
+
+
+def _head(summary: Summary, settings: Settings) -> str:
+    models, n = summary.models, summary.n_datasets
+    direction = "greater" if settings.greater_is_better else "lower"
+    lines = [f"{n:,} datasets × {len(models)} models; {direction} is better; missing scores: {summary.n_missing:,}."]
+    if summary.unscored:
+        lines.append(f"Left out, for want of any score: {', '.join(summary.unscored)}.")
+    omnibus = summary.omnibus
+    if omnibus is None:
+        return "\n".join([*lines, "One dataset or one model: there is nothing to test."])
+    between = omnibus.n_models - 1
+    lines += [
+        f"Friedman (tie-corrected): chi2({between}) = {omnibus.chi2:.2f}, {p_text(omnibus.p)}; Iman-Davenport: "
+        f"F({between}, {between * (n - 1)}) = {omnibus.f:.2f}, {p_text(omnibus.f_p)}; Kendall's W = {omnibus.kendall_w:.2f}.",
+        f"Critical difference of mean ranks at {settings.alpha:g}: {summary.cd['nemenyi']:.3f} between any two (Nemenyi), "
+        f"{summary.cd['bonferroni_dunn']:.3f} from one control (Bonferroni-Dunn).",
+    ]
+    groups = [", ".join(group) for group in summary.groups]
+    return "\n".join([*lines, "Within the Nemenyi difference: " + ("; ".join(groups) if groups else "no two models") + "."])
+
+
+def _tables(summary: Summary, settings: Settings, form: Form) -> list[tuple[str, str, pd.DataFrame]]:
+    """Title, note and formatted table of each part."""
+    share = f"{100 * (1 - settings.alpha):g}%"
+    shown = summary.pairs if form == "md" else summary.pairs.iloc[:MOST_PAIRS]
+    more = len(summary.pairs) - len(shown)
+    leader = summary.models.index[0]
+    return [
+        (
+            "Models",
+            f"Intervals: {share}, datasets resampled. norm.: 1 = best, 0 = worst on a dataset; behind: mean distance to the best "
+            "score; improv.: mean share of the error that the best would spare. A missing score counts as the worst rank.",
+            _models(summary.models),
+        ),
+        (
+            "Pairs",
+            "Wilcoxon's signed-rank test over datasets, zeros by Pratt; w/t/l and differences of the first model; effect: "
+            f"rank-biserial correlation; p corrected over all pairs.{f' {more} more pairs: --format json.' if more else ''}",
+            _pairs(shown),
+        ),
+        (
+            f"How probably {leader} is better",
+            f"Bayesian signed-rank test, region of practical equivalence ±{settings.rope:g}"
+            f"{'; hier.: hierarchical test from the folds' if 'h_model' in summary.leader else ''}.",
+            _posteriors(summary.leader),
+        ),
+        (
+            f"Against {settings.control}",
+            "Mean ranks, normal approximation, Holm's correction; z > 0: better than the control.",
+            _with(summary.control, {"z": "{:.3f}".format, "p": _p, "p_adjusted": _p}, "model"),
+        ),
+        (
+            "What a missing score may mean",
+            "Mean ranks without the datasets that lack a score, with missing scores as worst, and replaced by the baseline "
+            "(--baseline); shift: places by which a model moves.",
+            _failures(summary) if summary.n_missing else pd.DataFrame(),
+        ),
+    ]
+
+
+def _models(models: pd.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "model": models.index,
+            "rank": _fixed(models["mean_rank"], 2),
+            "interval": _range(models["rank_low"], models["rank_high"], 2),
+            "Elo": _fixed(models["rating"], 0),
+            "interval ": _range(models["rating_low"], models["rating_high"], 0),
+            "score": _fixed(models["mean_score"], 4),
+            "norm.": _fixed(models["normalized_score"], 3),
+            "behind": _fixed(models["champion_delta"], 4),
+            "improv.": _fixed(models["improvability"], 3),
+            "w/t/l": [f"{row.wins}/{row.ties}/{row.losses}" for row in models.itertuples()],
+            "missing": models["n_missing"].astype(str).tolist(),
+        }
+    )
+
+
+def _pairs(pairs: pd.DataFrame) -> pd.DataFrame:
+    if pairs.empty:
+        return pairs
+    columns = {
+        "model": pairs["model_a"],
+        "against": pairs["model_b"],
+        "w/t/l": [f"{row.wins}/{row.ties}/{row.losses}" for row in pairs.itertuples()],
+        "mean diff.": _fixed(pairs["mean_difference"], 4),
+        "effect": _fixed(pairs["rank_biserial"], 2),
+        "p": [_p(p) for p in pairs["p"]],
+    }
+    names = {"p_holm": "Holm", "p_shaffer": "Shaffer", "p_bergmann": "Bergmann"}
+    return pd.DataFrame({**columns, **{label: [_p(p) for p in pairs[name]] for name, label in names.items() if name in pairs}})
+
+
+def _posteriors(leader: pd.DataFrame) -> pd.DataFrame:
+    names = {"p_model": "better", "p_equal": "equal", "p_other": "worse"}
+    names |= {"h_model": "better, hier.", "h_equal": "equal, hier.", "h_other": "worse, hier."}
+    shown = leader.rename(columns=names)
+    return _with(shown, dict.fromkeys(shown.columns, lambda value: "" if pd.isna(value) else f"{value:.3f}"), "than")
+
+
+def _failures(summary: Summary) -> pd.DataFrame:
+    ranks = summary.failures.rename(columns=lambda name: name.replace("_", " "))
+    table = _with(ranks, dict.fromkeys(ranks.columns, lambda value: "-" if pd.isna(value) else f"{value:.2f}"), "model")
+    return table.assign(shift=[f"{value:.0f}" for value in ranks["shift"]])
+
+
+def _with(table: pd.DataFrame, formats: Mapping[str, Callable[[Any], str]], name: str) -> pd.DataFrame:
+    columns = {column: [formats[column](value) for value in table[column]] for column in table.columns}
+    return pd.DataFrame({name: table.index.astype(str), **columns}) if len(table) else table
+
+
+def _p(p: float) -> str:
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def _fixed(values: pd.Series, places: int) -> list[str]:
+    return ["-" if pd.isna(value) else f"{value:.{places}f}" for value in values]
+
+
+def _range(low: pd.Series, high: pd.Series, places: int) -> list[str]:
+    return [f"{a:.{places}f}..{b:.{places}f}" for a, b in zip(low, high, strict=True)]
+
+
+def _rows(table: pd.DataFrame) -> list[list[str]]:
+    return [[str(value) for value in row] for row in table.itertuples(index=False)]
+
+
+def _aligned(table: pd.DataFrame) -> str:
+    """Names on the left, everything else to the right."""
+    rows = [[str(name).strip() for name in table.columns], *_rows(table)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    left = {i for i, name in enumerate(table.columns) if name in ("model", "against", "than")}
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if i in left else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+
+
+def _markdown(table: pd.DataFrame) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return f"| {' | '.join(cell.strip().replace('|', chr(92) + '|') for cell in cells)} |"
+
+    return "\n".join([line(list(table.columns)), line(["---"] * table.shape[1]), *map(line, _rows(table))])

@@ -1,0 +1,182 @@
+"""All statistics of one (dataset × model) table: what `tabbench stats` shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabbench.errors import UserError
+from tabbench.stats.bayes import compare_with
+from tabbench.stats.corrections import MOST_MODELS, bergmann_hommel, shaffer
+from tabbench.stats.failures import policies, ranks_by_policy, stability
+from tabbench.stats.hierarchical import hierarchical_test
+from tabbench.stats.ranks import adtm, champion_delta, improvability, mean_ranks, normalized_scores, rank_table, win_tie_loss
+from tabbench.stats.ratings import bootstrap_means, ratings
+from tabbench.stats.significance import (
+    Friedman,
+    against_control,
+    bonferroni_dunn_cd,
+    cliques,
+    friedman,
+    nemenyi_cd,
+    pairwise_wilcoxon,
+)
+
+N_HIERARCHICAL = 3  # rivals of the leader that are compared from the folds
+MOST_HIERARCHICAL = 200  # datasets for which that takes seconds
+
+
+@dataclass(frozen=True)
+class Settings:
+    """greater_is_better : direction. rope : region of practical equivalence, in units of the score. alpha : level of the tests.
+
+    baseline : model whose score stands in for a failure. control : model against which all others are tested.
+    test_share : share of the rows that a fold scores; None: one fold's share of cross-validation.
+    """
+
+    greater_is_better: bool = True
+    rope: float = 0.01
+    alpha: float = 0.05
+    baseline: str | None = None
+    control: str | None = None
+    test_share: float | None = None
+    n_bootstrap: int = 1000
+    seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Summary:
+    """Tables by model, by pair, and by policy for missing scores; None or empty where there is nothing to compare.
+
+    n_missing : missing scores; they count as worst rank in everything but `failures`. unscored : datasets without any score.
+    """
+
+    n_datasets: int
+    n_missing: int
+    unscored: Sequence[str]
+    models: pd.DataFrame
+    omnibus: Friedman | None
+    cd: dict[str, float]
+    groups: Sequence[tuple[str, ...]]
+    pairs: pd.DataFrame
+    leader: pd.DataFrame
+    control: pd.DataFrame
+    failures: pd.DataFrame
+    stability: pd.DataFrame
+
+
+def summarize(table: pd.DataFrame, settings: Settings, folds: pd.DataFrame | None = None) -> Summary:
+    """Every statistic of scores by dataset and model, NaN where missing; folds : the same by (dataset, fold), if there are any.
+
+    Raises UserError for a table without a score, or an unknown baseline or control.
+    """
+    better, unscored = settings.greater_is_better, table.index[table.isna().all(axis=1)].astype(str).tolist()
+    table = table.dropna(how="all")
+    if not len(table):
+        raise UserError("no score of any model on any dataset")
+    if settings.control is not None and settings.control not in table:
+        raise UserError(f"no model {settings.control!r} to compare with: known: {', '.join(map(str, table.columns))}")
+    tables = policies(table, better, settings.baseline)
+    filled = tables["worst_rank"]
+    by_policy = ranks_by_policy(tables, better)
+    means = mean_ranks(filled, better)
+    several = min(filled.shape) > 1
+    n, k = filled.shape
+    return Summary(
+        n_datasets=n,
+        n_missing=int(table.isna().sum(axis=None)),
+        unscored=unscored,
+        models=_models(table, filled, settings),
+        omnibus=friedman(filled, better) if several else None,
+        cd={"nemenyi": nemenyi_cd(k, n, settings.alpha), "bonferroni_dunn": bonferroni_dunn_cd(k, n, settings.alpha)}
+        if several
+        else {},
+        groups=_groups(means, nemenyi_cd(k, n, settings.alpha)) if several else [],
+        pairs=_pairs(filled, better) if several else pd.DataFrame(),
+        leader=_leader(filled, settings, folds) if several else pd.DataFrame(),
+        control=against_control(means, n, settings.control) if settings.control and k > 1 else pd.DataFrame(),
+        failures=by_policy,
+        stability=stability(by_policy),
+    )
+
+
+def _models(table: pd.DataFrame, filled: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """One row per model, best mean rank first."""
+    better, bootstrap = settings.greater_is_better, (settings.n_bootstrap, 1 - settings.alpha, settings.seed)
+    ranks = rank_table(filled, better)
+    low, high = bootstrap_means(ranks, *bootstrap)
+    elo = ratings(filled, better, n_bootstrap=settings.n_bootstrap, level=1 - settings.alpha, seed=settings.seed)
+    elo = elo.rename(columns={"low": "rating_low", "high": "rating_high"})
+    board = pd.DataFrame({"mean_rank": ranks.mean(), "rank_low": low, "rank_high": high}).join(elo)
+    board["mean_score"] = table.mean()
+    board["normalized_score"], board["adtm"] = normalized_scores(filled, better).mean(), adtm(filled, better)
+    board["champion_delta"] = champion_delta(filled, better).mean()
+    board["improvability"] = _improvability(filled, better)
+    board = board.join(win_tie_loss(filled, better))
+    board["n_missing"] = table.isna().sum()
+    return board.rename_axis("model").sort_values("mean_rank", kind="stable")
+
+
+def _improvability(filled: pd.DataFrame, better: bool) -> pd.Series | float:
+    """NaN where a perfect score is not 1 or 0, as of percentages or R²."""
+    try:
+        return improvability(filled, better).mean()
+    except UserError:
+        return float("nan")
+
+
+def _groups(means: pd.Series, cd: float) -> list[tuple[str, ...]]:
+    gaps = np.abs(np.subtract.outer(means.to_numpy(), means.to_numpy()))
+    return cliques(means, pd.DataFrame(gaps >= cd, means.index, means.index))
+
+
+def _pairs(filled: pd.DataFrame, better: bool) -> pd.DataFrame:
+    """Multi-comparison table: one row per pair, the better mean rank first, with every correction."""
+    order = mean_ranks(filled, better).sort_values(kind="stable").index
+    pairs = pairwise_wilcoxon(filled[order], better).rename(columns={"p_adjusted": "p_holm"})
+    pairs["p_shaffer"] = shaffer(pairs["p"])
+    return pairs.assign(p_bergmann=bergmann_hommel(pairs["p"])) if len(order) <= MOST_MODELS else pairs
+
+
+def _leader(filled: pd.DataFrame, settings: Settings, folds: pd.DataFrame | None) -> pd.DataFrame:
+    """Posterior probabilities for the best mean rank against every other, in their order."""
+    better = settings.greater_is_better
+    order = mean_ranks(filled, better).sort_values(kind="stable").index
+    found = compare_with(filled[order], better, order[0], settings.rope, settings.seed)
+    share = _test_share(folds)
+    if folds is not None and share is not None:
+        share = settings.test_share or share
+        for other in order[1 : 1 + N_HIERARCHICAL]:
+            gap = (folds[order[0]] - folds[other]) * (1 if better else -1)
+            by_fold = gap.groupby(level=0).agg(list).to_list()
+            p = hierarchical_test(np.array(by_fold), settings.rope, share, settings.seed)
+            found.loc[other, ["h_model", "h_equal", "h_other"]] = p.a, p.equal, p.b
+    return found.rename_axis("model")
+
+
+def _test_share(folds: pd.DataFrame | None) -> float | None:
+    """1 / folds of cross-validation; None without folds or for many datasets, or if they differ in number or have gaps.
+
+    Ten repeats of ten folds come as 100 rows: with both a fold and a repeat level, the folds of one repeat count.
+    """
+    if folds is None or folds.isna().any(axis=None):
+        return None
+    counts = folds.groupby(level=0).size()
+    if counts.nunique() > 1 or counts.iloc[0] < 2 or not 2 <= len(counts) <= MOST_HIERARCHICAL:
+        return None
+    names = [str(name).lower() for name in folds.index.names]
+    n_folds = folds.index.get_level_values(names.index("fold")).nunique() if "fold" in names else counts.iloc[0]
+    return 1 / max(int(n_folds), 2)
+
+
+def as_records(summary: Summary) -> dict[str, Any]:
+    """The summary as plain values for JSON; NaN becomes None."""
+    result: dict[str, Any] = {}
+    for name, value in vars(summary).items():
+        if isinstance(value, pd.DataFrame):
+            flat = value.reset_index() if value.index.name else value
+            value = flat.astype(object).where(flat.notna(), None).to_dict("records")
+        result[name] = vars(value) if isinstance(value, Friedman) else value
+    return result

@@ -1,0 +1,205 @@
+"""`tabbench stats` and `tabbench suites hardest`: plain tables in, numbers out, and every bad table refused in one line."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tabbench.cli import main
+from tabbench.errors import UserError
+from tabbench.importers import import_results
+from tabbench.plain_table import read_plain_table
+from tabbench.report.hardest import hardest
+from tabbench.report.leaderboard import score_table
+from tabbench.stats.ranks import mean_ranks
+from tabbench.stats.summary import Settings, summarize
+from tests.test_importers import GOLDEN as TABZILLA
+from tests.test_importers import needs_golden as needs_tabzilla
+from tests.test_stats import DEMSAR
+
+
+@pytest.fixture
+def wide(tmp_path):
+    DEMSAR.rename_axis("set").to_csv(tmp_path / "wide.csv")
+    return tmp_path / "wide.csv"
+
+
+def as_json(capsys, *words):
+    assert main(["stats", *map(str, words), "--format", "json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def long_rows(n_datasets, n_models, n_folds, seed=0):
+    rng = np.random.default_rng(seed)
+    index = pd.MultiIndex.from_product([range(n_datasets), range(n_models), range(n_folds)], names=["task", "method", "fold"])
+    score = 0.7 + 0.01 * index.get_level_values("method") + 0.02 * rng.normal(size=len(index))
+    return pd.DataFrame({"score": score}, index).reset_index()
+
+
+def test_wide_and_long_say_the_same(wide, tmp_path, capsys):
+    DEMSAR.rename_axis("dataset").rename_axis("model", axis=1).stack().rename("auc").reset_index().to_csv(tmp_path / "l.csv")
+    table = pd.read_csv(tmp_path / "l.csv").drop(columns="Unnamed: 0")
+    table.sample(frac=1, random_state=0).to_csv(tmp_path / "l.csv", index=False)
+    one, other = as_json(capsys, wide), as_json(capsys, tmp_path / "l.csv")
+    one_ranks, other_ranks = ({row["model"]: row["mean_rank"] for row in found["models"]} for found in (one, other))
+    assert one_ranks == other_ranks == pytest.approx(mean_ranks(DEMSAR, True).to_dict())
+    assert [found["omnibus"]["chi2"] for found in (one, other)] == pytest.approx([10.952381] * 2)
+    assert len(one["pairs"]) == 6
+    assert {"p_holm", "p_shaffer", "p_bergmann", "rank_biserial"} < set(one["pairs"][0])
+
+
+def test_the_text_holds_all_parts(wide, capsys):
+    assert main(["stats", str(wide), "--control", "C4.5"]) == 0
+    text = capsys.readouterr().out
+    for part in ("14 datasets × 4 models", "F(3, 39) = 4.59, p = 0.008", "Models", "Pairs", "How probably C4.5+m+cf is better"):
+        assert part in text
+    assert "Against C4.5\n" in text
+    assert "missing score may mean" not in text
+    assert main(["stats", str(wide), "--format", "md"]) == 0
+    assert "| C4.5+m+cf | 1.93 |" in capsys.readouterr().out
+
+
+def test_folds_are_averaged_and_used(tmp_path, capsys):
+    long_rows(12, 3, 5).to_csv(tmp_path / "t.csv", index=False)
+    found = as_json(capsys, tmp_path / "t.csv")
+    assert found["n_datasets"] == 12
+    assert found["leader"][0]["h_model"] + found["leader"][0]["h_equal"] + found["leader"][0]["h_other"] == pytest.approx(1)
+    rows = long_rows(12, 3, 5)
+    rows[rows.index != 7].to_csv(tmp_path / "t.csv", index=False)  # one fold of one model has not run
+    assert as_json(capsys, tmp_path / "t.csv")["n_missing"] == 1
+
+
+def test_missing_scores_by_every_policy(tmp_path, capsys):
+    table = DEMSAR.copy()
+    table.iloc[3, 3], table.iloc[5, 1] = np.nan, np.nan
+    table.loc[99] = np.nan
+    table.to_csv(tmp_path / "t.csv")
+    found = as_json(capsys, tmp_path / "t.csv", "--baseline", "C4.5")
+    assert (found["n_missing"], found["unscored"], found["n_datasets"]) == (2, ["99"], 14)
+    assert {"model", "complete_case", "worst_rank", "baseline", "shift"} == set(found["failures"][0])
+    assert len(found["stability"]) == 3
+    assert main(["stats", str(tmp_path / "t.csv")]) == 0
+    assert "What a missing score may mean" in capsys.readouterr().out
+
+
+def test_losses(tmp_path, capsys):
+    (1 - DEMSAR).to_csv(tmp_path / "t.csv")
+    found = as_json(capsys, tmp_path / "t.csv", "--lower-is-better")
+    assert found["models"][0]["model"] == "C4.5+m+cf"
+    assert found["models"][0]["mean_rank"] == pytest.approx(1.928571)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "cannot be read as a table"),
+        ("dataset,a,b\n", "no rows"),
+        ("dataset\nx\n", "no column of scores"),
+        ("dataset,a,b\nx,1,2\nx,2,3\n", "dataset x occurs twice"),
+        ("dataset,a,b\nx,1,good\n", "'good' in column 'b' is no finite score"),
+        ("dataset,a,b\nx,1,inf\n", "no finite score"),
+        ("dataset,a,b\nx,,\ny,,\n", "no score in it"),
+        ("dataset,a,b\n,1,2\n", "a row without dataset"),
+        ("dataset,model,score\nx,a,1\nx,a,1\n", "dataset x, model a occurs twice"),
+        ("dataset,model,acc,auc\nx,a,1,1\n", "which column is the score"),
+        ("dataset,model\nx,a\n", "which column is the score"),
+    ],
+)
+def test_bad_tables_are_one_line(text, message, tmp_path, capsys):
+    (tmp_path / "t.csv").write_text(text)
+    assert main(["stats", str(tmp_path / "t.csv")]) == 2
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_bad_words_are_one_line(wide, tmp_path, capsys):
+    for words, message in [
+        ((str(tmp_path / "none.csv"),), "no such file"),
+        ((str(wide), "--control", "x"), "no model 'x' to compare with"),
+        ((str(wide), "--baseline", "x"), "no model 'x' to impute with"),
+        ((str(wide), "--rope", "-1"), "cannot be negative"),
+    ]:
+        assert main(["stats", *words]) == 2
+        assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        DEMSAR.iloc[:1],
+        DEMSAR.iloc[:, :1],
+        DEMSAR.iloc[:1, :1],
+        pd.DataFrame(0.5, range(6), list("abc")),
+        DEMSAR.assign(never=np.nan),
+        pd.DataFrame({"a": [1.0, np.nan], "b": [np.nan, 1.0]}),
+    ],
+    ids=["one dataset", "one model", "one score", "all ties", "all failures of a model", "no complete dataset"],
+)
+def test_extreme_tables_have_a_defined_result(table, tmp_path, capsys):
+    table.to_csv(tmp_path / "t.csv")
+    found = as_json(capsys, tmp_path / "t.csv")
+    k = table.shape[1]
+    assert sum(row["mean_rank"] for row in found["models"]) == pytest.approx(k * (k + 1) / 2)
+    for form in ("text", "md"):
+        assert main(["stats", str(tmp_path / "t.csv"), "--format", form]) == 0
+    if min(table.shape) == 1:
+        assert found["omnibus"] is None
+        assert "nothing to test" in capsys.readouterr().out
+
+
+def test_a_million_rows(tmp_path):
+    rows = long_rows(10_000, 10, 10)
+    rows.to_parquet(tmp_path / "t.parquet")
+    table = read_plain_table(tmp_path / "t.parquet")
+    found = summarize(table.scores, Settings(n_bootstrap=100), table.folds)
+    assert found.models.index.tolist() == [str(i) for i in reversed(range(10))]
+    pd.DataFrame({"a": np.arange(30_000.0), "b": 1.0}).to_csv(tmp_path / "t.csv")
+    with pytest.raises(UserError, match="30,000 datasets, at most 20,000: if rows are folds"):
+        read_plain_table(tmp_path / "t.csv")
+
+
+def hard_table():
+    table = pd.DataFrame(0.0, ["easy", "far", "few", "net"], ["knn", "xgboost [depth=3]", "mlp", "pfn", "gp", "svm", "dummy"])
+    table["dummy"] = 1.0
+    table.loc["far", ["knn", "svm"]] = 0.3
+    table.loc["few", ["mlp", "pfn", "gp", "svm"]] = 0.15
+    table.loc["net", "xgboost [depth=3]"] = 0.1
+    return table
+
+
+def test_hard_datasets_by_hand():
+    found = hardest(hard_table(), False)
+    assert found["why"].to_dict() == {
+        "far": "no simple model is near",
+        "few": "three models or fewer are near",
+        "net": "no boosted trees are near",
+    }
+    pd.testing.assert_frame_equal(hardest(-hard_table(), True), found)
+    gaps = hard_table()
+    gaps.loc["few", ["mlp", "pfn", "gp", "svm"]] = np.nan
+    assert hardest(gaps, False)["why"].index.tolist() == ["far", "net"]
+    with pytest.raises(UserError, match="boosted trees"):
+        hardest(hard_table().drop(columns="xgboost [depth=3]"), False)
+
+
+@needs_tabzilla
+def test_tabzillas_hard_suite(tmp_path, capsys):
+    frame = import_results("tabzilla", TABZILLA / "all22_tuned_aggregated_results.csv", tmp_path / "out")
+    found = hardest(score_table(frame, "log_loss").table, False)
+    names = {name.split("__")[1] for name in found.index}
+    published = set(pd.read_csv(TABZILLA / "paper_tables" / "table4_hard36.csv")["dataset"])
+    as_published = {
+        "GesturePhaseSegmentationProcessed": "GesturePhase",
+        "ada_agnostic": "ada-agnostic",
+        "jungle_chess_2pcs_raw_endgame_complete": "jungle-chess",
+        "one-hundred-plants-texture": "100-plants-texture",
+    }
+    names = {as_published.get(name, name) for name in names}
+    assert len(names) == 36
+    assert published - names == {"albert", "poker-hand"}  # the published table lacks rows of theirs
+    assert names - published == {"mnist_784", "CIFAR_10"}
+    assert main(["suites", "hardest", str(tmp_path / "out")]) == 0
+    assert "36 of 171 datasets are hard" in capsys.readouterr().out
+    assert main(["suites", "hardest"]) == 2
