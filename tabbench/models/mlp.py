@@ -92,7 +92,7 @@ class MLP(ClassifierMixin, BaseEstimator):
 
         train, held_out = split
         parameters = [tensor for layer in layers for tensor in layer]
-        optimizer = torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=self.weight_decay)
+        optimizer = torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=self.weight_decay, fused=True)
         batch_size = int(np.clip(len(train) // 8, *BATCH_SIZES))
         best_loss, best, n_waited = float("inf"), layers, 0
         n_epochs = min(MAX_EPOCHS, -(-MAX_STEPS * batch_size // len(train)))
