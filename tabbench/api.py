@@ -153,7 +153,7 @@ def metafeatures(  # noqa: PLR0913 - the arguments of `run` that say what the fo
     folds: int = 3,
     repeats: int = 1,
     seed: int = 0,
-    resources: Resources = Resources(time_limit=60.0),
+    resources: Resources = Resources(time_limit=300.0),
     on_part: Callable[[str], None] = lambda _: None,
 ) -> pd.DataFrame:
     """Metafeatures of the training part of every fold, the folds being those that `run` makes: see `metafeatures.extract`.

@@ -97,7 +97,7 @@ def _add_metafeatures(commands: "argparse._SubParsersAction[_Parser]") -> None:
     meta.add_argument("--repeats", type=int, default=1, help="repeats of the folds (default 1)")
     meta.add_argument("--seed", type=int, default=0)
     meta.add_argument("--workers", type=int, default=1, help="groups of metafeatures at a time (default 1)")
-    meta.add_argument("--time-limit", type=float, default=60, metavar="S", help="wall seconds of one group (default 60)")
+    meta.add_argument("--time-limit", type=float, default=300, metavar="S", help="wall seconds of one group (default 300)")
     meta.add_argument("--quiet", action="store_true", help="no progress")
     meta.set_defaults(func=_metafeatures)
 

@@ -130,7 +130,7 @@ def test_one_that_fails_is_nan_with_a_reason_and_stops_nothing():
 def test_a_row_per_fold_from_the_cache_the_second_time(capsys, monkeypatch):
     rng = np.random.default_rng(0)
     pd.DataFrame({"a": rng.normal(size=60), "b": rng.normal(size=60), "y": np.arange(60) % 2}).to_csv("t.csv", index=False)
-    call = ["metafeatures", "--data", "t.csv", "--target", "y", "--out", "out/m.parquet", "--folds", "2"]
+    call = ["metafeatures", "--data", "t.csv", "--target", "y", "--out", "out/m.parquet", "--folds", "2", "--time-limit", "3000"]
     assert main(call) == 0
     said = capsys.readouterr()
     assert said.err.count("fold 1") == len(GROUPS)

@@ -3,7 +3,17 @@
 `registry.py` says how to add one, `docs/metafeatures.md` which there are and where values differ from pymfe's.
 """
 
-from tabbench.metafeatures import general, info_theory, landmarking, model_based, statistical, tabular  # noqa: F401 - registers
+from tabbench.metafeatures import (  # noqa: F401 - importing them registers the metafeatures
+    clustering,
+    complexity,
+    general,
+    info_theory,
+    landmarking,
+    model_based,
+    neighbourhood,
+    statistical,
+    tabular,
+)
 from tabbench.metafeatures.registry import METAFEATURES, compute_group
 from tabbench.metafeatures.relative import relative
 from tabbench.metafeatures.table import Table

@@ -1,0 +1,118 @@
+"""How the classes do as clusters, by Euclidean distances of the numeric form: pymfe's group "clustering".
+
+The distances are looked at in blocks of rows, so that memory does not grow with the square of the rows.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tabbench.metafeatures.registry import metafeature, shared
+from tabbench.metafeatures.table import Table
+
+BLOCK_CELLS = 2**24  # distances held at a time
+SMALL_CLASS = 15
+
+
+@dataclass(frozen=True, eq=False)
+class _Distances:
+    """Of rows (n, sorted by class) to classes (k): sums, sums of squares, smallest and largest distances, each (n, k)."""
+
+    sums: np.ndarray
+    squares: np.ndarray
+    smallest: np.ndarray
+    largest: np.ndarray
+
+
+@shared
+def _sorted(table: Table) -> tuple[np.ndarray, np.ndarray]:
+    """Class of each row, in order, and where each class begins."""
+    return np.repeat(np.arange(len(table.class_counts)), table.class_counts), np.cumsum(table.class_counts) - table.class_counts
+
+
+@shared
+def _distances(table: Table) -> _Distances:
+    from scipy.spatial.distance import cdist
+
+    N = table.N[np.concatenate(table.by_class)]
+    starts = _sorted(table)[1]
+    step = max(1, BLOCK_CELLS // len(N))
+    blocks = []
+    for start in range(0, len(N), step):
+        block = cdist(N[start : start + step], N)
+        ends = (np.minimum.reduceat(block, starts, axis=1), np.maximum.reduceat(block, starts, axis=1))
+        sums = np.add.reduceat(block, starts, axis=1)
+        np.square(block, out=block)
+        blocks.append((sums, np.add.reduceat(block, starts, axis=1), *ends))
+    return _Distances(*(np.concatenate(part) for part in zip(*blocks, strict=True)))
+
+
+@shared
+def _own(table: Table) -> np.ndarray:
+    """(n, k) whether the class is the row's own."""
+    return _sorted(table)[0][:, None] == np.arange(len(table.class_counts))
+
+
+@metafeature("clustering")
+def vdu(table: Table) -> float:
+    """Dunn's index: smallest distance between classes, over the number of such pairs, by the largest within one."""
+    found, counts = _distances(table), table.class_counts
+    between = np.where(_own(table), np.inf, found.smallest) / (counts[_sorted(table)[0]][:, None] * counts)
+    return float(between.min() / found.largest[_own(table)].max())
+
+
+@metafeature("clustering")
+def vdb(table: Table) -> float:
+    """Davies and Bouldin's index."""
+    from sklearn.metrics import davies_bouldin_score
+
+    return float(davies_bouldin_score(table.N, table.y))
+
+
+@metafeature("clustering")
+def int_(table: Table) -> float:
+    """Mean distance between classes, each pair of classes counting alike."""
+    counts, starts = table.class_counts, _sorted(table)[1]
+    means = np.add.reduceat(_distances(table).sums, starts, axis=0) / np.outer(counts, counts)
+    return float(means[np.triu_indices(len(counts), k=1)].mean())
+
+
+@metafeature("clustering")
+def sil(table: Table) -> float:
+    """Mean silhouette (Rousseeuw 1987)."""
+    sums, counts, own = _distances(table).sums, table.class_counts, _own(table)
+    with_own = sums[own] / np.maximum(counts[_sorted(table)[0]] - 1, 1)
+    with_others = np.where(own, np.inf, sums / counts).min(axis=1)
+    widths = (with_others - with_own) / np.maximum(with_own, with_others)
+    return float(np.nan_to_num(np.where(counts[_sorted(table)[0]] == 1, 0, widths)).mean())
+
+
+@metafeature("clustering")
+def pb(table: Table) -> float:
+    """Correlation, over pairs of rows, of being of one class and of the distance."""
+    found, own, n = _distances(table), _own(table), len(table.y)
+    pairs, same = n * (n - 1) / 2, float(np.sum(table.class_counts * (table.class_counts - 1)) / 2)
+    mean, mean_square = found.sums.sum() / 2 / pairs, found.squares.sum() / 2 / pairs
+    covariance = found.sums[own].sum() / 2 / pairs - same / pairs * mean
+    return float(covariance / np.sqrt((mean_square - mean**2) * (same / pairs) * (1 - same / pairs)))
+
+
+@metafeature("clustering")
+def ch(table: Table) -> float:
+    """Calinski and Harabasz' index."""
+    from sklearn.metrics import calinski_harabasz_score
+
+    return float(calinski_harabasz_score(table.N, table.y))
+
+
+@metafeature("clustering")
+def nre(table: Table) -> float:
+    """Entropy of the classes, in nats."""
+    shares = table.class_counts / len(table.y)
+    return float(-np.sum(shares * np.log(shares)))
+
+
+@metafeature("clustering")
+def sc(table: Table) -> float:
+    """Classes of fewer than fifteen rows."""
+    return float(np.sum(table.class_counts < SMALL_CLASS))

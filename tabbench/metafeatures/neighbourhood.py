@@ -1,0 +1,210 @@
+"""How hard the classes are to tell apart by neighbourhoods (Lorena et al. 2019): the other half of the group "complexity".
+
+All of it looks at one matrix of Gower distances (Manhattan distances of columns scaled to [0, 1], over their number), in
+float32 as pymfe has it: which of several equally near rows is the nearest depends on that.
+"""
+
+import numpy as np
+
+from tabbench.metafeatures.complexity import interpolate
+from tabbench.metafeatures.registry import metafeature, shared
+from tabbench.metafeatures.table import Table
+
+BLOCK_CELLS = 2**22
+GRAPH_SHARE = 0.15  # of the rows that are neighbours in the graph
+
+
+@shared
+def _scaled(table: Table) -> np.ndarray:
+    """(n, p) columns from 0 to 1."""
+    low, high = table.N.min(axis=0), table.N.max(axis=0)
+    if np.allclose(1, high) and np.allclose(0, low):
+        return table.N
+    scale = 1 / (high - low)
+    return table.N * scale - low * scale
+
+
+def _gower(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(n, n) float32 distances of the rows of a and b; of a's row i and b's row j only where i ≤ j, the rest is mirrored.
+
+    Mirroring is right if a is b. pymfe's n4 comes to compare two tables of equal length, and package gower mirrors those too.
+    """
+    from scipy.spatial.distance import cdist
+
+    n = len(a)
+    both = np.concatenate([a, b])
+    high, low = both.max(axis=0).astype(np.float32), both.min(axis=0).astype(np.float32)
+    reach = np.divide(low, high, out=np.ones_like(high), where=high != 0)
+    unit = high.astype(np.float64) * np.abs(1 - reach)
+    unit[unit == 0] = np.inf
+    distances = np.empty((n, n), dtype=np.float32)
+    step = max(1, BLOCK_CELLS // n)
+    for start in range(0, n, step):
+        stop = min(start + step, n)
+        distances[start:stop, start:] = cdist(a[start:stop] / unit, b[start:] / unit, "cityblock") / a.shape[1]
+        corner = distances[start:stop, start:stop]
+        np.copyto(corner, corner.T, where=np.tri(len(corner), k=-1, dtype=bool))
+        distances[stop:, start:stop] = distances[start:stop, stop:].T
+    return distances
+
+
+@shared
+def _distances(table: Table) -> np.ndarray:
+    return _gower(_scaled(table), _scaled(table))
+
+
+@shared
+def _nearest_enemies(table: Table) -> tuple[np.ndarray, np.ndarray]:
+    """Number of the nearest row of another class, and its distance (float32)."""
+    found, rows = np.empty(len(table.y), dtype=np.int64), np.arange(len(table.y))
+    for own in table.by_class:
+        others = np.setdiff1d(rows, own, assume_unique=True)
+        found[own] = others[_distances(table)[np.ix_(own, others)].argmin(axis=1)]
+    return found, _distances(table)[found, rows]
+
+
+def _nearest(distances: np.ndarray, count: int) -> np.ndarray:
+    """(n, count) columns of the smallest distances of each row, nearest first; scikit-learn chooses among equals like this."""
+    step = max(1, BLOCK_CELLS // distances.shape[1])
+    parts = []
+    for start in range(0, len(distances), step):
+        block = distances[start : start + step]
+        near = np.argpartition(block, count - 1, axis=1)[:, :count]
+        parts.append(np.take_along_axis(near, np.argsort(np.take_along_axis(block, near, axis=1)), axis=1))
+    return np.concatenate(parts)
+
+
+def _neighbours(table: Table, count: int) -> np.ndarray:
+    """(n, count) nearest other rows, as scikit-learn finds them: the row itself is left out, or else one at distance 0."""
+    near = _nearest(_distances(table), count + 1)
+    is_self = near == np.arange(len(near))[:, None]
+    is_self[~is_self.any(axis=1), 0] = True
+    return near[~is_self].reshape(len(near), count)
+
+
+@metafeature("complexity")
+def n1(table: Table) -> float:
+    """Share of the rows that the minimum spanning tree joins to another class."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import minimum_spanning_tree
+
+    edges = csr_array(np.triu(_distances(table), k=1).astype(np.float64))
+    a, b = minimum_spanning_tree(edges).nonzero()
+    crossing = table.y[a] != table.y[b]
+    return len(np.unique([a[crossing], b[crossing]])) / len(table.y)
+
+
+@metafeature("complexity")
+def n2(table: Table) -> np.ndarray:
+    """1 - 1 / (1 + distance of the nearest row of the class over that of another)."""
+    friends = np.empty(len(table.y), dtype=np.float32)
+    for own in table.by_class:
+        block = _distances(table)[np.ix_(own, own)]
+        np.fill_diagonal(block, np.inf)
+        friends[own] = block.min(axis=1)
+    return 1 - 1 / (1 + (friends / _nearest_enemies(table)[1]).astype(np.float64))
+
+
+@metafeature("complexity")
+def n3(table: Table) -> np.ndarray:
+    """Whether the nearest neighbour of a row is of another class."""
+    return table.y[_neighbours(table, 1)[:, 0]] != table.y
+
+
+@metafeature("complexity")
+def n4(table: Table) -> np.ndarray:
+    """Whether the nearest row of a new one, drawn between two of a class, is of another class."""
+    between, labels = interpolate(_scaled(table), table.y, table.by_class, seed=0)
+    return table.y[_nearest(_gower(between, _scaled(table)), 1)[:, 0]] != labels
+
+
+@metafeature("complexity")
+def t1(table: Table) -> float:
+    """Share of the rows whose sphere, reaching towards the nearest enemy, no other sphere holds."""
+    inside = _distances(table) <= _radii(*_nearest_enemies(table))
+    count = np.ones(len(inside), dtype=np.int64)
+    for i in np.argsort(-inside.sum(axis=0)):
+        if count[i] > 0:
+            held = np.flatnonzero(inside[:, i])
+            total = count[held].sum()
+            count[held] = 0
+            count[i] = total
+    return float(np.mean(count > 0))
+
+
+def _radii(enemy: np.ndarray, distance: np.ndarray) -> np.ndarray:
+    """Radius of the sphere of each row: half way to a mutual nearest enemy, else as far as the enemy's sphere."""
+    distance = distance.astype(np.float64)
+    radii = np.full(len(enemy), -1.0)
+    for row in range(len(enemy)):
+        path = []
+        while radii[row] < 0:
+            if enemy[enemy[row]] == row:
+                radii[[row, enemy[row]]] = 0.5 * distance[row]
+            else:
+                radii[row] = 0  # what a ring of enemies finds when it comes back
+                path.append(row)
+                row = enemy[row]
+        for earlier in reversed(path):
+            radii[earlier] = abs(distance[earlier] - radii[enemy[earlier]])
+    return radii
+
+
+@metafeature("complexity")
+def lsc(table: Table) -> float:
+    """1 - mean share of the rows that are nearer than the nearest enemy."""
+    return float(1 - np.sum(_distances(table) < _nearest_enemies(table)[1]) / len(table.y) ** 2)
+
+
+@shared
+def _graph(table: Table) -> list[np.ndarray]:
+    """Adjacency (rows, rows) of every class in the graph of near rows of one class, equal rows not being joined; float32."""
+    distances, count = _distances(table), max(round(len(table.y) * GRAPH_SHARE), 1)
+    joined = np.zeros(distances.shape, dtype=bool)
+    np.put_along_axis(joined, _neighbours(table, count), True, axis=1)
+    joined &= distances > 0
+    blocks = [joined[np.ix_(own, own)] for own in table.by_class]
+    return [(block | block.T).astype(np.float32) for block in blocks]
+
+
+@metafeature("complexity")
+def density(table: Table) -> float:
+    """1 - share of the pairs of rows that the graph joins."""
+    n = len(table.y)
+    return float(1 - sum(block.sum(dtype=np.float64) for block in _graph(table)) / (n * (n - 1)))
+
+
+@metafeature("complexity")
+def cls_coef(table: Table) -> float:
+    """1 - share of the graph's paths of two edges that a third closes."""
+    closed, paths = 0.0, 0.0
+    for block in _graph(table):
+        closed += np.einsum("ij,ij->", block @ block, block, dtype=np.float64)
+        degrees = block.sum(axis=0, dtype=np.float64)
+        paths += np.sum(degrees * (degrees - 1))
+    return float(1 - closed / paths) if paths else 1.0
+
+
+@metafeature("complexity")
+def hubs(table: Table) -> np.ndarray:
+    """1 - hub score of every row (Kleinberg 1999), the largest being 1."""
+    leading = [_leading(block) for block in _graph(table)]
+    largest = max(value for value, _ in leading)
+    scores = np.zeros(len(table.y))
+    for own, (value, vector) in zip(table.by_class, leading, strict=True):
+        if value == largest:
+            scores[own] = vector / vector.max() if value else 1
+    return 1 - scores
+
+
+def _leading(block: np.ndarray) -> tuple[float, np.ndarray]:
+    """Largest eigenvalue of an adjacency matrix and its eigenvector, which has no negative entry."""
+    from scipy.sparse.linalg import eigsh
+
+    if not block.any():
+        return 0.0, np.zeros(len(block))
+    if len(block) < 10:
+        values, vectors = np.linalg.eigh(block.astype(np.float64))
+    else:
+        values, vectors = eigsh(block.astype(np.float64), k=1, which="LA", v0=block.sum(axis=0, dtype=np.float64))
+    return float(values[-1]), np.abs(vectors[:, -1])
