@@ -1,6 +1,5 @@
 """`tabbench.run`: from tasks to a result folder with its leaderboard; reading such a folder again; metafeatures of tasks."""
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -9,18 +8,20 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from tabbench.audit import Finding, as_records, audit
 from tabbench.errors import UserError
-from tabbench.files import replace_file
+from tabbench.files import data_folder, replace_file
 from tabbench.importers import read_imported
 from tabbench.job import Job, Subsample, plan
 from tabbench.manifest import check_folder, new_manifest, read_manifest, write_manifest
 from tabbench.metrics import METRICS
 from tabbench.models import get_model
+from tabbench.openml.pull import pull
 from tabbench.progress import Progress
 from tabbench.report.leaderboard import default_metric, leaderboard
 from tabbench.report.page import write_report
 from tabbench.runner import Resources, Work, run_jobs
-from tabbench.split import load_splits, make_splits, save_splits
+from tabbench.split import DEFAULT_FOLDS, load_splits, make_splits, save_splits
 from tabbench.store import ResultStore
 from tabbench.subsample import check_limits
 from tabbench.suite import load_spec, load_suite
@@ -78,7 +79,7 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     target: str | None = None,
     models: Sequence[str] = DEFAULT_MODELS,
     out: str | Path = "results/run",
-    folds: int = 3,
+    folds: int | None = None,
     repeats: int = 1,
     seed: int = 0,
     subsamples: Sequence[Subsample] = (Subsample(),),
@@ -88,16 +89,20 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
 ) -> Results:
     """Run every model on every fold of every task, skipping what `out` already holds, and write the report.
 
-    Give either `suite` (a name or the path of a suite file) or `data` (a CSV or Parquet file, or a DataFrame) with `target`.
+    Give either `suite` (a name, the path of a suite file, "openml:suite/99") or `data` (a CSV or Parquet file, or a DataFrame)
+    with `target`. Tables of OpenML that are not on this machine yet are fetched. `folds` None: the official folds where a
+    table has them, else 3.
     Raises UserError on bad input, before anything is run; KeyboardInterrupt leaves a folder that the same call continues.
     """
     for name in models:
         get_model(name)
     for sub in subsamples:
         check_limits(**asdict(sub))
-    if folds < 2:
+    if folds is not None and folds < 2:
         raise UserError(f"folds must be at least 2, got {folds}")
-    tasks, missing = _gather(suite, data, target)
+    tasks, missing = _gather(suite, data, target, quiet)
+    if folds is None and all(task.test_fold is None for task in tasks):
+        folds = DEFAULT_FOLDS
     spec = {
         "suite": suite,
         "data": None if suite else tasks[0].name,
@@ -112,9 +117,10 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     folder = Path(out)
     check_folder(folder, spec, PROTOCOL)
     work = {task.digest: _prepare(task, folder, folds, repeats, seed) for task in tasks}
-    manifest = new_manifest(spec, [task.summary() for task in tasks], missing)
-    write_manifest(folder, manifest)
     pairs = [(part.task, list(part.splits.values())) for part in work.values()]
+    manifest = new_manifest(spec, [task.summary() for task in tasks], missing)
+    manifest["audit"] = as_records(audit(pairs, data_folder() / "audit"))
+    write_manifest(folder, manifest)
     jobs = plan(pairs, [(name, {}) for name in models], subsamples, seed, resources.threads)
     _run_missing(jobs, work, folder, resources, retry_failed=retry_failed, quiet=quiet)
     write_manifest(folder, manifest, finished=True)
@@ -124,7 +130,7 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
 
 
 def _gather(
-    suite: str | None, data: str | Path | pd.DataFrame | None, target: str | None
+    suite: str | None, data: str | Path | pd.DataFrame | None, target: str | None, quiet: bool
 ) -> tuple[list[Task], list[dict[str, str]]]:
     """Tasks, and the datasets of a suite that could not be loaded with the reason."""
     if (suite is None) == (data is None):
@@ -135,11 +141,13 @@ def _gather(
         frame, name = (data, "data") if isinstance(data, pd.DataFrame) else (read_table(Path(data)), Path(data).stem)
         return [make_task(frame, target, name=name)], []
     tasks, missing = [], []
-    for spec in load_suite(str(suite)).tasks:
+    specs = load_suite(str(suite)).tasks
+    not_fetched = pull([spec.path for spec in specs if spec.source == "openml"], quiet=quiet)
+    for spec in specs:
         try:
             tasks.append(load_spec(spec))
         except UserError as error:
-            missing.append({"name": spec.name, "reason": str(error)})
+            missing.append({"name": spec.name, "reason": not_fetched.get(spec.path, str(error))})
     if not tasks:
         raise UserError(f"suite {suite!r}: no dataset could be loaded; the first says: {missing[0]['reason']}")
     return tasks, missing
@@ -150,7 +158,7 @@ def metafeatures(  # noqa: PLR0913 - the arguments of `run` that say what the fo
     *,
     data: str | Path | pd.DataFrame | None = None,
     target: str | None = None,
-    folds: int = 3,
+    folds: int | None = None,
     repeats: int = 1,
     seed: int = 0,
     resources: Resources = Resources(time_limit=300.0),
@@ -162,20 +170,31 @@ def metafeatures(  # noqa: PLR0913 - the arguments of `run` that say what the fo
     """
     from tabbench.metafeatures.extract import extract
 
-    tasks, missing = _gather(suite, data, target)
+    tasks, missing = _gather(suite, data, target, quiet=True)
     pairs = [(task, split) for task in tasks for split in make_splits(task, folds, repeats, seed)]
     frame = extract(pairs, data_folder(), resources, on_part)
     frame.attrs["missing_tasks"] = missing
     return frame
 
 
-def data_folder() -> Path:
-    """Where prepared tables are kept: TABBENCH_DATA, else the user's cache folder."""
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("TABBENCH_DATA") or Path(cache) / "tabbench")
+def audit_data(
+    suite: str | None = None,
+    *,
+    data: str | Path | pd.DataFrame | None = None,
+    target: str | None = None,
+    folds: int | None = None,
+    seed: int = 0,
+) -> tuple[list[Finding], list[dict[str, str]]]:
+    """Findings of the data audit on the folds that `run` makes, and the datasets that could not be loaded.
+
+    Raises UserError on bad input.
+    """
+    tasks, missing = _gather(suite, data, target, quiet=True)
+    pairs = [(task, make_splits(task, folds, 1, seed)) for task in tasks]
+    return audit(pairs, data_folder() / "audit"), missing
 
 
-def _prepare(task: Task, folder: Path, folds: int, repeats: int, seed: int) -> Work:
+def _prepare(task: Task, folder: Path, folds: int | None, repeats: int, seed: int) -> Work:
     """Store the table and its splits; splits that were made before are read, not made again."""
     path = folder / "splits" / f"{task.name}-{task.digest[:12]}.parquet"
     if path.exists():

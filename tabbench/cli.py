@@ -44,29 +44,36 @@ def _parser() -> argparse.ArgumentParser:
     imports.add_argument("--out", type=Path, required=True, help="result folder")
     imports.add_argument("--force", action="store_true", help="merge into an existing folder, marked, though splits differ")
     imports.set_defaults(func=_import)
-    suites = commands.add_parser("suites", help="list the suites, or the datasets of one")
-    suites.add_argument("name", nargs="?", help="suite whose datasets to list; `hardest FOLDER`: hard datasets of a run")
-    suites.add_argument("folder", nargs="?", type=Path, help=argparse.SUPPRESS)
+    suites = commands.add_parser("suites", help="list the suites; `show NAME`: the tables of one; `hardest FOLDER`: of a run")
+    suites.add_argument("words", nargs="*", metavar="show NAME | hardest FOLDER", help="suite to show, or run to choose from")
     suites.set_defaults(func=_suites)
+    audit = commands.add_parser("audit", help="warn of leaks, twins, ids and odd columns in the tables of a suite, or in a table")
+    audit.add_argument("what", help="name or path of a suite, or a CSV or Parquet file (needs --target)")
+    audit.add_argument("--target", help="target column of a file")
+    audit.add_argument("--folds", type=int, help="folds among which twins are looked for (default as in run)")
+    audit.add_argument("--format", choices=["text", "json"], default="text")
+    audit.set_defaults(func=_audit)
     commands.add_parser("models", help="list the models with their limits and defaults").set_defaults(func=_models)
     _add_metafeatures(commands)
-    from tabbench.pfn.commands import register
+    from tabbench.openml.commands import register as register_openml
+    from tabbench.pfn.commands import register as register_pfn
     from tabbench.report.commands import register_stats
 
     register_stats(commands)
-    register(commands)
+    register_openml(commands)
+    register_pfn(commands)
     return parser
 
 
 def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
     run = commands.add_parser("run", help="run models on a suite or on a table of yours, and write leaderboard and report")
     what = run.add_mutually_exclusive_group(required=True)
-    what.add_argument("--suite", help="name of a suite (see `tabbench suites`) or path of a suite file")
+    what.add_argument("--suite", help="name (see `tabbench suites`) or path of a suite, or openml:suite/99, openml:task/3, …")
     what.add_argument("--data", type=Path, help="CSV or Parquet file; needs --target")
     run.add_argument("--target", help="target column of --data")
     run.add_argument("--models", "--model", help="comma-separated names, or module:Class of your own (default: the usual ten)")
     run.add_argument("--out", type=Path, help="result folder (default: results/<suite or file name>)")
-    run.add_argument("--folds", type=int, default=3, help="stratified folds (default 3)")
+    run.add_argument("--folds", type=int, help="folds (default: the official ones where a table has them, else 3 stratified)")
     run.add_argument("--repeats", type=int, default=1, help="repeats of the folds (default 1)")
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("--workers", type=int, help="jobs at a time (default: as many as the cores allow)")
@@ -93,7 +100,7 @@ def _add_metafeatures(commands: "argparse._SubParsersAction[_Parser]") -> None:
     what.add_argument("--data", type=Path, help="CSV or Parquet file; needs --target")
     meta.add_argument("--target", help="target column of --data")
     meta.add_argument("--out", type=Path, required=True, help="Parquet file to write: one row per fold")
-    meta.add_argument("--folds", type=int, default=3, help="stratified folds (default 3)")
+    meta.add_argument("--folds", type=int, help="folds (default: the official ones where a table has them, else 3 stratified)")
     meta.add_argument("--repeats", type=int, default=1, help="repeats of the folds (default 1)")
     meta.add_argument("--seed", type=int, default=0)
     meta.add_argument("--workers", type=int, default=1, help="groups of metafeatures at a time (default 1)")
@@ -113,7 +120,7 @@ def _run(args: argparse.Namespace) -> int:
         data=args.data,
         target=args.target,
         models=args.models.split(",") if args.models else api.DEFAULT_MODELS,
-        out=args.out or Path("results") / Path(args.suite or args.data).stem,
+        out=args.out or _default_out(args),
         folds=args.folds,
         repeats=args.repeats,
         seed=args.seed,
@@ -130,6 +137,11 @@ def _run(args: argparse.Namespace) -> int:
     if bad:
         print(f"{bad} jobs did not end well: the report says which and why")
     return EXIT_FAILED_JOBS if args.strict and bad else EXIT_OK
+
+
+def _default_out(args: argparse.Namespace) -> Path:
+    asked = str(args.suite or args.data)
+    return Path("results") / (asked.replace(":", "-").replace("/", "-") if asked.startswith("openml:") else Path(asked).stem)
 
 
 def _subsamples(args: argparse.Namespace) -> "list[Subsample]":
@@ -192,19 +204,36 @@ def _metafeatures(args: argparse.Namespace) -> int:
 
 
 def _suites(args: argparse.Namespace) -> int:
+    from tabbench.show import format_suite, suite_table
     from tabbench.suite import list_suites, load_suite
 
-    if args.name == "hardest":
+    names = [word for word in args.words if word != "show"]
+    if names[:1] == ["hardest"]:
         from tabbench.report.commands import print_hardest
 
-        return print_hardest(args.folder)
-    if args.name is None:
-        for name in list_suites():
-            suite = load_suite(name)
-            print(f"{suite.name:24} {len(suite.tasks):4} datasets  {suite.title}")
+        return print_hardest(Path(names[1]) if names[1:] else None)
+    if len(names) > 1:
+        raise UserError("suites: name one suite")
+    if names:
+        print(format_suite(suite_table(names[0])))
         return EXIT_OK
-    for spec in load_suite(args.name).tasks:
-        print(f"{spec.name:24} {spec.source:16} {spec.title or ''}")
+    for name in list_suites():
+        suite = load_suite(name)
+        print(f"{suite.name:24} {len(suite.tasks):4} datasets  {suite.title}")
+    return EXIT_OK
+
+
+def _audit(args: argparse.Namespace) -> int:
+    from tabbench.api import audit_data
+    from tabbench.audit import format_findings
+
+    is_file = Path(args.what).suffix in (".csv", ".parquet", ".pq")
+    found, missing = audit_data(
+        None if is_file else args.what, data=args.what if is_file else None, target=args.target, folds=args.folds
+    )
+    print(format_findings(found, args.format))
+    for table in missing:
+        print(f"not looked at: {table['name']}: {table['reason']}", file=sys.stderr)
     return EXIT_OK
 
 

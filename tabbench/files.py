@@ -1,8 +1,14 @@
-"""Writing files so that a reader sees the old content or the new one, never half of it."""
+"""Where data is kept, and writing files so that a reader sees the old content or the new one, never half of it."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
+
+
+def data_folder() -> Path:
+    """Where prepared and fetched tables are kept: TABBENCH_DATA, else the user's cache folder."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(os.environ.get("TABBENCH_DATA") or Path(cache) / "tabbench")
 
 
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:

@@ -1,6 +1,7 @@
 """Where tables come from: one function a kind of source, each from a TaskSpec to a raw DataFrame with its target column.
 
-Nothing here touches a network; the packages that carry data are found on disk and not imported.
+Nothing here touches a network: the packages that carry data are found on disk and not imported, and OpenML's tables are read
+from what `tabbench.openml.pull` has fetched.
 """
 
 import csv
@@ -81,6 +82,14 @@ def from_sklearn_openml(spec: "TaskSpec") -> pd.DataFrame:
     frame = read_arff(gzip.decompress(data.read_bytes()).decode("utf-8"))
     numeric = [f["name"] for f in features["data_features"]["feature"] if f["data_type"] == "numeric"]
     return frame.astype(dict.fromkeys(numeric, "float64"))
+
+
+@source("openml")
+def from_openml(spec: "TaskSpec") -> pd.DataFrame:
+    """Return a fetched OpenML table: path "task/3" (with its official splits) or "data/31"."""
+    from tabbench.openml.tables import table
+
+    return table(spec)
 
 
 def read_arff(text: str) -> pd.DataFrame:

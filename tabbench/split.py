@@ -13,6 +13,8 @@ from tabbench.errors import UserError
 from tabbench.files import replace_file
 from tabbench.task import Task
 
+DEFAULT_FOLDS = 3
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -32,14 +34,15 @@ class Split:
         return sha.hexdigest()
 
 
-def make_splits(task: Task, n_folds: int, n_repeats: int, seed: int) -> list[Split]:
+def make_splits(task: Task, n_folds: int | None, n_repeats: int, seed: int) -> list[Split]:
     """Folds of a task: its predefined ones if it has any, else seeded stratified K-fold (whole groups where there are groups).
 
-    With predefined folds the first `n_folds` of them are taken and `n_repeats` does not apply.
-    Raises UserError if the table is too small for `n_folds`.
+    Of predefined folds and repeats the first `n_folds` and `n_repeats` are taken, `n_folds` None: all folds; without
+    predefined folds None means `DEFAULT_FOLDS`. Raises UserError if the table is too small for `n_folds`.
     """
     if task.test_fold is not None:
-        return _predefined(task, n_folds)
+        return _predefined(task, n_folds, n_repeats)
+    n_folds = n_folds or DEFAULT_FOLDS
     splits = []
     for repeat in range(n_repeats):
         pairs = _stratified(task, n_folds, np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
@@ -54,11 +57,12 @@ def _split(repeat: int, fold: int, train: np.ndarray, test: np.ndarray) -> Split
     return Split(repeat, fold, *parts)
 
 
-def _predefined(task: Task, n_folds: int) -> list[Split]:
-    fold_of = np.asarray(task.test_fold)
-    folds = np.unique(fold_of[fold_of >= 0])[:n_folds]
-    pairs = [(np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in folds]
-    return [_split(0, int(fold), train, test) for fold, (train, test) in zip(folds, pairs, strict=True)]
+def _predefined(task: Task, n_folds: int | None, n_repeats: int) -> list[Split]:
+    splits = []
+    for repeat, fold_of in enumerate(np.asarray(task.test_fold).reshape(len(task.y), -1).T[:n_repeats]):
+        for fold in np.unique(fold_of[fold_of >= 0])[:n_folds]:
+            splits.append(_split(repeat, int(fold), np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)))
+    return splits
 
 
 def _stratified(task: Task, n_folds: int, seed: np.uint32) -> Iterable[tuple[np.ndarray, np.ndarray]]:

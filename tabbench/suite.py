@@ -9,7 +9,9 @@
     target = "y"
 
 Optional per task: categorical, drop (lists of columns), na (texts that mean missing), groups, test_fold (columns that steer
-the splits), title, licence, openml_id, url, notes.
+the splits), title, licence, openml_id, url, notes; rows, features, classes (sizes as published, known before the table is).
+
+Without a file: "openml:suite/99", "openml:task/3" and "openml:data/31" are suites of what OpenML has under that number.
 """
 
 import tomllib
@@ -25,6 +27,7 @@ from tabbench.errors import UserError
 from tabbench.sources import SOURCES
 from tabbench.task import Task, make_task
 
+OPENML = "openml:"
 FACTS = ("title", "licence", "openml_id", "url", "notes")
 
 
@@ -40,12 +43,15 @@ class TaskSpec:
     drop: tuple[str, ...] = ()
     na: tuple[str, ...] = ()
     groups: str | None = None
-    test_fold: str | None = None
+    test_fold: str | tuple[str, ...] | None = None
     title: str | None = None
     licence: str = "not stated by the carrier"
     openml_id: int | None = None
     url: str | None = None
     notes: str | None = None
+    rows: int | None = None
+    features: int | None = None
+    classes: int | None = None
     folder: Path = Path()
 
 
@@ -70,7 +76,11 @@ def list_suites() -> list[str]:
 
 
 def load_suite(name: str) -> Suite:
-    """Suite of that name, or of the TOML file at that path; raises UserError with what is wrong in it."""
+    """Suite of that name, of the TOML file at that path, or of OpenML; raises UserError with what is wrong in it."""
+    if name.startswith(OPENML):
+        from tabbench.openml.tables import suite_specs
+
+        return Suite(name.replace(":", "-").replace("/", "-"), name, suite_specs(name.removeprefix(OPENML)))
     path = Path(name) if name.endswith(".toml") else suite_folder() / f"{name}.toml"
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -121,6 +131,10 @@ def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: str) -> No
 
 def load_spec(spec: TaskSpec) -> Task:
     """Load the table of a spec as a Task; raises UserError if it is not to be had or does not fit its description."""
+    if spec.source == "openml":
+        from tabbench.openml.tables import described
+
+        spec = described(spec)
     frame = SOURCES[spec.source](spec)
     absent = [column for column in spec.drop if column not in frame]
     if absent:

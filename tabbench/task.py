@@ -29,7 +29,7 @@ class Task:
     y : (n,) int64 codes into `classes`, read-only.
     classes : the k class labels as strings, sorted.
     groups : (n,) int64 or None; rows of one group are never split.
-    test_fold : (n,) int64 or None; the predefined test fold of every row (-1: always in training).
+    test_fold : (n,) or (n, repeats) int64 or None; the predefined test fold of every row (-1: always in training).
     info : plain facts for people: title, source, licence, openml_id, url, notes.
     """
 
@@ -85,27 +85,29 @@ def make_task(
     name: str,
     categorical: Sequence[str] = (),
     groups: str | None = None,
-    test_fold: str | None = None,
+    test_fold: str | Sequence[str] | None = None,
     info: Mapping[str, Any] | None = None,
 ) -> Task:
     """Bring a raw DataFrame to a Task.
 
     `categorical` names columns to take as categories although they hold numbers; text and boolean columns always are.
-    `groups` and `test_fold` name columns that steer the splits and are no features. Rows without a target are dropped, and
-    `info["notes"]` says so.
+    `groups` and `test_fold` (one column, or one a repeat) steer the splits and are no features. Rows without a target are
+    dropped, and `info["notes"]` says so.
 
     Raises UserError: empty table, duplicate or unknown columns, one class only, a regression-like target, infinite values.
     """
     frame = frame.reset_index(drop=True)
     frame.columns = [str(column) for column in frame.columns]
-    _check_columns(frame, name, [target, *categorical, *(c for c in (groups, test_fold) if c)])
+    folds = [test_fold] if isinstance(test_fold, str) else list(test_fold or [])
+    steering = [*([groups] if groups else []), *folds]
+    _check_columns(frame, name, [target, *categorical, *steering])
     info = dict(info or {})
     labelled = frame[target].notna()
     if not labelled.all():
         info["notes"] = f"{info.get('notes', '')} {(~labelled).sum()} rows without a target were dropped.".strip()
         frame = frame[labelled].reset_index(drop=True)
     y, classes = _encode_target(frame[target], name)
-    features = frame.drop(columns=[c for c in (target, groups, test_fold) if c])
+    features = frame.drop(columns=[target, *steering])
     if features.shape[1] == 0:
         raise UserError(f"{name}: no feature column is left beside the target {target!r}: add at least one")
     X = pd.DataFrame({c: _normal_column(features[c], c in categorical, f"{name}, column {c!r}") for c in features})
@@ -115,7 +117,7 @@ def make_task(
         y,
         classes,
         groups=_freeze(pd.factorize(frame[groups])[0]) if groups else None,
-        test_fold=_freeze(frame[test_fold].to_numpy(np.int64)) if test_fold else None,
+        test_fold=_freeze(frame[folds[0] if len(folds) == 1 else folds].to_numpy(np.int64)) if folds else None,
         info=info,
     )
 
@@ -214,8 +216,12 @@ def save_task(task: Task, folder: Path) -> Path:
     if path.exists():
         return path
     frame = task.X.set_axis([f"x{i}" for i in range(task.X.shape[1])], axis=1)
-    steering = {"y": task.y, "groups": task.groups, "test_fold": task.test_fold}
-    frame = frame.assign(**{key: value for key, value in steering.items() if value is not None})
+    frame = frame.assign(y=task.y)
+    if task.groups is not None:
+        frame["groups"] = task.groups
+    if task.test_fold is not None:
+        repeats = task.test_fold.reshape(len(frame), -1).T
+        frame = pd.concat([frame, pd.DataFrame({f"test_fold{r}": fold for r, fold in enumerate(repeats)})], axis=1)
     meta = {"name": task.name, "columns": list(task.X.columns), "classes": list(task.classes), "info": dict(task.info)}
     table = pa.Table.from_pandas(frame, preserve_index=False)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"tabbench": json.dumps(meta).encode()})
@@ -231,7 +237,10 @@ def load_task(path: Path) -> Task:
         table = pq.read_table(path)
         meta = json.loads(table.schema.metadata[b"tabbench"])
         frame = table.to_pandas()
-        groups, test_fold = (_freeze(frame.pop(key)) if key in frame else None for key in ("groups", "test_fold"))
+        groups = _freeze(frame.pop("groups")) if "groups" in frame else None
+        folds = [column for column in frame if column.startswith("test_fold")]
+        test_fold = _freeze(np.squeeze(frame[folds].to_numpy(np.int64), axis=1 if len(folds) == 1 else ())) if folds else None
+        frame = frame.drop(columns=folds)
         y = _freeze(frame.pop("y"))
         X = frame.set_axis(meta["columns"], axis=1)
         task = Task(meta["name"], X, y, tuple(meta["classes"]), groups, test_fold, meta["info"])

@@ -1,5 +1,6 @@
 """The command line as a user types it: exit codes, one-line errors, light imports."""
 
+import re
 import subprocess
 import sys
 
@@ -86,7 +87,7 @@ GOOD = ["run", "--data", "t.csv", "--target", "y", "--models", "dummy", "--quiet
         ([*GOOD, "--max-columns", "1", "--column-policy", "pcaa"], "did you mean 'pca'"),
         ([*GOOD, "--train-sizes", "20,many"], "--train-sizes"),
         (["report", "foreign"], "not a tabbench result folder"),
-        (["suites", "startre"], "did you mean 'starter'"),
+        (["suites", "show", "startre"], "did you mean 'starter'"),
         (["polish"], "invalid choice"),
     ],
 )
@@ -114,5 +115,7 @@ def test_lists(capsys):
     assert "limits:" in models
     assert main(["suites"]) == 0
     assert "starter" in capsys.readouterr().out
-    assert main(["suites", "starter"]) == 0
-    assert "iris" in capsys.readouterr().out
+    assert main(["suites", "show", "tabzilla-hard"]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"poker-hand +openml:task/9890 +1,025,009 +10 +10 +no +rows\n", shown)
+    assert "36 tables, 0 on this machine" in shown

@@ -4,7 +4,7 @@ import pytest
 
 from tabbench.errors import UserError
 from tabbench.split import load_splits, make_splits, save_splits
-from tabbench.task import make_task
+from tabbench.task import load_task, make_task, save_task
 
 
 def toy(n=60, **columns):
@@ -42,6 +42,24 @@ def test_predefined_folds():
     assert [s.fold for s in splits] == [0, 1, 2]
     assert splits[0].test.tolist() == list(range(1, 60, 4))
     assert len(splits[0].train) == 45
+    assert [s.fold for s in make_splits(task, None, 1, seed=0)] == [0, 1, 2]
+    assert [s.fold for s in make_splits(task, 2, 1, seed=0)] == [0, 1]
+
+
+def test_predefined_repeats(tmp_path):
+    frame = toy(f=np.arange(60) % 3, g=np.arange(60) // 30)
+    task = make_task(frame, "y", name="t", test_fold=["f", "g"])
+    assert list(task.X) == ["a"]
+    assert [(s.repeat, s.fold) for s in make_splits(task, None, 1, 0)] == [(0, 0), (0, 1), (0, 2)]
+    splits = make_splits(task, None, 5, seed=0)
+    assert [(s.repeat, s.fold) for s in splits] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
+    assert splits[-1].test.tolist() == list(range(30, 60))
+    again = load_task(save_task(task, tmp_path))
+    assert [s.digest for s in make_splits(again, None, 5, 0)] == [s.digest for s in splits]
+
+
+def test_three_folds_unless_said_otherwise():
+    assert len(make_splits(make_task(toy(), "y", name="t"), None, 1, seed=0)) == 3
 
 
 def test_tiny_classes_are_allowed_but_tiny_tables_are_not():

@@ -3,6 +3,7 @@
 import gzip
 import io
 import re
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -56,13 +57,50 @@ def test_starter_tables(spec):
     assert facts["source"]
 
 
-@pytest.mark.parametrize("name", list_suites())
+@pytest.mark.parametrize("name", ["smoke", "starter"])
 def test_no_column_of_a_shipped_table_gives_the_target_away(name):
     for spec in load_suite(name).tasks:
         task = load_spec(spec)
         for column in task.categorical:
             purest = pd.crosstab(task.X[column], task.y).max(axis=1).sum() / len(task.y)
             assert purest < 0.97, (spec.name, column)
+
+
+OPENML_SUITES = {
+    "tabzilla": 176,
+    "tabzilla-98": 98,
+    "tabzilla-small": 57,
+    "tabzilla-hard": 36,
+    "cc18": 72,
+    "tabpfn-30": 30,
+    "tabpfn-18": 18,
+}
+
+
+def test_openml_suites_list_what_was_published():
+    suites = {name: {spec.path: spec for spec in load_suite(name).tasks} for name in list_suites()}
+    assert set(suites) == {"smoke", "starter", *OPENML_SUITES, *(f"{name}-smoke" for name in OPENML_SUITES)}
+    for name, size in OPENML_SUITES.items():
+        assert len(suites[name]) == size
+        assert len(suites[f"{name}-smoke"]) == 3
+        assert suites[f"{name}-smoke"].keys() <= suites[name].keys()
+    for name in ("tabzilla-98", "tabzilla-small", "tabzilla-hard", "cc18"):
+        assert suites[name].keys() <= suites["tabzilla"].keys(), name
+    assert suites["tabpfn-18"].keys() <= suites["tabpfn-30"].keys() <= suites["cc18"].keys()
+    facts = {path: replace(spec, folder=Path()) for path, spec in suites["tabzilla"].items()}
+    for name in OPENML_SUITES:
+        for path, spec in suites[name].items():
+            assert replace(spec, folder=Path()) == facts[path]  # a task has one name and one size everywhere
+    assert all(spec.classes <= 10 for spec in suites["tabzilla-98"].values())
+
+
+def test_openml_suites_agree_with_the_lists_they_were_made_from():
+    folder = Path(__file__).parents[2] / "shared" / "suites"
+    if not folder.is_dir():
+        pytest.skip("the lists are not beside this checkout")
+    for name, file in {"tabzilla": "tabzilla_full_176", "tabzilla-hard": "tabzilla_hard_36", "cc18": "openml_cc18_72"}.items():
+        ids = pd.read_csv(folder / f"{file}.csv")["task_id"]
+        assert sorted(f"task/{number}" for number in ids) == sorted(spec.path for spec in load_suite(name).tasks)
 
 
 def test_a_missing_fixture_is_a_user_error(monkeypatch):

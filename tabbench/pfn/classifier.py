@@ -15,10 +15,8 @@ from tabbench.errors import UserError
 from tabbench.pfn.encode import NormalForm, as_table
 from tabbench.pfn.ensemble import Ensemble, torch_threads
 from tabbench.pfn.hierarchy import HierarchicalClassifier
-from tabbench.pfn.network import MAX_CLASSES
+from tabbench.pfn.limits import MAX_CLASSES, MAX_ROWS
 from tabbench.subsample import COLUMN_POLICIES, ROW_POLICIES, Contexts, Cut, check_limits
-
-MAX_ROWS = 2000  # of a context; 3,000 cost up to three times as much and gained nothing on the development datasets
 
 
 class PFNClassifier(ClassifierMixin, BaseEstimator):

@@ -14,7 +14,8 @@ import pandas as pd
 from tabbench.errors import UserError
 from tabbench.files import replace_text
 from tabbench.metrics import compute_metrics
-from tabbench.pfn.network import MAX_CLASSES, PFN
+from tabbench.pfn.limits import MAX_CLASSES
+from tabbench.pfn.network import PFN
 from tabbench.task import Task, make_task
 
 TEST_SETS = {

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from tabbench.errors import UserError
 from tabbench.files import replace_file
 from tabbench.pfn.kernel import RIDGES, Kernel, ask_kernel, fit_kernel
+from tabbench.pfn.limits import MAX_CLASSES
 
-MAX_CLASSES = 10
 GROUP = 3  # columns a token reads
 CELL_INPUTS = 8  # numbers that describe a cell, besides its evidence
 WINDOWS = 2  # neighbourhoods, a narrow and a wide one, in which evidence is counted

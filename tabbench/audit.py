@@ -1,0 +1,251 @@
+"""The data audit: what in a table may make its scores untrue, found before anything is fitted.
+
+Findings are warnings for people; nothing is dropped or changed because of them.
+"""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from tabbench.files import replace_text
+from tabbench.split import Split
+from tabbench.task import Task
+
+FORMAT = 1  # enters the names of kept audits: raise it when a check changes
+SAMPLE = 5000  # rows on which columns are tried as predictors
+LEAVES = 32  # of the tree that tries a numeric column
+LEAK = 0.95  # share of the errors of always guessing the largest class that a leaking column saves
+SORTED = 0.5  # the same for the row number
+TWINS = 0.01  # share of test rows with a twin among the training rows that is worth a word
+UNIQUE = 0.95  # share of distinct labels that makes a column a name
+CODES = 10  # most distinct whole numbers that still look like codes
+NUMBERS = 20  # fewest distinct numbers that do not look like labels
+FEW = 20  # rows below which a check has nothing to say
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One warning. kind : name of the check; columns : the columns concerned, if any; message : one sentence."""
+
+    task: str
+    kind: str
+    message: str
+    columns: tuple[str, ...] = ()
+
+
+Check = Callable[[Task, Sequence[Split]], Iterable[tuple[str, tuple[str, ...]]]]
+CHECKS: dict[str, Check] = {}
+
+
+def check(function: Check) -> Check:
+    """Register a check under its name: it yields (message, columns) for what it finds."""
+    CHECKS[function.__name__] = function
+    return function
+
+
+def audit(work: Iterable[tuple[Task, Sequence[Split]]], folder: Path) -> list[Finding]:
+    """Findings on tasks and the splits they are run on, in the order of the tasks, duplicates among the tasks last.
+
+    What was found on a table and its splits is kept in `folder`, by their digests.
+    """
+    findings, alike = [], defaultdict(list)
+    for task, splits in work:
+        content, found = _kept(task, splits, folder)
+        findings += [Finding(task.name, kind, message, tuple(columns)) for kind, message, columns in found]
+        alike[content].append(task.name)
+    for first, *others in alike.values():
+        for other in others:
+            message = f"Holds the same values as {first}, whatever the order of rows and columns."
+            findings.append(Finding(other, "duplicate_dataset", message))
+    return findings
+
+
+def _kept(task: Task, splits: Sequence[Split], folder: Path) -> tuple[str, list[tuple[str, str, list[str]]]]:
+    digest = hashlib.sha256("".join([task.digest, *(split.digest for split in splits)]).encode()).hexdigest()
+    path = folder / f"{digest[:32]}-{FORMAT}.json"
+    try:
+        content, found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = [(name, text, list(columns)) for name, run in CHECKS.items() for text, columns in run(task, splits)]
+        content = fingerprint(task)
+        replace_text(path, json.dumps([content, found]))
+    return content, found
+
+
+def fingerprint(task: Task) -> str:
+    """Hash of a table's values that does not depend on the order of rows and columns or on names of columns."""
+    columns = [pd.util.hash_pandas_object(_plain(task.X[column]), index=False).to_numpy() for column in task.X]
+    columns.append(pd.util.hash_pandas_object(pd.Series(task.y), index=False).to_numpy())
+    with np.errstate(over="ignore"):
+        mixed = np.sum([column * np.uint64(0x9E3779B97F4A7C15) ^ (column >> np.uint64(31)) for column in columns], axis=0)
+        rows = np.sort(mixed)  # a row's hash does not depend on where its values stand
+    sums = sorted(int(column.sum(dtype=np.uint64)) for column in columns)
+    return hashlib.sha256(rows.tobytes() + json.dumps(sums).encode()).hexdigest()
+
+
+def _plain(column: pd.Series) -> pd.Series:
+    """Labels as text, so that the same label hashes alike whatever other levels there are."""
+    return column.astype(object).where(column.notna(), "") if isinstance(column.dtype, pd.CategoricalDtype) else column
+
+
+@check
+def duplicate_rows(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Test rows whose features all occur in a training row."""
+    hashes = pd.util.hash_pandas_object(task.X, index=False).to_numpy()
+    labelled = hashes ^ pd.util.hash_pandas_object(pd.Series(task.y), index=False).to_numpy()
+    shares = [np.isin(hashes[split.test], hashes[split.train]).mean() for split in splits]
+    same = [np.isin(labelled[split.test], labelled[split.train]).mean() for split in splits]
+    if shares and np.mean(shares) >= TWINS:
+        agree = np.mean(same) / np.mean(shares)
+        yield (
+            f"{np.mean(shares):.0%} of the test rows have a twin among the training rows; of these {agree:.0%} with its label.",
+            (),
+        )
+
+
+@check
+def leaking_column(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Columns that alone predict the target."""
+    rng = np.random.default_rng(0)
+    rows = rng.permutation(len(task.y))[:SAMPLE]
+    for column in task.X:
+        saved = _errors_saved(task.X[column].iloc[rows], task.y[rows])
+        if saved >= LEAK:
+            yield (
+                f"Alone saves {saved:.0%} of the errors of guessing the largest class: is it known before the target is?",
+                (column,),
+            )
+
+
+@check
+def row_order(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Tables that are sorted by their target."""
+    rows = np.random.default_rng(0).permutation(len(task.y))[:SAMPLE]
+    saved = _errors_saved(pd.Series(rows), task.y[rows])
+    if saved >= SORTED:
+        yield f"Rows are sorted by class: the row number saves {saved:.0%} of the errors, so folds must be drawn, not cut.", ()
+
+
+@check
+def row_number(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Columns that count the rows."""
+    for column in task.X:
+        numbers = _numbers(task.X[column])
+        steps = np.diff(numbers)
+        if len(numbers) >= FEW and (np.all(steps > 0) or np.all(steps < 0)):
+            yield "Rises or falls from every row to the next: it tells where a row stands, not what it is.", (column,)
+
+
+@check
+def identifier(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Columns that name the rows: nearly all labels distinct, or whole numbers without a gap or a repetition."""
+    n = len(task.y)
+    for column in task.X if n >= FEW else ():
+        series = task.X[column]
+        distinct = series.nunique()
+        if column in task.categorical:
+            named = distinct >= UNIQUE * n
+        else:
+            named = distinct == n and series.max() - series.min() == n - 1
+        if named:
+            yield f"{distinct:,} distinct values in {n:,} rows: it names the rows and cannot generalise.", (column,)
+
+
+@check
+def constant_column(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Columns with one value, missing counting as one."""
+    constant = tuple(column for column in task.X if task.X[column].nunique(dropna=False) <= 1)
+    if constant:
+        yield "One value in every row: no information.", constant
+
+
+@check
+def coded_category(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Numeric columns that look like codes of categories: few whole numbers without a gap, from 0 or 1."""
+    if len(task.y) < 10 * CODES:
+        return
+    coded = []
+    for column in set(task.X) - set(task.categorical):
+        levels = np.unique(task.X[column].dropna())
+        if 3 <= len(levels) <= CODES and levels[0] in (0, 1) and np.array_equal(levels, levels[0] + np.arange(len(levels))):
+            coded.append(column)
+    if coded:
+        yield "Numbers that may be codes of categories: if they have no order, list them as categorical.", tuple(sorted(coded))
+
+
+@check
+def numeric_category(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Categorical columns that hold many numbers."""
+    numeric = tuple(c for c in task.categorical if task.X[c].nunique() >= NUMBERS and len(_numbers(task.X[c])) == len(task.y))
+    if numeric:
+        yield "Categories that are all numbers: their order is lost.", numeric
+
+
+@check
+def tiny_class(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Classes with fewer rows than there are folds."""
+    n_folds = len({split.fold for split in splits})
+    counts = np.bincount(task.y, minlength=len(task.classes))
+    tiny = [f"{task.classes[i]} ({counts[i]})" for i in np.flatnonzero(counts < n_folds)]
+    if tiny:
+        yield f"Classes with fewer rows than the {n_folds} folds: {', '.join(tiny[:5])}{', …' if len(tiny) > 5 else ''}.", ()
+
+
+def _numbers(series: pd.Series) -> np.ndarray:
+    """Values as numbers; empty if one of them is missing or is none."""
+    numbers = pd.to_numeric(series.astype(object), errors="coerce").to_numpy(np.float64)
+    return np.empty(0) if np.isnan(numbers).any() else numbers
+
+
+def _errors_saved(series: pd.Series, y: np.ndarray) -> float:
+    """Share of the errors of guessing the largest class that guessing by one column saves.
+
+    Learned on the first half of the rows, told on the second: the most frequent class of a category, a small tree for numbers.
+    """
+    half = len(y) // 2
+    told = y[half:]
+    largest = int(np.bincount(y[:half]).argmax()) if half else 0
+    errors = np.sum(told != largest)
+    if errors < FEW // 4:
+        return 0.0
+    guess = (_by_category if isinstance(series.dtype, pd.CategoricalDtype) else _by_number)(series, y, half, largest)
+    return 1 - float(np.sum(guess != told)) / errors
+
+
+def _by_category(series: pd.Series, y: np.ndarray, half: int, largest: int) -> np.ndarray:
+    codes = series.cat.codes.to_numpy(np.int64) + 1
+    table = np.zeros((int(codes.max()) + 1, int(y.max()) + 1))
+    np.add.at(table, (codes[:half], y[:half]), 1)
+    return np.where(table.sum(axis=1) > 0, table.argmax(axis=1), largest)[codes[half:]]
+
+
+def _by_number(series: pd.Series, y: np.ndarray, half: int, largest: int) -> np.ndarray:
+    from sklearn.tree import DecisionTreeClassifier
+
+    values = series.to_numpy(np.float64)[:, None]
+    tree = DecisionTreeClassifier(max_leaf_nodes=LEAVES, min_samples_leaf=3, random_state=0)
+    return tree.fit(values[:half], y[:half]).predict(values[half:])
+
+
+def as_records(findings: Iterable[Finding]) -> list[dict[str, object]]:
+    """Findings as plain dictionaries, for JSON."""
+    return [{**asdict(finding), "columns": list(finding.columns)} for finding in findings]
+
+
+def format_findings(findings: Sequence[Finding], form: str = "text") -> str:
+    """Findings as a table for people ("text") or as JSON ("json")."""
+    if form == "json":
+        return json.dumps(as_records(findings), indent=1, ensure_ascii=False)
+    lines = [f"{f.task:20} {f.kind:18} {_listed(f.columns)}{f.message}" for f in findings]
+    return "\n".join([*lines, f"{len(findings)} findings in {len({f.task for f in findings})} tables"])
+
+
+def _listed(columns: tuple[str, ...]) -> str:
+    more = f" and {len(columns) - 4} more" if len(columns) > 4 else ""
+    return f"{', '.join(columns[:4])}{more}: " if columns else ""

@@ -1,0 +1,1 @@
+"""OpenML: `client` asks the server, `cache` keeps what came as Parquet and JSON, `pull` fills it, `tables` reads it."""

@@ -1,0 +1,306 @@
+"""The real OpenML client against a server on loopback: what is fetched, what goes wrong, what works without a network."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import requests
+
+pytest.importorskip("openml")
+
+from tabbench.cli import main
+from tabbench.errors import UserError
+from tabbench.openml import patience
+from tabbench.openml.cache import open_cache
+from tabbench.openml.pull import pull
+from tabbench.show import suite_table
+from tabbench.split import make_splits
+from tabbench.suite import load_spec, load_suite
+from tests.openml_server import Catalogue, Fault, OpenMLServer, Table
+
+N = 60
+SUITE = 7
+
+
+def mixed():
+    """Every kind of column: numbers with gaps, labels with quotes and commas, labels that are numbers, text, ids."""
+    rng = np.random.default_rng(0)
+    labels = np.array(["plain", "with, comma", "it's", 'a "quote"', "ü"])
+    frame = pd.DataFrame(
+        {
+            "row": np.arange(N, dtype=float),
+            "a b": np.where(rng.random(N) < 0.2, np.nan, rng.normal(size=N)),
+            "kind": pd.Categorical(np.where(rng.random(N) < 0.1, None, labels[rng.integers(0, 5, N)]), categories=labels),
+            "code": pd.Categorical(rng.integers(1, 4, N).astype(str), categories=["1", "2", "3"]),
+            "secret": rng.normal(size=N),
+            "class": pd.Categorical(np.where(np.arange(N) % 3 == 0, "yes", "no"), categories=["no", "yes"]),
+        }
+    )
+    return Table("mixed", frame, "class", row_id="row", ignore=("secret",))
+
+
+def numbers(seed):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(rng.normal(size=(N, 3)), columns=["x", "y", "z"])
+    labels = pd.Categorical((np.arange(N) % 2 + 1).astype(str))
+    return Table(f"numbers{seed}", frame.assign(target=labels), "target")
+
+
+def folds(n_folds, n_repeats=1):
+    rng = np.random.default_rng(n_folds)
+    return np.stack([rng.permutation(np.arange(N) % n_folds) for _ in range(n_repeats)], axis=1)
+
+
+@pytest.fixture
+def catalogue():
+    tables = {11: mixed(), 12: numbers(2), 13: numbers(3)}
+    tasks = {1: (11, folds(10), 1), 2: (12, folds(5, 2), 1), 3: (13, folds(3), 1), 4: (12, folds(2), 1), 9: (12, folds(3), 2)}
+    return Catalogue(tables, tasks, {SUITE: [1, 2, 3, 4], 8: [1, 3]})
+
+
+@pytest.fixture
+def server(catalogue, tmp_path, monkeypatch):
+    monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(patience, "FIRST_WAIT", 0.01)
+    with OpenMLServer(catalogue) as running:
+        monkeypatch.setenv("OPENML_SERVER", running.url)
+        yield running
+
+
+def only(reference):
+    [spec] = load_suite(reference).tasks
+    return spec
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in sorted(Path(folder).rglob("*")) if path.is_file() and path.name != "index.json"}
+
+
+def test_a_task_is_what_the_metadata_say(server, catalogue):
+    assert pull(["task/1"], quiet=True) == {}
+    task = load_spec(only("openml:task/1"))
+    sent = catalogue.tables[11].frame
+    assert task.name == "mixed-1"
+    assert list(task.X) == ["a b", "kind", "code"]
+    assert task.categorical == ["kind", "code"]
+    np.testing.assert_array_equal(task.X["a b"], sent["a b"])
+    assert task.X["kind"].astype(object).fillna("?").tolist() == sent["kind"].astype(object).fillna("?").tolist()
+    assert task.X["code"].tolist() == sent["code"].tolist()
+    assert [task.classes[code] for code in task.y] == sent["class"].tolist()
+    assert task.info["licence"] == "CC0"
+    assert task.info["openml_id"] == 11
+
+
+def test_splits_are_the_official_ones(server, catalogue):
+    assert pull(["task/1", "task/2"], quiet=True) == {}
+    for number, shape in ((1, [(0, f) for f in range(10)]), (2, [(r, f) for r in range(2) for f in range(5)])):
+        splits = make_splits(load_spec(only(f"openml:task/{number}")), None, 2, seed=5)
+        assert [(s.repeat, s.fold) for s in splits] == shape
+        for split in splits:
+            fold_of = catalogue.tasks[number][1][:, split.repeat]
+            assert split.test.tolist() == np.flatnonzero(fold_of == split.fold).tolist()
+            assert split.train.tolist() == np.flatnonzero(fold_of != split.fold).tolist()
+
+
+def test_a_dataset_without_a_task_has_the_target_of_its_description(server):
+    assert pull(["data/11"], quiet=True) == {}
+    task = load_spec(only("openml:data/11"))
+    assert task.name == "mixed-11"
+    assert task.classes == ("no", "yes")
+    assert task.test_fold is None
+
+
+def test_sparse_files_and_text_columns(server, catalogue):
+    frame = pd.DataFrame({"x": [0.0, 2.0, 0.0, 3.0] * 5, "y": pd.Categorical(["a", "b"] * 10)})
+    catalogue.tables[21] = Table("sparse", frame, "y", sparse=True)
+    catalogue.tables[22] = Table("text", frame.assign(t=[f"word {i}" for i in range(20)]), "y")
+    assert pull(["data/21", "data/22"], quiet=True) == {}
+    assert load_spec(only("openml:data/21")).X["x"].tolist() == frame["x"].tolist()
+    assert load_spec(only("openml:data/22")).categorical == ["t"]
+
+
+def test_nothing_is_pickled_and_no_scratch_is_left(server, tmp_path, monkeypatch):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    assert pull(["task/1"], quiet=True) == {}
+    assert sorted({path.suffix for path in contents(tmp_path / "data")}) == [".json", ".parquet"]
+    assert list(scratch.iterdir()) == []
+
+
+RETRIED = [
+    Fault("500", "/data/11"),
+    Fault("500", "/download", times=3),
+    Fault("429", "/task", retry_after="0"),
+    Fault("429", "/download", retry_after="date"),
+    Fault("slow", "/download"),
+    Fault("silent", "/download"),
+    Fault("truncated", "/download"),
+    Fault("truncated", "/splits"),
+    Fault("half", "/splits"),
+    Fault("half", "/features"),
+    Fault("wrong checksum", "/download"),
+    Fault("reset", "/data"),
+    Fault("reset", "/download", times=2),
+]
+
+
+@pytest.mark.parametrize("fault", RETRIED, ids=lambda fault: f"{fault.kind} {fault.path}")
+def test_faults_that_pass_are_sat_out(server, monkeypatch, fault):
+    monkeypatch.setattr(patience, "SILENCE_SECONDS", 0.5)
+    monkeypatch.setattr(patience, "GRACE_SECONDS", 0.2)
+    clean = _digest_of_a_clean_fetch(server, monkeypatch)
+    server.faults.append(Fault(fault.kind, fault.path, fault.times, fault.retry_after))
+    assert pull(["task/1"], quiet=True) == {}
+    assert server.faults[0].times == 0
+    assert load_spec(only("openml:task/1")).digest == clean
+
+
+def _digest_of_a_clean_fetch(server, monkeypatch):
+    here = os.environ["TABBENCH_DATA"]
+    monkeypatch.setenv("TABBENCH_DATA", here + "-clean")
+    pull(["task/1"], quiet=True)
+    digest = load_spec(only("openml:task/1")).digest
+    monkeypatch.setenv("TABBENCH_DATA", here)
+    return digest
+
+
+LASTING = [
+    (Fault("500", "/download", 99), "the server answers 500, 5 times"),
+    (Fault("429", "/task", 99, retry_after="3600"), "asks to wait 3600 s: try again later"),
+    (Fault("truncated", "/download", 99), "the answer was cut short, 5 times"),
+    (Fault("reset", "/download", 99), "connection reset, 5 times"),
+    (Fault("half", "/splits", 99), "its folds are incomplete"),
+]
+
+
+@pytest.mark.parametrize(("fault", "says"), LASTING, ids=lambda part: getattr(part, "kind", None))
+def test_faults_that_last_end_in_one_line_and_harm_nothing(server, tmp_path, fault, says):
+    assert pull(["task/3"], quiet=True) == {}
+    before = contents(tmp_path / "data")
+    server.faults.append(Fault(fault.kind, fault.path, fault.times, fault.retry_after))
+    [reason] = pull(["task/1", "task/3"], quiet=True).values()
+    assert says in reason
+    assert "\n" not in reason
+    after = contents(tmp_path / "data")
+    assert {path: after[path] for path in before} == before
+    assert not open_cache().has("tasks", 1)
+
+
+def test_a_lasting_wrong_checksum_ends_in_one_line(server, monkeypatch):
+    monkeypatch.setattr("tabbench.openml.client.HASH_TRIES", 1)
+    server.faults.append(Fault("wrong checksum", "/download", 99))
+    [reason] = pull(["task/1"], quiet=True).values()
+    assert "Checksum" in reason
+    assert "\n" not in reason
+
+
+def test_a_server_that_goes_away_is_resumed_later(server, catalogue, tmp_path, monkeypatch):
+    server.faults.append(Fault("gone", "/download/13"))
+    failed = pull([f"task/{n}" for n in (1, 2, 3, 4)], workers=1, quiet=True)
+    assert set(failed) == {"task/3", "task/4"}
+    assert all("cannot reach OpenML" in reason or "connection" in reason for reason in failed.values())
+    before = contents(tmp_path / "data")
+    with OpenMLServer(catalogue, port=server.port) as again:
+        assert pull([f"task/{n}" for n in (1, 2, 3, 4)], quiet=True) == {}
+        assert not [path for path in again.asked if path.endswith(("/task/1", "/task/2", "/download/11/mixed.arff"))]
+    after = contents(tmp_path / "data")
+    assert {path: after[path] for path in before} == before
+
+
+def test_unknown_and_unfit_tasks_say_so(server):
+    failed = pull(["task/999", "task/9"], quiet=True)
+    assert "the server says: Unknown" in failed["task/999"]
+    assert "Supervised Regression" in failed["task/9"]
+
+
+def test_a_damaged_table_is_noticed_and_fetched_again(server):
+    assert pull(["task/1"], quiet=True) == {}
+    file = open_cache().path("datasets", 11) / "data.parquet"
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-4] + b"oops")
+    with pytest.raises(UserError, match="damaged: run `tabbench fetch` again"):
+        load_spec(only("openml:task/1"))
+    assert main(["fetch", "openml:task/1", "--quiet"]) == 0
+    assert file.read_bytes() == whole
+
+
+def test_fetch_counts_and_reports(server, capsys):
+    server.faults.append(Fault("500", "/download/13", 99))
+    assert main(["fetch", f"openml:suite/{SUITE}", "--quiet", "--workers", "2"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "3 of 4 tables are on this machine\n"
+    assert captured.err.count("\n") == 1
+    table = suite_table(f"openml:suite/{SUITE}")
+    assert table["here"].tolist() == [True, True, False, True]
+    assert table["name"].tolist() == ["mixed-1", "numbers2-2", "task-3", "numbers2-4"]
+    assert table["rows"].tolist()[0] == N
+    assert table["features"].tolist()[0] == 3
+
+
+RUN = ["run", "--suite", "openml:suite/8", "--models", "tree", "--workers", "1", "--quiet"]
+
+
+def test_run_pulls_then_needs_no_server_and_says_so_when_there_is_neither(server, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main([*RUN, "--out", "first"]) == 0
+    capsys.readouterr()
+    frame = pd.read_parquet("first/results.parquet")
+    assert frame.groupby("task")["fold"].nunique().to_dict() == {"mixed-1": 10, "numbers3-3": 3}
+    assert set(frame["status"]) == {"ok"}
+    assert "mixed-1" in Path("first/report.html").read_text()
+    server.stop()
+    assert main([*RUN, "--out", "second"]) == 0
+    metrics = ["task", "fold", "model", "log_loss"]
+    pd.testing.assert_frame_equal(frame[metrics], pd.read_parquet("second/results.parquet")[metrics])
+    monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "empty"))
+    capsys.readouterr()
+    for arguments in ([*RUN, "--out", "third"], ["run", "--suite", "openml:task/1"], ["fetch", "openml:task/1"]):
+        assert main(arguments) == 2
+        captured = capsys.readouterr()
+        assert captured.out == ""
+        assert captured.err.count("\n") == 1
+        assert "cannot reach OpenML" in captured.err
+        assert "tabbench mirror" in captured.err
+
+
+@pytest.mark.parametrize("seconds", [0.0, patience.CONNECT_SECONDS], ids=["refused", "swallowed"])
+def test_without_a_network_patience_ends_within_20_seconds(monkeypatch, seconds):
+    now = 0.0
+
+    def pass_time(more):
+        nonlocal now
+        now += more
+
+    def fail(*_, **__):
+        pass_time(seconds)
+        raise requests.ConnectionError("Connection refused")
+
+    monkeypatch.setattr(patience.time, "monotonic", lambda: now)
+    monkeypatch.setattr(requests.Session, "request", fail)
+    line = patience.Line("http://127.0.0.1:9/api")
+    monkeypatch.setattr(line, "sleep", pass_time)
+    with patience.patient_requests(line), pytest.raises(UserError, match="cannot reach OpenML"):
+        requests.Session().get("http://127.0.0.1:9/api")
+    assert 3 < now < 20
+
+
+@pytest.mark.parametrize("reference", ["openml:", "openml:suite", "openml:suit/99", "openml:task/x"])
+def test_bad_references_are_one_line(capsys, reference):
+    assert main(["run", "--suite", reference]) == 2
+    assert "write openml:suite/99, openml:task/3 or openml:data/31" in capsys.readouterr().err
+
+
+def test_the_server_is_the_environments_or_the_clients(tmp_path, monkeypatch):
+    from tabbench.openml.cache import DEFAULT_SERVER, server_url
+
+    monkeypatch.delenv("OPENML_SERVER", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert server_url() == DEFAULT_SERVER
+    (tmp_path / "openml").mkdir()
+    (tmp_path / "openml" / "config").write_text("apikey = k\nserver = http://mirror.example/api/v1/xml\n")
+    assert server_url() == "http://mirror.example/api/v1/xml"
+    monkeypatch.setenv("OPENML_SERVER", "http://other.example/api")
+    assert open_cache().folder.name == "other.example"
