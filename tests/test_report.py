@@ -243,7 +243,7 @@ def test_a_browser_shows_it_and_asks_nobody(page, tmp_path):
     """The page sorts and switches by its own buttons, and the browser's log names no host but those the browser itself calls."""
     script = """<script>
       const metric_ = document.getElementById("metric"); metric_.value = "log_loss"; metric_.dispatchEvent(new Event("change"));
-      document.querySelector('.view:not([hidden]) .board th:nth-child(3) button').click();
+      document.querySelector('.view:not([hidden]) .board th:nth-child(6) button').click();
     </script></body>"""
     driven, plain = tmp_path / "driven.html", tmp_path / "report.html"
     plain.write_text(page)

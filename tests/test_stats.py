@@ -111,6 +111,19 @@ def test_every_way_with_zeros_gives_the_recomputed_values():
         assert bonferroni_dunn_cd(4, 14, float(alpha)) == pytest.approx(cd, abs=1e-5)
 
 
+def test_what_demsar_prints_beside():
+    difference = (DEMSAR["C4.5"] - DEMSAR["C4.5+m"]).to_numpy()
+    smaller, p = one_sample(difference, zeros="zsplit", exact_up_to=0)
+    assert (14 * 15 / 2 - smaller, smaller) == (93, 12)
+    assert stats.norm.ppf(p / 2) == pytest.approx(-2.54, abs=0.005)
+    for lost, significant in [((1, 2, 3, 4, 5, 6), True), ((1, 2, 3, 4, 5, 7), False)]:  # 21 is the critical value of 14 pairs
+        ranks = np.arange(1.0, 15.0)
+        assert (one_sample(np.where(np.isin(ranks, lost), -ranks, ranks))[1] < 0.05) == significant
+    assert np.sqrt(4 * 5 / (6 * 14)) == pytest.approx(0.488, abs=5e-4)  # the standard error behind z
+    assert stats.f.isf(0.05, 3, 39) == pytest.approx(2.85, abs=0.005)
+    assert friedman(DEMSAR, True).f > 2.85
+
+
 def test_demsar_against_a_control():
     means = pd.Series({"C4.5": 3.143, "C4.5+m": 2.0, "C4.5+cf": 2.893, "C4.5+m+cf": 1.964})
     tests = against_control(means, 14, "C4.5")
@@ -193,6 +206,9 @@ def test_published_tables(key, file, plain, f_name):
     chi2 = plain_chi2(ranks)
     assert chi2 == pytest.approx(expected[plain], abs=1e-4)
     assert (n - 1) * chi2 / (n * (k - 1) - chi2) == pytest.approx(expected[f_name], abs=1e-3)
+    for name, printed in (("garcia_herrera_2008", "p"), ("garcia_herrera_2010", "p_F")):
+        if key == name:
+            assert stats.f.sf(expected[f_name], k - 1, (k - 1) * (n - 1)) == pytest.approx(expected[printed], rel=1e-3)
     corrected = stats.friedmanchisquare(*scores.to_numpy().T)
     result = friedman(scores, True)
     assert (result.chi2, result.p) == pytest.approx((corrected.statistic, corrected.pvalue), rel=1e-9)

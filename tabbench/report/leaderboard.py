@@ -15,12 +15,15 @@ import pandas as pd
 from tabbench.files import replace_text
 from tabbench.metrics import METRICS
 from tabbench.stats.failures import fill_worst
-from tabbench.stats.ranks import TOLERANCE, mean_ranks, normalized_scores, win_tie_loss
+from tabbench.stats.ranks import TOLERANCE, normalized_scores, rank_table, win_tie_loss
+from tabbench.stats.ratings import bootstrap_means, ratings
 
 DEFAULT_METRIC = "roc_auc_ovo"
 POLICY = "a model that does not end ok on every fold of a dataset takes the worst rank there and the normalised score 0"
 BAD = ("failed", "timeout", "memory", "unsupported")
-DECIMALS = {"mean_rank": 3, "mean_normalized_score": 4, "mean_score": 5}
+DECIMALS = {"mean_rank": 3, "rank_low": 2, "rank_high": 2, "mean_normalized_score": 4, "mean_score": 5}
+RATING = ("rating", "rating_low", "rating_high")
+N_DRAWS = 500  # resamples of the datasets behind an interval
 TERMINAL_WIDTH = 100
 
 
@@ -65,9 +68,11 @@ def score_table(results: pd.DataFrame, metric: str = DEFAULT_METRIC) -> Scores:
 def leaderboard(results: pd.DataFrame, metric: str = DEFAULT_METRIC, ties: Literal["average", "min"] = "average") -> pd.DataFrame:
     """Return one row per model, best mean rank first.
 
-    Columns: model, mean_rank, mean_normalized_score, mean_score (over the datasets it has a score on), wins, ties, losses
-    (against every other model on every dataset), n_tasks (with a score), n_failed, n_timeout, n_memory, n_unsupported (jobs),
-    and fit_seconds_per_1000_rows, predict_seconds_per_1000_rows (of training and test rows, median over its datasets).
+    Columns: model, mean_rank, rank_low, rank_high (95% interval, datasets being resampled), mean_normalized_score, mean_score
+    (over the datasets it has a score on), rating, rating_low, rating_high (Elo and its interval, see `stats.ratings`), wins,
+    ties, losses (against every other model on every dataset), n_tasks (with a score), n_failed, n_timeout, n_memory,
+    n_unsupported (jobs), and fit_seconds_per_1000_rows, predict_seconds_per_1000_rows (of training and test rows, median over
+    its datasets).
 
     ties : "average", scores that differ by float noise being equal; or TabZilla's rule "min": equal to the last bit, best rank.
     `attrs` holds the metric and the unscored datasets. Raises UserError for an unknown metric.
@@ -81,12 +86,15 @@ def board_of(scores: Scores, results: pd.DataFrame, ties: Literal["average", "mi
     board = pd.DataFrame(index=models)
     if len(scores.table):
         better = scores.greater_is_better
-        board["mean_rank"] = mean_ranks(scores.filled, better, 0.0 if ties == "min" else TOLERANCE, ties)
+        ranks = rank_table(scores.filled, better, 0.0 if ties == "min" else TOLERANCE, ties)
+        board["mean_rank"] = ranks.mean()
+        board["rank_low"], board["rank_high"] = bootstrap_means(ranks, N_DRAWS)
         board["mean_normalized_score"] = normalized_scores(scores.filled, better).mean()
         board["mean_score"] = scores.table.mean()
+        board[list(RATING)] = ratings(scores.filled, better, n_bootstrap=N_DRAWS)
         board[["wins", "ties", "losses"]] = win_tie_loss(scores.filled, better)
     else:
-        board[["mean_rank", "mean_normalized_score", "mean_score"]] = np.nan
+        board[["mean_rank", "rank_low", "rank_high", "mean_normalized_score", "mean_score", *RATING]] = np.nan
         board[["wins", "ties", "losses"]] = 0
     board["n_tasks"] = scores.table.notna().sum().reindex(models, fill_value=0)
     counts = pd.crosstab(results["model"], results["status"]).reindex(index=models, columns=BAD, fill_value=0)
@@ -130,6 +138,8 @@ def _terminal_table(board: pd.DataFrame) -> str:
     """Table and remarks of at most 100 columns; times are seconds per 1,000 rows, long names are cut."""
     columns = {
         "rank": [_number(value, 2) for value in board["mean_rank"]],
+        "95%": [_range(*ends, 1) for ends in zip(board["rank_low"], board["rank_high"], strict=True)],
+        "Elo": [_number(value, 0) for value in board["rating"]],
         "norm.": [_number(value, 3) for value in board["mean_normalized_score"]],
         "score": [_number(value, 4) for value in board["mean_score"]],
         "w/t/l": [f"{row.wins}/{row.ties}/{row.losses}" for row in board.itertuples()],
@@ -147,6 +157,10 @@ def _terminal_table(board: pd.DataFrame) -> str:
 
 def _number(value: float, places: int) -> str:
     return "–" if pd.isna(value) else f"{value:.{places}f}"
+
+
+def _range(low: float, high: float, places: int) -> str:
+    return "–" if pd.isna(low) else f"{low:.{places}f}–{high:.{places}f}"
 
 
 def _markdown(board: pd.DataFrame) -> str:

@@ -15,9 +15,11 @@ from tabbench.files import replace_text
 from tabbench.metrics import METRICS
 from tabbench.report import plots, tables
 from tabbench.report.curves import learning_curves
-from tabbench.report.leaderboard import POLICY, default_metric, leaderboard, write_leaderboard
+from tabbench.report.leaderboard import N_DRAWS, POLICY, default_metric, leaderboard, write_leaderboard
+from tabbench.report.numbers import page_numbers
 from tabbench.report.verdict import ALPHA, Comparison, compare, verdict
 
+FOLDER = Path(__file__).parent
 METRIC_NAMES = {
     "balanced_accuracy": "balanced accuracy",
     "f1": "F1",
@@ -39,11 +41,12 @@ def write_report(folder: Path, results: pd.DataFrame, manifest: Mapping[str, Any
 def render(results: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
     """Return the page as HTML; everything that comes from data is escaped."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(seconds=_seconds, number=_number, moment=_moment)
     facts, why = tables.dataset_facts(results, manifest["tasks"]), tables.reasons(results)
-    views = [_view(compare(results, metric), facts, why, results) for metric in METRICS]
+    comparisons = [compare(results, metric) for metric in METRICS]
+    views = [_view(comparison, facts, why, results) for comparison in comparisons]
     return environment.get_template("template.html").render(
         manifest=manifest,
         run=manifest["run"],
@@ -52,6 +55,10 @@ def render(results: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
         alpha=ALPHA,
         default_metric=default_metric(results),
         views=views,
+        numbers=page_numbers(results, comparisons, facts, why),
+        n_draws=N_DRAWS,
+        statistics=(FOLDER / "statistics.js").read_text(encoding="utf-8"),
+        explore=(FOLDER / "explore.js").read_text(encoding="utf-8"),
         has_curves=any(view["curves"].svg for view in views),
         n_models=results["model"].nunique(),
         n_folds=len(results[["repeat", "fold"]].drop_duplicates()),
@@ -81,6 +88,7 @@ def _view(
         "heat": tables.heat_map(comparison, facts.index.tolist(), why),
         "kinds": tables.kinds(comparison, facts),
         "curves": learning_curves(comparison, results, name),
+        "policies": tables.failure_policies(comparison),
         "unscored": comparison.scores.unscored,
     }
 
@@ -105,8 +113,8 @@ def _seconds(value: float) -> str:
     return f"{value:,.{places}f}"
 
 
-def _number(value: float | None, places: int = 0) -> str:
-    return "–" if value is None or pd.isna(value) else f"{value:,.{places}f}"
+def _number(value: float | jinja2.Undefined | None, places: int = 0) -> str:
+    return "–" if value is None or isinstance(value, jinja2.Undefined) or pd.isna(value) else f"{value:,.{places}f}"
 
 
 def _moment(stamp: str | None) -> str:

@@ -92,12 +92,26 @@ def bootstrap_means(
 
 
 def resamples(n: int, n_bootstrap: int, seed: int) -> Iterator[np.ndarray]:
-    """Chunks (≤ 2000, n) of how often each of n datasets is drawn in each of `n_bootstrap` draws of n with replacement."""
+    """Chunks (≤ 2000, n) of how often each of n datasets is drawn in each of `n_bootstrap` draws of n with replacement.
+
+    The draws are hashes of a counter, so that the report's page can make the very same ones. Raises UserError for n = 0.
+    """
     if n == 0:
         raise UserError("there is no dataset to resample")
-    rng = np.random.default_rng(seed)
+    mask = _hash(np.array([seed + 1], np.uint32))[0]
     for start in range(0, n_bootstrap, CHUNK):
-        yield rng.multinomial(n, np.full(n, 1 / n), size=min(CHUNK, n_bootstrap - start)).astype(np.float64)
+        size = min(CHUNK, n_bootstrap - start)
+        counter = np.arange(start * n, (start + size) * n, dtype=np.uint64).astype(np.uint32)
+        drawn = (_hash(counter ^ mask).astype(np.uint64) * np.uint64(n)) >> np.uint64(32)
+        cells = drawn.astype(np.int64) + n * np.repeat(np.arange(size), n)
+        yield np.bincount(cells, minlength=size * n).reshape(size, n).astype(np.float64)
+
+
+def _hash(x: np.ndarray) -> np.ndarray:
+    """Mix 32-bit numbers so that every bit depends on all (the finaliser of MurmurHash3 with Wellons' constants)."""
+    x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
+    x = (x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B)
+    return x ^ (x >> np.uint32(16))
 
 
 def interval(drawn: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:

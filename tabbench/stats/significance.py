@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -50,10 +51,15 @@ def friedman(scores: pd.DataFrame, greater_is_better: bool, tolerance: float = T
     return Friedman(chi2, p, float(f), f_p, chi2 / (n * (k - 1)), n, k)
 
 
+@cache
+def nemenyi_q(n_models: int, alpha: float = 0.05) -> float:
+    """Critical value of Nemenyi's test: of the studentised range, infinite degrees of freedom, over √2 (Demšar 2006, Table 5)."""
+    return float(stats.studentized_range.isf(alpha, n_models, np.inf) / np.sqrt(2))
+
+
 def nemenyi_cd(n_models: int, n_datasets: int, alpha: float = 0.05) -> float:
     """Least difference of two mean ranks that is significant among all pairs (Demšar 2006, §3.2.2, eq. for CD)."""
-    q = stats.studentized_range.isf(alpha, n_models, np.inf) / np.sqrt(2)
-    return float(q * np.sqrt(n_models * (n_models + 1) / (6 * n_datasets)))
+    return float(nemenyi_q(n_models, alpha) * np.sqrt(n_models * (n_models + 1) / (6 * n_datasets)))
 
 
 def bonferroni_dunn_cd(n_models: int, n_datasets: int, alpha: float = 0.05) -> float:

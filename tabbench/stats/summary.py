@@ -74,6 +74,10 @@ def summarize(table: pd.DataFrame, settings: Settings, folds: pd.DataFrame | Non
     """
     better, unscored = settings.greater_is_better, table.index[table.isna().all(axis=1)].astype(str).tolist()
     table = table.dropna(how="all")
+    for name in ("alpha", "test_share"):
+        value = getattr(settings, name)
+        if value is not None and not 0 < value < 1:
+            raise UserError(f"{name.replace('_', '-')} must lie between 0 and 1, got {value:g}")
     if not len(table):
         raise UserError("no score of any model on any dataset")
     if settings.control is not None and settings.control not in table:

@@ -1,0 +1,240 @@
+// What the page does: switch metrics, sort, choose models and datasets, show folds, save figures and tables.
+const numbers = JSON.parse(document.getElementById("numbers").textContent);
+const metric = document.getElementById("metric"), form = document.getElementById("choice");
+const SVG = ["http:", "//www.w3.org/2000/svg"].join("");  // a name, not an address: nothing is loaded
+const byId = (id) => document.getElementById(id);
+
+function make(tag, attributes = {}, ...children) {  // an element; children are elements or text
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children.map((child) => (child instanceof Node ? child : String(child))));
+  return element;
+}
+const fixed = (value, places) => (value === null || value === undefined ? "–" : value.toFixed(places));
+const listing = (names) => (names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`);
+const pText = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`);
+
+function show() {
+  for (const view of document.querySelectorAll(".view")) view.hidden = view.dataset.metric !== metric.value;
+  for (const link of document.querySelectorAll("[data-part]")) link.hash = `${link.dataset.part}-${metric.value}`;
+  explore();
+}
+
+// sorting: one listener for every table, those of later as well
+function key(cell) {
+  const text = (cell.dataset.value ?? cell.textContent).replaceAll(",", "");
+  const number = text === "–" || text === "nan" || text === "None" ? Infinity : Number(text);
+  return Number.isNaN(number) ? text : number;
+}
+function order(a, b) {
+  if (typeof a === "number" && typeof b === "number") return a === b ? 0 : a - b;
+  return String(a).localeCompare(String(b));
+}
+function sort(head) {
+  const heads = [...head.parentElement.cells], column = heads.indexOf(head), body = head.closest("table").tBodies[0];
+  const sign = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
+  heads.forEach((other) => other.removeAttribute("aria-sort"));
+  head.setAttribute("aria-sort", sign === 1 ? "ascending" : "descending");
+  [...body.rows].sort((a, b) => sign * order(key(a.cells[column]), key(b.cells[column]))).forEach((row) => body.append(row));
+}
+
+// choosing
+function chosenDatasets() {
+  const limit = (name, otherwise) => (byId(name).value === "" ? otherwise : Number(byId(name).value));
+  const within = (value, name) => (byId(`${name}-from`).value === "" && byId(`${name}-to`).value === "")
+    || (value !== null && value >= limit(`${name}-from`, -Infinity) && value <= limit(`${name}-to`, Infinity));
+  const some = (value, name) => byId(name).value === "any" || (value !== null && (value > 0) === (byId(name).value === "some"));
+  const classes = byId("classes").value, source = byId("source").value;
+  return numbers.datasets.map((_, i) => i).filter((i) => {
+    const set = numbers.datasets[i];
+    return within(set.rows, "rows") && within(set.features, "features") && some(set.missing, "missing") && some(set.categorical, "categorical")
+      && (classes === "any" || (set.classes !== null && (set.classes === 2) === (classes === "two"))) && (source === "any" || set.source === source);
+  });
+}
+const chosenModels = () => [...form.querySelectorAll("[name=model]")].flatMap((box, i) => (box.checked ? [i] : []));
+
+function pool() {  // the statistics of the choice, with its names
+  const models = chosenModels(), { scores, better } = numbers.metrics[metric.value], sets = chosenDatasets();
+  const chosen = sets.map((d) => models.map((m) => scores[d][m]));
+  return { names: models.map((m) => numbers.models[m]), n_chosen: sets.length, found: compare(chosen, better, numbers.q[models.length], numbers.draws) };
+}
+function explore() {
+  const { names, n_chosen, found } = pool(), out = byId("choice-result");
+  const count = `${n_chosen} of ${numbers.datasets.length} datasets, ${names.length} of ${numbers.models.length} models. `;
+  if (!found) { byId("choice-said").textContent = `${count}Nothing is left to compare: widen the choice.`; out.replaceChildren(); return; }
+  const best = found.meanRanks.map((_, i) => i).sort((a, b) => found.meanRanks[a] - found.meanRanks[b] || (names[a] < names[b] ? -1 : 1));
+  byId("choice-said").textContent = count + sentence(names, found, best);
+  const parts = [region("Leaderboard of the choice", boardTable(names, found, best))];
+  if (found.cd !== undefined) {
+    parts.push(make("p", { class: "soft" }, "Critical-difference diagram: mean ranks, best on the left; a bar joins models that differ by less than the critical difference (CD) of the Nemenyi test."));
+    parts.push(region("Critical-difference diagram of the choice", criticalDifference(names, found)));
+    parts.push(make("p", { class: "soft" }, "Win rates: on what share of the datasets the row's model beats the column's, in %, ties counted half. Underlined: the two differ beyond chance (Wilcoxon, Holm)."));
+    parts.push(region("Win rates of the choice", winRates(names, found, best)));
+  }
+  out.replaceChildren(...parts);
+  parts.filter((part) => part.matches(".scroll")).forEach(addTools);
+}
+function sentence(names, found, best) {
+  const leader = best[0], lead = `${names[leader]} has the best mean rank, ${found.meanRanks[leader].toFixed(2)}.`;
+  if (!found.omnibus) return `${lead} It takes two models and two datasets for a test.`;
+  const { f, d1, d2, p } = found.omnibus, figures = `Friedman's test with Iman and Davenport's correction: F(${d1}, ${d2}) = ${f.toFixed(1)}, ${pText(p)}`;
+  if (p >= ALPHA) return `${lead} The differences are no larger than chance gives (${figures}).`;
+  const apart = best.filter((i) => found.tests.some(([a, b, q]) => q < ALPHA && [a, b].includes(leader) && [a, b].includes(i) && i !== leader));
+  const near = best.filter((i) => i !== leader && !apart.includes(i)).map((i) => names[i]);
+  return `${lead} The models differ beyond chance (${figures}). ${near.length ? `Not told apart from it: ${listing(near)}.` : "It differs from every other model beyond chance."}`;
+}
+function region(label, content) {
+  return make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, content);
+}
+function boardTable(names, found, best) {
+  const titles = ["Model", "Mean rank", "95% interval", "Elo", "95% interval", "Normalised score", "Win rate %", "Wins", "Ties", "Losses", "Datasets"];
+  const table = make("table", { class: "board sortable" }), head = make("tr");
+  titles.forEach((title, i) => head.append(make("th", { scope: "col", ...(i === 1 ? { "aria-sort": "ascending" } : {}) }, make("button", { type: "button" }, title))));
+  const body = make("tbody");
+  for (const i of best) {
+    const others = found.rates[i].filter((_, j) => j !== i), between = (ends, places) => ends.map((end) => end.toFixed(places)).join(" – ");
+    const cells = [fixed(found.meanRanks[i], 2), between(found.rankInterval[i], 2), fixed(found.rating[i], 0), between(found.ratingInterval[i], 0),
+      fixed(found.normalized[i], 3), others.length ? fixed(100 * sum(others) / others.length, 0) : "–",
+      sum(found.wins[i]), sum(found.ties[i]), sum(found.wins.map((row) => row[i])), found.scored[i]];
+    body.append(make("tr", {}, make("th", { scope: "row", title: names[i] }, names[i]), ...cells.map((cell, j) => make("td", j === 1 || j === 3 ? { "data-value": (j === 1 ? found.rankInterval : found.ratingInterval)[i][0] } : {}, cell))));
+  }
+  table.append(make("thead", {}, head), body);
+  return table;
+}
+function winRates(names, found, best) {
+  const differ = new Set(found.tests.filter(([, , p]) => p < ALPHA).flatMap(([a, b]) => [`${a} ${b}`, `${b} ${a}`]));
+  const table = make("table", { class: "heat" }), body = make("tbody");
+  table.append(make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Row beats column, %"), ...best.map((i) => make("th", { scope: "col" }, make("span", {}, names[i]))))), body);
+  for (const i of best) {
+    body.append(make("tr", {}, make("th", { scope: "row" }, names[i]), ...best.map((j) => {
+      if (i === j) return make("td", { class: "snone" });
+      const text = (100 * found.rates[i][j]).toFixed(0), shade = Math.min(4, Math.floor(5 * found.rates[i][j]));
+      const title = `${names[i]} against ${names[j]}: ${found.wins[i][j]} wins, ${found.ties[i][j]} ties, ${found.wins[j][i]} losses`;
+      return make("td", { class: `s${shade}`, title }, differ.has(`${i} ${j}`) ? make("b", {}, text) : text);
+    })));
+  }
+  return table;
+}
+function criticalDifference(names, found) {  // as plots.critical_difference
+  const place = names.map((_, i) => i).sort((a, b) => found.meanRanks[a] - found.meanRanks[b]), k = place.length, half = Math.ceil(k / 2);
+  const labels = place.map((i) => `${names[i]}  ${found.meanRanks[i].toFixed(2)}`), widest = (texts) => 6.9 * Math.max(...texts.map((text) => text.length));
+  const left = 24 + widest(labels.slice(0, half)), right = left + 420, width = right + 24 + widest(labels.slice(half)), axis = 60, below = 72 + 8 * found.groups.length;
+  const at = (rank) => left + (rank - 1) / (k - 1) * (right - left), svg = (tag, attributes, ...text) => {
+    const element = document.createElementNS(SVG, tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    element.append(...text);
+    return element;
+  };
+  const line = (points, kind) => svg("polyline", { points: points.map((point) => point.map((value) => value.toFixed(1)).join(",")).join(" "), class: kind });
+  const write = (x, y, content, anchor) => svg("text", { x: x.toFixed(1), y: y.toFixed(1), "text-anchor": anchor }, content);
+  const parts = [line([[left, axis], [right, axis]], "axis")], height = below + 19 * half + 6;
+  for (let tick = 1; tick <= k; tick += 1) parts.push(line([[at(tick), axis - 5], [at(tick), axis]], "axis"), write(at(tick), axis - 9, tick, "middle"));
+  const end = found.cd <= k - 1 ? at(1 + found.cd) : right;
+  parts.push(line([[left, 20], [left, 26], [end, 26], [end, 20]], "axis"), write((left + end) / 2, 16, `CD = ${found.cd.toFixed(2)}${found.cd <= k - 1 ? "" : " (wider than the axis)"}`, "middle"));
+  found.groups.forEach((group, i) => parts.push(line([[at(found.meanRanks[group[0]]) - 4, axis + 9 + 8 * i], [at(found.meanRanks[group.at(-1)]) + 4, axis + 9 + 8 * i]], "bar")));
+  place.forEach((model, i) => {
+    const onLeft = i < half, y = below + 19 * ((onLeft ? i : k - 1 - i) + 0.5), [stop, anchor, gap] = onLeft ? [left - 12, "end", -5] : [right + 12, "start", 5];
+    parts.push(line([[at(found.meanRanks[model]), axis], [at(found.meanRanks[model]), y], [stop, y]], "thin"), write(stop + gap, y + 4, labels[i], anchor));
+  });
+  return svg("svg", { viewBox: `0 0 ${width.toFixed(1)} ${height}`, style: `max-width:${width.toFixed(1)}px;min-width:${(0.8 * width).toFixed(1)}px`, role: "img",
+    "aria-label": `Critical-difference diagram. Mean ranks: ${labels.join(", ")}` }, ...parts);
+}
+
+// drill-down: the folds of one dataset
+function showFolds(name) {
+  const dialog = byId("folds"), rows = numbers.metrics[metric.value].folds[name] ?? [], labels = numbers.folds[name] ?? [];
+  const d = numbers.datasets.findIndex((set) => set.name === name), { scores, better } = numbers.metrics[metric.value];
+  const models = numbers.models.map((_, m) => m).sort((a, b) => (better ? -1 : 1) * ((scores[d][a] ?? (better ? -Infinity : Infinity)) - (scores[d][b] ?? (better ? -Infinity : Infinity))) || a - b);
+  const set = numbers.datasets[d], table = make("table", { class: "sortable" }), body = make("tbody");
+  table.append(make("thead", {}, make("tr", {}, ...["Model", "Mean", ...labels, "Remark"].map((title) => make("th", { scope: "col" }, make("button", { type: "button" }, title))))), body);
+  for (const m of models) {
+    body.append(make("tr", {}, make("th", { scope: "row" }, numbers.models[m]), make("td", {}, fixed(scores[d][m], 4)),
+      ...labels.map((_, f) => make("td", {}, rows[f]?.[m] ?? "–")), make("td", { class: "left" }, scores[d][m] === null ? numbers.why[name]?.[numbers.models[m]] ?? "not run" : "")));
+  }
+  const facts = [["rows", "rows"], ["features", "features"], ["classes", "classes"]].filter(([field]) => set[field] !== null).map(([field, word]) => `${set[field].toLocaleString("en")} ${word}`);
+  byId("folds-title").textContent = `${name}: ${metric.selectedOptions[0].textContent} by fold`;
+  byId("folds-facts").textContent = `${facts.join(", ")}; ${better ? "higher" : "lower"} is better, best model first. Press Esc to close.`;
+  const place = region(`Scores of ${name} by fold`, table);
+  byId("folds-table").replaceChildren(place);
+  addTools(place);
+  dialog.showModal();
+}
+
+// saving
+function save(name, kind, content) {
+  const link = make("a", { download: name, href: URL.createObjectURL(new Blob([content], { type: kind })) });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+function fileName(place) {
+  const view = place.closest(".view, #explore, dialog"), parts = [place.getAttribute("aria-label"), view ? metric.value : ""];
+  return parts.join(" ").trim().toLowerCase().replace(/[^a-z0-9]+/g, "-");
+}
+function svgText(svg) {  // a copy that needs no style sheet
+  const copy = svg.cloneNode(true), box = svg.viewBox.baseVal, wanted = ["fill", "stroke", "stroke-width", "stroke-dasharray", "stroke-linejoin", "paint-order", "font-size", "font-family"];
+  const [from, to] = [svg, copy].map((root) => [...root.querySelectorAll("*")]);
+  from.forEach((element, i) => {
+    const style = getComputedStyle(element);
+    to[i].setAttribute("style", wanted.map((name) => `${name}:${style.getPropertyValue(name).replaceAll('"', "'")}`).join(";"));
+    to[i].removeAttribute("class");
+  });
+  copy.setAttribute("width", box.width);
+  copy.setAttribute("height", box.height);
+  copy.removeAttribute("style");
+  const paper = document.createElementNS(SVG, "rect");
+  for (const [name, value] of Object.entries({ width: "100%", height: "100%", fill: getComputedStyle(document.body).backgroundColor })) paper.setAttribute(name, value);
+  copy.prepend(paper);
+  return new XMLSerializer().serializeToString(copy);
+}
+function savePng(svg, name) {
+  const image = new Image(), box = svg.viewBox.baseVal, canvas = make("canvas", { width: 2 * box.width, height: 2 * box.height });
+  image.addEventListener("load", () => {
+    canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
+    canvas.toBlob((blob) => save(name, "image/png", blob));
+  });
+  image.setAttribute("src", `data:image/svg+xml;charset=utf-8,${encodeURIComponent(svgText(svg))}`);
+}
+const cellsOf = (table) => [...table.rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim().replace(/\s+/g, " ")));
+const tableTexts = {
+  CSV: (rows) => rows.map((row) => row.map((cell) => (/[",\n]/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell)).join(",")).join("\n"),
+  Markdown: (rows) => [rows[0], rows[0].map((_, i) => (i ? "--:" : "---")), ...rows.slice(1)].map((row) => `| ${row.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`).join("\n"),
+  LaTeX: (rows) => {
+    const line = (row) => `${row.map((cell) => cell.replace(/[\\{}$&#%_^~]/g, (sign) => ({ "\\": "\\textbackslash{}", "^": "\\textasciicircum{}", "~": "\\textasciitilde{}" })[sign] ?? `\\${sign}`)).join(" & ")} \\\\`;
+    return [`\\begin{tabular}{l${"r".repeat(rows[0].length - 1)}}`, "\\toprule", line(rows[0]), "\\midrule", ...rows.slice(1).map(line), "\\bottomrule", "\\end{tabular}"].join("\n");
+  },
+};
+function addTools(place) {  // buttons above a figure or table that save it
+  const svg = place.querySelector("svg"), table = place.querySelector("table"), tools = make("p", { class: "tools" }), name = fileName(place);
+  const button = (text, act) => {
+    const element = make("button", { type: "button", "aria-label": `Save ${place.getAttribute("aria-label")} as ${text}` }, text);
+    element.addEventListener("click", act);
+    tools.append(element);
+  };
+  if (svg) { button("SVG", () => save(`${name}.svg`, "image/svg+xml", svgText(svg))); button("PNG", () => savePng(svg, `${name}.png`)); }
+  if (table) for (const [kind, ending] of [["CSV", "csv"], ["Markdown", "md"], ["LaTeX", "tex"]]) button(kind, () => save(`${name}.${ending}`, "text/plain", `${tableTexts[kind](cellsOf(table))}\n`));
+  if (tools.childElementCount) place.after(tools);
+  overflow.observe(place);
+}
+const overflow = new ResizeObserver((entries) => entries.forEach(({ target }) => target.classList.toggle("more", target.scrollWidth > target.clientWidth + 1)));
+
+document.addEventListener("click", (event) => {
+  const head = event.target.closest("table.sortable th button"), folds = event.target.closest("[data-folds]");
+  if (head) sort(head.parentElement);
+  if (folds) showFolds(folds.dataset.folds);
+});
+for (const source of [...new Set(numbers.datasets.map((set) => set.source))].sort()) byId("source").append(make("option", { value: source }, source));
+for (const name of numbers.models) byId("models").append(make("label", {}, make("input", { type: "checkbox", name: "model", checked: "" }), ` ${name}`));
+let waiting = 0;
+form.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(explore, 150); });
+form.addEventListener("reset", () => setTimeout(explore, 0));
+form.addEventListener("submit", (event) => event.preventDefault());
+for (const [id, checked] of [["all-models", true], ["no-models", false]]) byId(id).addEventListener("click", () => {
+  form.querySelectorAll("[name=model]").forEach((box) => { box.checked = checked; });
+  explore();
+});
+metric.addEventListener("change", show);
+document.querySelectorAll(".scroll").forEach(addTools);
+byId("explore").hidden = false;
+for (const link of document.querySelectorAll("[href='#explore']")) link.hidden = false;
+for (const name of document.querySelectorAll(".folds-of")) name.replaceChildren(make("button", { type: "button", class: "plain", "data-folds": name.textContent, title: "Show its folds" }, name.textContent));
+show();

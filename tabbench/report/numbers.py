@@ -1,0 +1,70 @@
+"""The numbers that the page carries along, so that it can compute its statistics again for a choice of datasets and models."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabbench.report.leaderboard import N_DRAWS
+from tabbench.report.verdict import ALPHA, Comparison
+from tabbench.stats.significance import nemenyi_q
+
+FOLD_DIGITS = 4  # of the scores of single folds, which are only shown
+
+
+def page_numbers(
+    results: pd.DataFrame, comparisons: Sequence[Comparison], facts: pd.DataFrame, why: Mapping[tuple[str, str], str]
+) -> str:
+    """JSON, safe inside a script element: models, facts of the datasets, scores by metric, dataset and model, and folds."""
+    models, datasets = sorted(results["model"].unique().tolist()), facts.index.tolist()
+    folds = results[["task", "repeat", "fold"]].drop_duplicates().sort_values(["task", "repeat", "fold"])
+    numbers = {
+        "models": models,
+        "datasets": [_facts(name, row) for name, row in facts.iterrows()],
+        "q": [None, None, *(nemenyi_q(k, ALPHA) for k in range(2, len(models) + 1))],
+        "draws": N_DRAWS,
+        "folds": {task: [_label(*row) for row in rows] for task, rows in _by_task(folds).items()},
+        "why": {task: {model: text for (name, model), text in why.items() if name == task} for task in datasets},
+        "metrics": {
+            comparison.scores.metric: {
+                "better": comparison.scores.greater_is_better,
+                "scores": _plain(comparison.scores.table.reindex(index=datasets, columns=models).to_numpy(np.float64)),
+                "folds": _fold_scores(results, comparison.scores.metric, folds, models),
+            }
+            for comparison in comparisons
+        },
+    }
+    return json.dumps(numbers, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _facts(name: str, row: pd.Series) -> dict[str, Any]:
+    counts = {key: row[f"n_{key}"] for key in ("rows", "features", "classes", "categorical", "missing")}
+    source = row.get("source")
+    return {
+        "name": name,
+        **{key: None if pd.isna(value) else int(value) for key, value in counts.items()},
+        "source": str(source).split(":")[0] if isinstance(source, str) else "not stated",
+    }
+
+
+def _by_task(folds: pd.DataFrame) -> dict[str, list[tuple[int, int]]]:
+    return {task: list(rows[["repeat", "fold"]].itertuples(index=False, name=None)) for task, rows in folds.groupby("task")}
+
+
+def _label(repeat: int, fold: int) -> str:
+    return f"fold {fold + 1}" if repeat == 0 else f"repeat {repeat + 1}, fold {fold + 1}"
+
+
+def _fold_scores(results: pd.DataFrame, metric: str, folds: pd.DataFrame, models: Sequence[str]) -> dict[str, Any]:
+    """Scores by dataset, then fold, then model."""
+    wide = results.pivot_table(index=["task", "repeat", "fold"], columns="model", values=metric, aggfunc="mean")
+    wide = wide.reindex(index=pd.MultiIndex.from_frame(folds), columns=models)
+    values = np.array([[float(f"{value:.{FOLD_DIGITS}g}") for value in row] for row in wide.to_numpy(np.float64)])
+    return {task: _plain(values[places]) for task, places in folds.reset_index(drop=True).groupby("task").indices.items()}
+
+
+def _plain(values: np.ndarray) -> list[list[float | None]]:
+    """Lists with None for what is not finite."""
+    return [[value if np.isfinite(value) else None for value in row] for row in values.tolist()]

@@ -1,0 +1,155 @@
+"""The page's own statistics, in a browser, against Python's: for everything, and for choices of datasets and models."""
+
+import html
+import json
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tabbench.report.leaderboard import N_DRAWS
+from tabbench.report.page import render
+from tabbench.report.tables import dataset_facts
+from tabbench.report.verdict import compare
+from tabbench.stats.failures import fill_worst
+from tabbench.stats.ranks import normalized_scores, outcomes, rank_table, win_rates
+from tabbench.stats.ratings import bootstrap_means, ratings
+from tabbench.stats.significance import cliques, friedman, nemenyi_cd, pairwise_wilcoxon
+from tests.synthetic_results import MODELS, make_manifest, make_results
+from tests.test_report import browse, needs_chromium
+
+CHOICES = {
+    "everything": ({}, [], lambda f: f["n_rows"] > 0),
+    "sizes": ({"rows-from": "1000", "rows-to": "12000"}, ["dummy", "pfn"], lambda f: f["n_rows"].between(1000, 12000)),
+    "two classes": ({"classes": "two", "missing": "none"}, [], lambda f: (f["n_classes"] == 2) & (f["n_missing"] == 0)),
+    "categories": (
+        {"categorical": "none", "features-from": "6"},
+        ["tree"],
+        lambda f: (f["n_categorical"] == 0) & (f["n_features"] >= 6),
+    ),
+    "two models": ({"classes": "more"}, MODELS[2:], lambda f: f["n_classes"] > 2),
+}
+METRICS_TRIED = ["roc_auc_ovo", "log_loss"]
+DRIVER = """<pre id="answers"></pre><script>
+  const answers = {};
+  for (const [name, [fields, off]] of Object.entries(CHOICES)) for (const measure of METRICS) {
+    form.reset();
+    for (const [id, value] of Object.entries(fields)) document.getElementById(id).value = value;
+    form.querySelectorAll("[name=model]").forEach((box, i) => { box.checked = !off.includes(numbers.models[i]); });
+    metric.value = measure; metric.dispatchEvent(new Event("change"));
+    answers[`${name} ${measure}`] = { ...pool(), said: document.getElementById("choice-said").textContent };
+  }
+  form.reset();
+  document.getElementById("rows-from").value = "1e9";
+  explore();
+  answers.nothing = document.getElementById("choice-said").textContent;
+  form.reset();
+  explore();
+  showFolds("task02");
+  answers.saved = {
+    csv: tableTexts.CSV([["a,b", 'c"d']]),
+    tex: tableTexts.LaTeX([["a_b", "c"], ["1%", "2"]]),
+    md: tableTexts.Markdown([["a", "b"], ["x|y", "2"]]),
+    svg: svgText(document.querySelector("#choice-result svg")),
+  };
+  document.getElementById("answers").textContent = JSON.stringify(answers);
+</script></body>"""
+
+
+@pytest.fixture(scope="module")
+def results():
+    results = make_results(60)  # more than 50 datasets: Wilcoxon's test by the normal approximation, and exact for the choices
+    results.loc[results["task"] == "task09", "roc_auc_ovo"] = np.nan  # a dataset without a score
+    results.loc[(results["task"] == "task07") & (results["model"].isin(["pfn", "catboost"])), "log_loss"] = 0.25  # a tie
+    return results
+
+
+@pytest.fixture(scope="module")
+def dom(results, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pool")
+    choices = {name: [fields, off] for name, (fields, off, _) in CHOICES.items()}
+    driver = DRIVER.replace("CHOICES", json.dumps(choices)).replace("METRICS", json.dumps(METRICS_TRIED))
+    (folder / "page.html").write_text(render(results, make_manifest(results)).replace("</body>", driver))
+    return browse(folder / "page.html", folder)
+
+
+@pytest.fixture(scope="module")
+def answers(dom):
+    return json.loads(html.unescape(re.search(r'<pre id="answers">(.*?)</pre>', dom, re.DOTALL).group(1)))
+
+
+@needs_chromium
+@pytest.mark.parametrize("metric", METRICS_TRIED)
+@pytest.mark.parametrize("name", CHOICES)
+def test_the_page_computes_what_python_computes(name, metric, results, answers):
+    _, off, chosen = CHOICES[name]
+    answer, found = answers[f"{name} {metric}"], answers[f"{name} {metric}"]["found"]
+    scores = compare(results, metric).scores
+    facts = dataset_facts(results, make_manifest(results)["tasks"])
+    names = [model for model in sorted(MODELS) if model not in off]
+    datasets = [task for task in facts.index[chosen(facts)] if task in scores.table.index]
+    better, table = scores.greater_is_better, scores.table.loc[datasets, names].dropna(how="all")
+    filled = fill_worst(table, better)
+    n, k = filled.shape
+    assert (answer["names"], answer["n_chosen"], found["n"], found["k"]) == (names, int(chosen(facts).sum()), n, k)
+    assert n > 5
+
+    ranks = rank_table(filled, better)
+    np.testing.assert_allclose(found["meanRanks"], ranks.mean(), rtol=1e-12)
+    np.testing.assert_allclose(found["normalized"], normalized_scores(filled, better).mean(), rtol=1e-9)
+    np.testing.assert_allclose(found["rates"], win_rates(filled, better), rtol=1e-12)
+    assert found["wins"] == outcomes(filled, better)[0].tolist()
+    assert found["scored"] == table.notna().sum().tolist()
+    elo = ratings(filled, better, n_bootstrap=N_DRAWS).loc[names]
+    np.testing.assert_allclose(found["rating"], elo["rating"], rtol=1e-9)
+    np.testing.assert_allclose(found["ratingInterval"], elo[["low", "high"]], rtol=1e-8)
+    np.testing.assert_allclose(np.transpose(found["rankInterval"]), bootstrap_means(ranks, N_DRAWS), rtol=1e-9)
+
+    omnibus = friedman(filled, better)
+    assert (found["omnibus"]["chi2"], found["omnibus"]["f"]) == pytest.approx((omnibus.chi2, omnibus.f), rel=1e-9)
+    assert found["omnibus"]["p"] == pytest.approx(omnibus.f_p, rel=1e-6, abs=1e-12)
+    assert found["cd"] == pytest.approx(nemenyi_cd(k, n))
+    means = ranks.mean()
+    groups = cliques(means, pd.DataFrame(np.abs(np.subtract.outer(*[means.to_numpy()] * 2)) >= found["cd"], names, names))
+    assert [tuple(names[i] for i in group) for group in found["groups"]] == groups
+    tests = pairwise_wilcoxon(filled, better)
+    assert [[names[i], names[j]] for i, j, *_ in found["tests"]] == tests[["model_a", "model_b"]].to_numpy().tolist()
+    np.testing.assert_allclose([test[2] for test in found["tests"]], tests["p_adjusted"], rtol=1e-5, atol=1e-9)
+    np.testing.assert_allclose([test[3] for test in found["tests"]], tests["mean_difference"], rtol=1e-6, atol=1e-12)
+    assert f"{int(chosen(facts).sum())} of 60 datasets, {k} of 11 models. " in answer["said"]
+    assert f"{means.idxmin()} has the best mean rank, {means.min():.2f}" in answer["said"]
+
+
+@needs_chromium
+def test_an_empty_choice_says_so(answers):
+    assert answers["nothing"] == "0 of 60 datasets, 11 of 11 models. Nothing is left to compare: widen the choice."
+
+
+@needs_chromium
+def test_folds_of_a_dataset_are_shown(dom, results):
+    dialog = dom[dom.index('<dialog id="folds"') :]
+    assert "task02: log loss by fold" in dialog
+    mine = results[(results["task"] == "task02") & (results["model"] == "xgboost")].sort_values("fold")["log_loss"]
+    row = re.search(r"<tr><th[^>]*>xgboost</th>(.*?)</tr>", dialog).group(1)
+    cells = [float(cell) for cell in re.findall(r"<td>([\d.]+)</td>", row)]
+    assert cells == pytest.approx([mean := mine.mean(), *mine], abs=5e-4 * mean)
+    assert re.search(r"<th[^>]*>svm</th>.*?memory 1/3", dialog)
+
+
+@needs_chromium
+def test_figures_and_tables_are_saved_as_they_stand(answers, dom):
+    saved = answers["saved"]
+    assert saved["csv"] == '"a,b","c""d"'
+    assert saved["md"] == "| a | b |\n| --- | --: |\n| x\\|y | 2 |"
+    assert "\\begin{tabular}{lr}\n\\toprule\na\\_b & c \\\\\n\\midrule\n1\\% & 2 \\\\" in saved["tex"]
+    assert ElementTree.fromstring(saved["svg"]).tag == "{http://www.w3.org/2000/svg}svg"
+    assert "var(" not in saved["svg"]
+    assert "stroke:rgb(" in saved["svg"]
+    for what in (
+        "Save Leaderboard of the choice as CSV",
+        "Save Critical-difference diagram of the choice as PNG",
+        "Save Time against quality as SVG",
+    ):
+        assert what in dom
