@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tabbench.report.leaderboard import N_DRAWS
+from tabbench.report.leaderboard import N_DRAWS, leaderboard
 from tabbench.report.page import render
 from tabbench.report.tables import dataset_facts
 from tabbench.report.verdict import compare
@@ -89,7 +89,7 @@ def test_the_page_computes_what_python_computes(name, metric, results, answers):
     scores = compare(results, metric).scores
     facts = dataset_facts(results, make_manifest(results)["tasks"])
     names = [model for model in sorted(MODELS) if model not in off]
-    datasets = [task for task in facts.index[chosen(facts)] if task in scores.table.index]
+    datasets = [task for task in sorted(facts.index[chosen(facts)]) if task in scores.table.index]
     better, table = scores.greater_is_better, scores.table.loc[datasets, names].dropna(how="all")
     filled = fill_worst(table, better)
     n, k = filled.shape
@@ -106,6 +106,10 @@ def test_the_page_computes_what_python_computes(name, metric, results, answers):
     np.testing.assert_allclose(found["rating"], elo["rating"], rtol=1e-9)
     np.testing.assert_allclose(found["ratingInterval"], elo[["low", "high"]], rtol=1e-8)
     np.testing.assert_allclose(np.transpose(found["rankInterval"]), bootstrap_means(ranks, N_DRAWS), rtol=1e-9)
+
+    if name == "everything":  # the leaderboard beside it says the same
+        board = leaderboard(results, metric).set_index("model").loc[names]
+        np.testing.assert_allclose(found["ratingInterval"], board[["rating_low", "rating_high"]], rtol=1e-8)
 
     omnibus = friedman(filled, better)
     assert (found["omnibus"]["chi2"], found["omnibus"]["f"]) == pytest.approx((omnibus.chi2, omnibus.f), rel=1e-9)

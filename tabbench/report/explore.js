@@ -145,11 +145,12 @@ function showFolds(name) {
   const dialog = byId("folds"), rows = numbers.metrics[metric.value].folds[name] ?? [], labels = numbers.folds[name] ?? [];
   const d = numbers.datasets.findIndex((set) => set.name === name), { scores, better } = numbers.metrics[metric.value];
   const models = numbers.models.map((_, m) => m).sort((a, b) => (better ? -1 : 1) * ((scores[d][a] ?? (better ? -Infinity : Infinity)) - (scores[d][b] ?? (better ? -Infinity : Infinity))) || a - b);
+  const remarks = models.some((m) => scores[d][m] === null), titles = ["Model", "Mean", ...labels, ...(remarks ? ["Remark"] : [])];
   const set = numbers.datasets[d], table = make("table", { class: "sortable" }), body = make("tbody");
-  table.append(make("thead", {}, make("tr", {}, ...["Model", "Mean", ...labels, "Remark"].map((title) => make("th", { scope: "col" }, make("button", { type: "button" }, title))))), body);
+  table.append(make("thead", {}, make("tr", {}, ...titles.map((title) => make("th", { scope: "col", ...(title === "Remark" ? { class: "left" } : {}) }, make("button", { type: "button" }, title))))), body);
   for (const m of models) {
     body.append(make("tr", {}, make("th", { scope: "row" }, numbers.models[m]), make("td", {}, fixed(scores[d][m], 4)),
-      ...labels.map((_, f) => make("td", {}, rows[f]?.[m] ?? "–")), make("td", { class: "left" }, scores[d][m] === null ? numbers.why[name]?.[numbers.models[m]] ?? "not run" : "")));
+      ...labels.map((_, f) => make("td", {}, fixed(rows[f]?.[m], 4))), ...(remarks ? [make("td", { class: "left" }, scores[d][m] === null ? numbers.why[name]?.[numbers.models[m]] ?? "not run" : "")] : [])));
   }
   const facts = [["rows", "rows"], ["features", "features"], ["classes", "classes"]].filter(([field]) => set[field] !== null).map(([field, word]) => `${set[field].toLocaleString("en")} ${word}`);
   byId("folds-title").textContent = `${name}: ${metric.selectedOptions[0].textContent} by fold`;

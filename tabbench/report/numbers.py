@@ -18,11 +18,11 @@ def page_numbers(
     results: pd.DataFrame, comparisons: Sequence[Comparison], facts: pd.DataFrame, why: Mapping[tuple[str, str], str]
 ) -> str:
     """JSON, safe inside a script element: models, facts of the datasets, scores by metric, dataset and model, and folds."""
-    models, datasets = sorted(results["model"].unique().tolist()), facts.index.tolist()
+    models, datasets = sorted(results["model"].unique().tolist()), sorted(facts.index)  # as in the leaderboard: equal resamples
     folds = results[["task", "repeat", "fold"]].drop_duplicates().sort_values(["task", "repeat", "fold"])
     numbers = {
         "models": models,
-        "datasets": [_facts(name, row) for name, row in facts.iterrows()],
+        "datasets": [_facts(name, row) for name, row in facts.loc[datasets].iterrows()],
         "q": [None, None, *(nemenyi_q(k, ALPHA) for k in range(2, len(models) + 1))],
         "draws": N_DRAWS,
         "folds": {task: [_label(*row) for row in rows] for task, rows in _by_task(folds).items()},
