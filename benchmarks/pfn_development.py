@@ -3,7 +3,7 @@
     python benchmarks/pfn_development.py --dev FOLDER --out scores.csv [--models pfn,random_forest,lightgbm,catboost] [--again]
 
 Five random stratified halves of every dataset within the network's limits (at most 3,000 training rows, 100 features, 10
-classes; none of the 18 test sets), each model with its library's defaults (CatBoost with its 1,000 trees) and its own
+classes; none of the 18 test sets), each model with its defaults here (CatBoost with the library's 1,000 trees) and its own
 preprocessing. Scores that --out holds are not computed again, unless --again asks for those of --models.
 
 Prints in Markdown the mean ROC AUC by dataset with the difference of the network to each other model: ± is half the 95%
@@ -30,7 +30,7 @@ from tabbench.preprocess import Preprocessor
 from tabbench.subsample import class_probabilities
 
 N_SPLITS = 5
-CONFIGS = {"catboost": {"iterations": 1000, "one_hot_max_size": 2}}
+CONFIGS = {"catboost": {"iterations": 1000}}
 COLUMNS = ("dataset", "n_rows", "n_features", "n_classes", "split", "model", "roc_auc", "log_loss", "seconds")
 
 

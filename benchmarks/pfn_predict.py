@@ -132,7 +132,7 @@ def forward_only(forward: Callable[..., object]) -> Steps:
     def predict(X: np.ndarray) -> np.ndarray:
         x = torch.from_numpy(np.concatenate([table["X"], X])).float()
         with torch.inference_mode():
-            answers = [forward(x, torch.from_numpy(table["y"])) for _ in range(GUEST_MEMBERS)]
+            answers = [forward(x, torch.from_numpy(table["y"])).float() for _ in range(GUEST_MEMBERS)]
         return torch.stack(answers).mean(0).numpy()
 
     return fit, predict
