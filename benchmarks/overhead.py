@@ -15,15 +15,17 @@ from pathlib import Path
 
 import numpy as np
 
-from tabbench.api import _prepare
+from tabbench.claims import Claims
 from tabbench.execute import build_estimator
 from tabbench.job import Subsample, plan
 from tabbench.metrics import compute_metrics
 from tabbench.models import get_model
-from tabbench.runner import Resources, run_jobs
+from tabbench.runner import Resources, Shared, Work, run_jobs
 from tabbench.sandbox import THREAD_VARIABLES, limit_threads
+from tabbench.split import make_splits
 from tabbench.store import ResultStore
 from tabbench.suite import load_spec, load_suite
+from tabbench.task import save_task
 
 MODELS = ("logreg", "knn", "tree", "random_forest", "xgboost", "lightgbm", "catboost")
 
@@ -38,10 +40,9 @@ def main() -> None:
     args = parser.parse_args()
     tasks = [task for task in map(load_spec, load_suite(args.suite).tasks) if len(task.y) <= args.max_task_rows]
     with tempfile.TemporaryDirectory() as name:
-        os.environ["TABBENCH_DATA"] = name
-        work = {task.digest: _prepare(task, Path(name), args.folds, 1, 0) for task in tasks}
+        work = {task.digest: prepare(task, Path(name), args.folds) for task in tasks}
         pairs = [(part.task, list(part.splits.values())) for part in work.values()]
-        jobs = plan(pairs, [(model, {}) for model in MODELS], [Subsample()], 0, 1)
+        jobs = list(plan(pairs, [(model, {}) for model in MODELS], [Subsample()], 0, 1))
         for model in MODELS:
             for package in get_model(model).imports:
                 __import__(package)
@@ -56,6 +57,11 @@ def main() -> None:
     bare, one, two = seconds.values()
     print(f"runner / bare loop        {one / bare:.3f}   (goal ≤ 1.05)")
     print(f"one worker / two workers  {one / two:.2f}    (goal ≥ 1.8)")
+
+
+def prepare(task, folder: Path, folds: int) -> Work:
+    splits = {(split.repeat, split.fold): split for split in make_splits(task, folds, 1, 0)}
+    return Work(task, save_task(task, folder), splits)
 
 
 def timed(action) -> float:
@@ -76,8 +82,8 @@ def bare_loop(jobs, work) -> None:
 
 
 def through_runner(jobs, work, path: Path, workers: int) -> None:
-    with ResultStore(path) as store:
-        run_jobs(jobs, work, store, Resources(workers=workers), lambda job, run: None)
+    with Claims(path.parent) as claims, ResultStore(path) as store:
+        run_jobs(jobs, work, store, Resources(workers=workers), lambda job, run: None, Shared(claims, store.mark()))
         bad = store.results([])["status"].ne("ok").sum()
     if bad:
         raise SystemExit(f"{bad} jobs did not end well: the comparison would not be fair")

@@ -1,7 +1,7 @@
 """`tabbench.run`: from tasks to a result folder with its leaderboard; reading such a folder again; metafeatures of tasks."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -9,26 +9,36 @@ from typing import Any, Literal
 import pandas as pd
 
 from tabbench.audit import Finding, as_records, audit
+from tabbench.checksums import NAME as CHECKSUMS
+from tabbench.checksums import write_checksums
+from tabbench.claims import Claims
+from tabbench.crate import write_crate
 from tabbench.errors import UserError
 from tabbench.files import data_folder, replace_file
 from tabbench.importers import read_imported
-from tabbench.job import Job, Subsample, plan
-from tabbench.manifest import check_folder, new_manifest, read_manifest, write_manifest
+from tabbench.job import Subsample, Table
+from tabbench.manifest import (
+    add_earlier,
+    check_protocol,
+    is_new,
+    new_manifest,
+    open_folder,
+    read_manifest,
+    write_manifest,
+)
 from tabbench.metrics import METRICS
-from tabbench.models import get_model
-from tabbench.openml.pull import pull
 from tabbench.progress import Progress
+from tabbench.repair import repair_store
 from tabbench.report.leaderboard import default_metric, leaderboard
 from tabbench.report.page import write_report
-from tabbench.runner import Resources, Work, run_jobs
-from tabbench.split import DEFAULT_FOLDS, load_splits, make_splits, save_splits
+from tabbench.request import DEFAULT_MODELS, Request, gather, jobs_of, make_request
+from tabbench.runner import Resources, Shared, Work, run_jobs
+from tabbench.split import Split, load_splits, make_splits, save_splits, splits_digest
+from tabbench.store import NAME as STORE
 from tabbench.store import ResultStore
-from tabbench.subsample import check_limits
-from tabbench.suite import load_spec, load_suite
-from tabbench.task import Task, make_task, read_table, save_task
+from tabbench.task import Task, save_task
 
 PROTOCOL = ("folds", "repeats", "seed", "threads")  # one result folder holds runs that agree in these
-DEFAULT_MODELS = ("dummy", "logreg", "knn", "tree", "random_forest", "xgboost", "lightgbm", "catboost", "mlp", "pfn")
 
 
 @dataclass(frozen=True)
@@ -41,9 +51,9 @@ class Results:
     def frame(self) -> pd.DataFrame:
         """The results table, from the store and from what was imported."""
         imported = read_imported(self.path)
-        if len(imported) and not (self.path / "store.sqlite").exists():
+        if len(imported) and not (self.path / STORE).exists():
             return imported
-        with ResultStore(self.path / "store.sqlite") as store:
+        with ResultStore(self.path / STORE) as store:
             frame = store.results(list(METRICS))
         return pd.concat([frame, imported], ignore_index=True) if len(imported) else frame
 
@@ -60,9 +70,10 @@ class Results:
         return leaderboard(self.frame, metric or default_metric(self.frame), ties)
 
     def write_report(self) -> Path:
-        """Write results.parquet, leaderboard.csv, leaderboard.md and report.html; return the report's path."""
+        """Write results.parquet, leaderboard.csv, leaderboard.md, report.html and the metadata; return the report's path."""
         replace_file(self.path / "results.parquet", lambda temporary: self.frame.to_parquet(temporary, index=False))
         write_report(self.path, self.frame, self.manifest)
+        write_crate(self.path, self.manifest)
         return self.path / "report.html"
 
 
@@ -84,73 +95,110 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     seed: int = 0,
     subsamples: Sequence[Subsample] = (Subsample(),),
     resources: Resources = Resources(),
+    shard: str | None = None,
     retry_failed: bool = False,
     quiet: bool = False,
+    log: Path | None = None,
 ) -> Results:
     """Run every model on every fold of every task, skipping what `out` already holds, and write the report.
 
     Give either `suite` (a name, the path of a suite file, "openml:suite/99") or `data` (a CSV or Parquet file, or a DataFrame)
     with `target`. Tables of OpenML that are not on this machine yet are fetched. `folds` None: the official folds where a
-    table has them, else 3.
+    table has them, else 3. shard : "i/n", do only the i-th of n parts of the jobs, for `tabbench merge`. log : file to append
+    events to, JSON lines.
     Raises UserError on bad input, before anything is run; KeyboardInterrupt leaves a folder that the same call continues.
     """
-    for name in models:
-        get_model(name)
-    for sub in subsamples:
-        check_limits(**asdict(sub))
-    if folds is not None and folds < 2:
-        raise UserError(f"folds must be at least 2, got {folds}")
-    tasks, missing = _gather(suite, data, target, quiet)
-    if folds is None and all(task.test_fold is None for task in tasks):
-        folds = DEFAULT_FOLDS
-    spec = {
-        "suite": suite,
-        "data": None if suite else tasks[0].name,
-        "target": target,
-        "models": list(models),
-        "folds": folds,
-        "repeats": repeats,
-        "seed": seed,
-        "subsamples": [asdict(sub) for sub in subsamples],
-        **asdict(resources),
-    }
-    folder = Path(out)
-    check_folder(folder, spec, PROTOCOL)
-    work = {task.digest: _prepare(task, folder, folds, repeats, seed) for task in tasks}
-    pairs = [(part.task, list(part.splits.values())) for part in work.values()]
-    manifest = new_manifest(spec, [task.summary() for task in tasks], missing)
-    manifest["audit"] = as_records(audit(pairs, data_folder() / "audit"))
-    write_manifest(folder, manifest)
-    jobs = plan(pairs, [(name, {}) for name in models], subsamples, seed, resources.threads)
-    _run_missing(jobs, work, folder, resources, retry_failed=retry_failed, quiet=quiet)
-    write_manifest(folder, manifest, finished=True)
-    results = Results(folder)
-    results.write_report()
+    request = make_request(
+        suite,
+        data=data,
+        target=target,
+        models=models,
+        folds=folds,
+        repeats=repeats,
+        seed=seed,
+        subsamples=subsamples,
+        resources=resources,
+        shard=shard,
+        quiet=quiet,
+    )
+    return run_request(request, Path(out), retry_failed=retry_failed, quiet=quiet, log=log)
+
+
+def run_request(
+    request: Request,
+    folder: Path,
+    *,
+    retry_failed: bool = False,
+    quiet: bool = False,
+    log: Path | None = None,
+) -> Results:
+    """Do what is asked for in `folder`; see `run`."""
+    spec = request.spec
+    open_folder(folder)
+    resources = Resources(**{name: spec[name] for name in ("workers", "threads", "time_limit", "memory_limit")})
+    with Claims(folder) as claims, Progress(quiet=quiet, log=log) as progress:
+        with claims.whole_folder():
+            manifest, work = _begin(request, folder, progress)
+            for line in repair_store(folder / STORE, claims):
+                progress.note(line)
+        pairs = [(part.task, list(part.splits.values())) for part in work.values()]
+        with ResultStore(folder / STORE) as store:
+            mark, settled = store.mark(), store.settled(resources.limits, retry_failed)
+            todo = [job for job in jobs_of(spec, pairs) if job.key not in settled]
+            progress.begin(todo, {digest: part.sizes for digest, part in work.items()})
+            run_jobs(todo, work, store, resources, progress.advance, Shared(claims, mark))
+        with claims.whole_folder():
+            write_manifest(folder, add_earlier(manifest, read_manifest(folder)), finished=True)  # another may have joined
+            results = Results(folder)
+            results.write_report()
+            write_checksums(folder)
     return results
 
 
-def _gather(
-    suite: str | None, data: str | Path | pd.DataFrame | None, target: str | None, quiet: bool
-) -> tuple[list[Task], list[dict[str, str]]]:
-    """Tasks, and the datasets of a suite that could not be loaded with the reason."""
-    if (suite is None) == (data is None):
-        raise UserError("give either a suite or data with a target")
-    if data is not None:
-        if target is None:
-            raise UserError("data needs a target: name its target column")
-        frame, name = (data, "data") if isinstance(data, pd.DataFrame) else (read_table(Path(data)), Path(data).stem)
-        return [make_task(frame, target, name=name)], []
-    tasks, missing = [], []
-    specs = load_suite(str(suite)).tasks
-    not_fetched = pull([spec.path for spec in specs if spec.source == "openml"], quiet=quiet)
-    for spec in specs:
+def _begin(request: Request, folder: Path, progress: Progress) -> tuple[dict[str, Any], dict[str, Work]]:
+    """Write the manifest, then the splits: a run that is killed in between finds a folder it can go on with."""
+    tasks, spec = request.tasks, request.spec
+    for temporary in folder.rglob(".*.tmp"):  # of a killed run: while we hold the folder nobody else writes one
+        temporary.unlink()
+    old = None if is_new(folder) else read_manifest(folder)
+    recorded = {facts["digest"]: facts.get("splits") for facts in old["tasks"]} if old else {}
+    splits = {task.digest: _splits_of(task, folder, spec, recorded.get(task.digest), progress) for task in tasks}
+    summaries = [{**task.summary(), "splits": splits_digest(splits[task.digest])} for task in tasks]
+    manifest = new_manifest(spec, summaries, request.missing)
+    manifest["audit"] = as_records(audit([(task, splits[task.digest]) for task in tasks], data_folder() / "audit"))
+    if old:
+        check_protocol(folder, old, manifest, PROTOCOL)
+        manifest = add_earlier(manifest, old)
+    (folder / CHECKSUMS).unlink(missing_ok=True)  # they would not be true until the run is finished
+    write_manifest(folder, manifest)
+    work = {}
+    for task in tasks:
+        if not splits_path(folder, task).exists():
+            save_splits(splits[task.digest], splits_path(folder, task))
+        stored = save_task(task, data_folder() / "tasks")
+        work[task.digest] = Work(task, stored, {(split.repeat, split.fold): split for split in splits[task.digest]})
+    return manifest, work
+
+
+def _splits_of(task: Task, folder: Path, spec: dict[str, Any], recorded: str | None, progress: Progress) -> list[Split]:
+    """The splits that are stored, unless they are damaged; else those that the seed gives."""
+    path = splits_path(folder, task)
+    if path.exists():
         try:
-            tasks.append(load_spec(spec))
+            splits = load_splits(path)
         except UserError as error:
-            missing.append({"name": spec.name, "reason": not_fetched.get(spec.path, str(error))})
-    if not tasks:
-        raise UserError(f"suite {suite!r}: no dataset could be loaded; the first says: {missing[0]['reason']}")
-    return tasks, missing
+            progress.note(f"{error}: made again")
+        else:
+            if recorded in (None, splits_digest(splits)):
+                return splits
+            progress.note(f"{path}: not the splits that the manifest records: made again")
+        path.unlink()
+    return make_splits(task, spec["folds"], spec["repeats"], spec["seed"])
+
+
+def splits_path(folder: Path, task: Table) -> Path:
+    """Where a result folder keeps the splits of a task."""
+    return folder / "splits" / f"{task.name}-{task.digest[:12]}.parquet"
 
 
 def metafeatures(  # noqa: PLR0913 - the arguments of `run` that say what the folds are
@@ -170,7 +218,7 @@ def metafeatures(  # noqa: PLR0913 - the arguments of `run` that say what the fo
     """
     from tabbench.metafeatures.extract import extract
 
-    tasks, missing = _gather(suite, data, target, quiet=True)
+    tasks, missing = gather(suite, data, target)
     pairs = [(task, split) for task in tasks for split in make_splits(task, folds, repeats, seed)]
     frame = extract(pairs, data_folder(), resources, on_part)
     frame.attrs["missing_tasks"] = missing
@@ -189,28 +237,6 @@ def audit_data(
 
     Raises UserError on bad input.
     """
-    tasks, missing = _gather(suite, data, target, quiet=True)
+    tasks, missing = gather(suite, data, target)
     pairs = [(task, make_splits(task, folds, 1, seed)) for task in tasks]
     return audit(pairs, data_folder() / "audit"), missing
-
-
-def _prepare(task: Task, folder: Path, folds: int | None, repeats: int, seed: int) -> Work:
-    """Store the table and its splits; splits that were made before are read, not made again."""
-    path = folder / "splits" / f"{task.name}-{task.digest[:12]}.parquet"
-    if path.exists():
-        splits = load_splits(path)
-    else:
-        splits = make_splits(task, folds, repeats, seed)
-        save_splits(splits, path)
-    stored = save_task(task, data_folder() / "tasks")
-    return Work(task, stored, {(split.repeat, split.fold): split for split in splits})
-
-
-def _run_missing(
-    jobs: Iterable[Job], work: dict[str, Work], folder: Path, resources: Resources, *, retry_failed: bool, quiet: bool
-) -> None:
-    with ResultStore(folder / "store.sqlite") as store:
-        settled = store.settled(resources.limits, retry_failed)
-        todo = [job for job in jobs if job.key not in settled]
-        with Progress(todo, quiet=quiet) as progress:
-            run_jobs(todo, work, store, resources, progress.advance)

@@ -6,7 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tabbench import __version__
 from tabbench.errors import UserError
@@ -55,10 +55,12 @@ def _parser() -> argparse.ArgumentParser:
     audit.set_defaults(func=_audit)
     commands.add_parser("models", help="list the models with their limits and defaults").set_defaults(func=_models)
     _add_metafeatures(commands)
+    from tabbench.folder_commands import register as register_folders
     from tabbench.openml.commands import register as register_openml
     from tabbench.pfn.commands import register as register_pfn
     from tabbench.report.commands import register_stats
 
+    register_folders(commands)
     register_stats(commands)
     register_openml(commands)
     register_pfn(commands)
@@ -67,6 +69,20 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
     run = commands.add_parser("run", help="run models on a suite or on a table of yours, and write leaderboard and report")
+    _add_request(run)
+    run.add_argument("--shard", metavar="I/N", help="do only the i-th of n parts of the jobs; `tabbench merge` joins them")
+    run.add_argument("--retry-failed", action="store_true", help="run failed jobs of this folder again")
+    run.add_argument("--strict", action="store_true", help="exit with 1 if a job did not end well")
+    run.add_argument("--quiet", action="store_true", help="no progress")
+    run.add_argument("--log", type=Path, metavar="FILE", help="append what happens to a file, one JSON object a line")
+    run.set_defaults(func=_run)
+    plan = commands.add_parser("plan", help="say what such a run would do and cost, without doing it")
+    _add_request(plan)
+    plan.add_argument("--learn", type=Path, nargs="+", default=[], metavar="FOLDER", help="result folders to learn costs from")
+    plan.set_defaults(func=_plan)
+
+
+def _add_request(run: argparse.ArgumentParser) -> None:
     what = run.add_mutually_exclusive_group(required=True)
     what.add_argument("--suite", help="name (see `tabbench suites`) or path of a suite, or openml:suite/99, openml:task/3, …")
     what.add_argument("--data", type=Path, help="CSV or Parquet file; needs --target")
@@ -87,10 +103,6 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
     run.add_argument("--train-sizes", metavar="N,N,…", help="run at each of these training sizes: learning curves")
     run.add_argument("--max-columns", type=int, metavar="N", help="cut every table to N columns")
     run.add_argument("--column-policy", default="mutual_info", help="how columns are chosen (default mutual_info)")
-    run.add_argument("--retry-failed", action="store_true", help="run failed jobs of this folder again")
-    run.add_argument("--strict", action="store_true", help="exit with 1 if a job did not end well")
-    run.add_argument("--quiet", action="store_true", help="no progress")
-    run.set_defaults(func=_run)
 
 
 def _add_metafeatures(commands: "argparse._SubParsersAction[_Parser]") -> None:
@@ -112,22 +124,14 @@ def _add_metafeatures(commands: "argparse._SubParsersAction[_Parser]") -> None:
 def _run(args: argparse.Namespace) -> int:
     from tabbench import api
     from tabbench.report.leaderboard import format_leaderboard
-    from tabbench.runner import Resources, spare_workers
 
-    workers = spare_workers(args.threads) if args.workers is None else args.workers
     results = api.run(
-        args.suite,
-        data=args.data,
-        target=args.target,
-        models=args.models.split(",") if args.models else api.DEFAULT_MODELS,
-        out=args.out or _default_out(args),
-        folds=args.folds,
-        repeats=args.repeats,
-        seed=args.seed,
-        subsamples=_subsamples(args),
-        resources=Resources(workers, args.threads, args.time_limit, args.memory_limit),
+        **_request(args),
+        out=_out(args),
+        shard=args.shard,
         retry_failed=args.retry_failed,
         quiet=args.quiet,
+        log=args.log,
     )
     print(format_leaderboard(results.leaderboard()))
     for missing in results.manifest["missing_tasks"]:
@@ -139,9 +143,37 @@ def _run(args: argparse.Namespace) -> int:
     return EXIT_FAILED_JOBS if args.strict and bad else EXIT_OK
 
 
-def _default_out(args: argparse.Namespace) -> Path:
+def _plan(args: argparse.Namespace) -> int:
+    from tabbench.outlook import outlook
+    from tabbench.request import make_request
+
+    print(outlook(make_request(**_request(args)), _out(args), args.learn))
+    return EXIT_OK
+
+
+def _request(args: argparse.Namespace) -> dict[str, Any]:
+    """What `run` and `plan` are asked for, as arguments of `make_request`."""
+    from tabbench.request import DEFAULT_MODELS
+    from tabbench.runner import Resources, spare_workers
+
+    workers = spare_workers(args.threads) if args.workers is None else args.workers
+    return {
+        "suite": args.suite,
+        "data": args.data,
+        "target": args.target,
+        "models": args.models.split(",") if args.models else DEFAULT_MODELS,
+        "folds": args.folds,
+        "repeats": args.repeats,
+        "seed": args.seed,
+        "subsamples": _subsamples(args),
+        "resources": Resources(workers, args.threads, args.time_limit, args.memory_limit),
+    }
+
+
+def _out(args: argparse.Namespace) -> Path:
     asked = str(args.suite or args.data)
-    return Path("results") / (asked.replace(":", "-").replace("/", "-") if asked.startswith("openml:") else Path(asked).stem)
+    name = asked.replace(":", "-").replace("/", "-") if asked.startswith("openml:") else Path(asked).stem
+    return args.out or Path("results") / name
 
 
 def _subsamples(args: argparse.Namespace) -> "list[Subsample]":
@@ -156,10 +188,12 @@ def _subsamples(args: argparse.Namespace) -> "list[Subsample]":
 
 def _report(args: argparse.Namespace) -> int:
     from tabbench.api import open_results
+    from tabbench.checksums import write_checksums
     from tabbench.report.leaderboard import format_leaderboard
 
     results = open_results(args.folder)
     path = results.write_report()
+    write_checksums(args.folder, derived_only=True)
     print(format_leaderboard(results.leaderboard()))
     print(f"report: {path}")
     return EXIT_OK

@@ -73,9 +73,9 @@ def execute(job: Job, task: Task, split: Split) -> Run:
             proba = _fit_predict(job, task, split, facts)
             facts |= compute_metrics(task.y[split.test], proba)
     except MemoryError:
-        return Run("memory", "the model ran out of memory", traceback.format_exc(), facts)
+        return Run("memory", "the model ran out of memory", _traceback(), facts)
     except Exception as error:  # noqa: BLE001 - the one place where anything a model does is contained
-        return Run("failed", _one_line(error), traceback.format_exc(), facts)
+        return Run("failed", _one_line(error), _traceback(), facts)
     facts["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Run("ok", facts=facts, proba=proba)
 
@@ -149,5 +149,10 @@ def _cpu_seconds() -> float:
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(str(error)[:3000].split())
     return f"{type(error).__name__}: {text}"[:300]
+
+
+def _traceback() -> str:
+    """The end of the traceback, which names the error; a model may raise one of any size."""
+    return traceback.format_exc()[-20_000:]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tabbench.checksums import NAME as CHECKSUMS
 from tabbench.errors import UserError
 from tabbench.files import replace_file
 from tabbench.manifest import new_manifest, read_manifest, write_manifest
@@ -124,6 +125,7 @@ def _write(folder: Path, frame: pd.DataFrame, note: dict[str, object], is_merge:
         n_folds = len(frame["fold"].unique())
         run = {"suite": f"{note['kind']}: {note['file']}", "folds": n_folds, "models": sorted(frame["model"].unique())}
         manifest = {**new_manifest(run, [], []), "imported": [note]}
+    (folder / CHECKSUMS).unlink(missing_ok=True)
     replace_file(folder / NAME, lambda temporary: frame.to_parquet(temporary, index=False))
     write_manifest(folder, manifest, finished=not is_merge)
 

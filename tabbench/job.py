@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from tabbench.split import Split
-from tabbench.task import Task
 
 FORMAT = 1  # enters every key: raise it when the meaning of a job changes
 
@@ -21,6 +20,17 @@ class Subsample:
     row_policy: str = "stratified"
     max_columns: int | None = None
     column_policy: str = "mutual_info"
+
+
+class Table(Protocol):
+    """What planning needs of a task. size : number of cells."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def digest(self) -> str: ...  # noqa: D102
+    @property
+    def size(self) -> int: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -48,8 +58,8 @@ class Job:
     @cached_property
     def key(self) -> str:
         """Content hash: 32 hex digits over every field but the task's name."""
-        content = {**asdict(self), "format": FORMAT}
-        del content["task"]
+        content = {name: getattr(self, name) for name in _KEY_FIELDS}
+        content["format"] = FORMAT
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
     @property
@@ -73,41 +83,38 @@ class Job:
         return f"{self.model} [{', '.join(marks)}]" if marks else self.model
 
 
+_KEY_FIELDS = tuple(field.name for field in fields(Job) if field.name != "task")
+
+
 def _derive(*parts: object) -> int:
     return int.from_bytes(hashlib.sha256("/".join(map(str, parts)).encode()).digest()[:4], "little") >> 1
 
 
 def plan(
-    tasks: Iterable[tuple[Task, Sequence[Split]]],
+    tasks: Iterable[tuple[Table, Sequence[Split]]],
     entrants: Sequence[tuple[str, Mapping[str, Any]]],
     subsamples: Sequence[Subsample],
     seed: int,
     threads: int,
-) -> list[Job]:
+) -> Iterator[Job]:
     """Every combination of split, entrant (model name, configuration) and subsample, largest tables first.
 
     Starting with the long jobs keeps all workers busy at the end.
     """
-    jobs = []
-    for task, splits in sorted(tasks, key=lambda pair: (-pair[0].X.size, pair[0].name)):
+    configs = [(name, json.dumps(dict(config), sort_keys=True)) for name, config in entrants]
+    for task, splits in sorted(tasks, key=lambda pair: (-pair[0].size, pair[0].name)):
         for split in splits:
-            for name, config in entrants:
+            place = (task.name, task.digest, split.repeat, split.fold, split.digest)
+            for name, config in configs:
                 for sub in subsamples:
-                    jobs.append(
-                        Job(
-                            task.name,
-                            task.digest,
-                            split.repeat,
-                            split.fold,
-                            split.digest,
-                            name,
-                            json.dumps(dict(config), sort_keys=True),
-                            sub.max_rows,
-                            sub.row_policy if sub.max_rows is not None else "",
-                            sub.max_columns,
-                            sub.column_policy if sub.max_columns is not None else "",
-                            seed,
-                            threads,
-                        )
+                    yield Job(
+                        *place,
+                        name,
+                        config,
+                        sub.max_rows,
+                        sub.row_policy if sub.max_rows is not None else "",
+                        sub.max_columns,
+                        sub.column_policy if sub.max_columns is not None else "",
+                        seed,
+                        threads,
                     )
-    return jobs

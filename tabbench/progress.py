@@ -1,67 +1,128 @@
-"""A progress bar with an estimate of the time left; plain lines where there is no terminal."""
+"""What a run shows while it runs: a live view in a terminal, plain lines elsewhere, JSON lines for machines."""
 
+import json
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as RichProgress
+import pandas as pd
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
 
+from tabbench.costs import SIZES, learn
+from tabbench.errors import UserError
 from tabbench.execute import Run
 from tabbench.job import Job
 
 LINE_SECONDS = 15.0
+VIEW_SECONDS = 1.0
+N_SLOWEST = 3
 
 
 class Progress:
-    """Context manager; `advance(job, run)` is called once per finished job."""
+    """Context manager: `begin(jobs, sizes)` once, `advance(job, run)` once per finished job, `note(text)` at any time."""
 
-    def __init__(self, jobs: Sequence[Job], *, quiet: bool) -> None:
-        self.n_jobs, self.n_done, self.counts = len(jobs), 0, Counter[str]()
+    def __init__(self, *, quiet: bool, log: Path | None = None) -> None:
+        self.log = log
         self.console = Console(stderr=True, quiet=quiet)
-        self.started = self.last_line = time.monotonic()
-        columns = (
-            SpinnerColumn(),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False),
-            TextColumn("{task.description}"),
-        )
-        self.bar = RichProgress(*columns, console=self.console, speed_estimate_period=120, disable=not self.console.is_terminal)
-        self.item = self.bar.add_task("", total=self.n_jobs)
+        self.started = self.last_shown = time.monotonic()
+        self.left = Counter[tuple[str, str]]()  # entrant, task digest
+        self.sizes: Mapping[str, Sequence[int]] = {}
+        self.done: list[dict[str, object]] = []
+        self.live = Live(console=self.console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> "Progress":
-        self.bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.bar.stop()
-        if self.n_jobs:
-            self.console.print(
-                f"{self.n_done} of {self.n_jobs} jobs done in {time.monotonic() - self.started:.0f} s{self._troubles()}"
-            )
+        self.live.stop()
+        seconds = time.monotonic() - self.started
+        self._record("end", done=len(self.done), seconds=round(seconds, 3), **self._counts())
+        if self.done or self.left:
+            n_jobs = len(self.done) + self.left.total()
+            self.console.print(f"{len(self.done)} of {n_jobs} jobs done in {seconds:.0f} s{self._troubles()}", highlight=False)
+
+    def note(self, text: str) -> None:
+        """Say what the user should know."""
+        self._record("note", text=text)
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def begin(self, jobs: Sequence[Job], sizes: Mapping[str, Sequence[int]]) -> None:
+        """Show that these jobs are to be done; sizes : rows, columns and classes by task digest."""
+        self.left, self.sizes = Counter((job.entrant, job.task_digest) for job in jobs), sizes
+        self.started = time.monotonic()
+        self._record("begin", jobs=len(jobs))
+        if jobs and self.console.is_terminal:
+            self.live.start()
 
     def advance(self, job: Job, run: Run) -> None:
         """Count a finished job."""
-        self.n_done += 1
-        self.counts[run.status] += 1
-        self.bar.update(self.item, advance=1, description=f"{job.entrant} on {job.task}{self._troubles()}")
+        self.left[job.entrant, job.task_digest] -= 1
+        facts = {name: run.facts.get(name) for name in ("fit_seconds", "predict_seconds", "peak_rss_mb")}
+        place = {"key": job.key, "task": job.task, "repeat": job.repeat, "fold": job.fold, "model": job.entrant}
+        self._record("job", **place, status=run.status, reason=run.reason, **facts)
+        sizes = dict(zip(SIZES, self.sizes[job.task_digest], strict=True))
+        self.done.append({**place, "status": run.status, **facts, **sizes})
         now = time.monotonic()
-        if not self.console.is_terminal and now - self.last_line > LINE_SECONDS:
-            self.last_line = now
-            left = (now - self.started) / self.n_done * (self.n_jobs - self.n_done)
-            self.console.print(f"{self.n_done}/{self.n_jobs} jobs, about {left:.0f} s left{self._troubles()}", highlight=False)
+        if now - self.last_shown < (VIEW_SECONDS if self.console.is_terminal else LINE_SECONDS):
+            return
+        self.last_shown = now
+        if self.console.is_terminal:
+            self.live.update(self._view(), refresh=True)
+        else:
+            n_jobs = len(self.done) + self.left.total()
+            self.console.print(f"{len(self.done)}/{n_jobs} jobs, {self._time_left()}{self._troubles()}", highlight=False)
+
+    def _time_left(self) -> str:
+        """Seconds of the jobs left by the costs learned so far, at the pace so far."""
+        frame = pd.DataFrame(self.done)
+        costs = learn(frame)
+        spent = frame[["fit_seconds", "predict_seconds"]].astype(float).sum(axis=None)
+        if not costs.n_runs or not spent:
+            return "time left unknown"
+        expected = sum(n * costs.seconds(entrant, self.sizes[digest]) for (entrant, digest), n in self.left.items() if n)
+        return f"about {_span((time.monotonic() - self.started) * expected / spent)} left"
+
+    def _view(self) -> Group:
+        """A bar, a line for each model, and the slowest jobs."""
+        n_done, n_left = len(self.done), self.left.total()
+        models = Table.grid(padding=(0, 2))
+        left = Counter[str]()
+        for (entrant, _), n in self.left.items():
+            left[entrant] += n
+        by_model = Counter((row["model"], row["status"] == "ok") for row in self.done)
+        for model in left:
+            ok, bad = by_model[model, True], by_model[model, False]
+            total = ok + bad + left[model]
+            models.add_row(model, ProgressBar(total, ok + bad, width=20), f"{ok + bad}/{total}", f"{bad} not ok" if bad else "")
+        slow = pd.DataFrame(self.done).astype({"fit_seconds": float}).nlargest(N_SLOWEST, "fit_seconds")
+        slowest = "; ".join(f"{row.fit_seconds:.1f} s {row.model} on {row.task}" for row in slow.itertuples())
+        elapsed = _span(time.monotonic() - self.started)
+        head = f"{n_done}/{n_done + n_left} jobs, {elapsed} so far, {self._time_left()}{self._troubles()}"
+        return Group(ProgressBar(n_done + n_left, n_done), Text(head), models, Text(f"slowest: {slowest}"))
+
+    def _record(self, event: str, **facts: object) -> None:
+        """Append an event to the log: one JSON object a line."""
+        if self.log is not None:
+            moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+            try:
+                with self.log.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps({"time": moment, "event": event, **facts}) + "\n")
+            except OSError as error:
+                raise UserError(f"{self.log}: cannot be written ({error.strerror})") from None
+
+    def _counts(self) -> dict[str, int]:
+        return dict(Counter(str(row["status"]) for row in self.done))
 
     def _troubles(self) -> str:
-        parts = [f"{count} {status}" for status, count in sorted(self.counts.items()) if status != "ok"]
+        parts = [f"{count} {status}" for status, count in sorted(self._counts().items()) if status != "ok"]
         return f" ({', '.join(parts)})" if parts else ""
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,13 +1,15 @@
 """The runner: jobs that are still missing → child processes under limits → result store."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import psutil
 
+from tabbench.claims import Claims
 from tabbench.errors import UserError
 from tabbench.execute import Run, execute, reason_unsupported
 from tabbench.job import Job
@@ -56,6 +58,37 @@ class Work:
     path: Path
     splits: Mapping[tuple[int, int], Split]
 
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Rows, columns and classes."""
+        return len(self.task.y), self.task.X.shape[1], len(self.task.classes)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A store that other runners may be filling, too. mark : `store.mark()` of the moment the jobs were found missing."""
+
+    claims: Claims
+    mark: int
+
+
+class Engine(Protocol):
+    """Where jobs are done. `free` : how many more it takes now."""
+
+    @property
+    def free(self) -> int: ...  # noqa: D102
+    @property
+    def running(self) -> int: ...  # noqa: D102
+
+    def start(self, job: Job, part: Work) -> None:
+        """Begin a job."""
+
+    def finished(self) -> Iterator[tuple[Job, Run]]:
+        """Jobs that have ended, after a short wait for one."""
+
+    def stop(self) -> None:
+        """End what is still running."""
+
 
 def run_jobs(
     jobs: Iterable[Job],
@@ -63,10 +96,13 @@ def run_jobs(
     store: ResultStore,
     resources: Resources,
     on_run: Callable[[Job, Run], None],
+    shared: Shared,
+    engine: Engine | None = None,
 ) -> None:
-    """Run the jobs, `resources.workers` at a time, and store each Run as it arrives; `on_run` is told of every one.
+    """Run the jobs on an engine (None: this machine) and store each Run as it arrives; `on_run` is told of every one.
 
-    `work` is keyed by task digest. On KeyboardInterrupt the children are killed and what is stored stays.
+    `work` is keyed by task digest. A job that another runner has claimed is waited for, and done here if that one dies.
+    On KeyboardInterrupt the jobs that run are killed and what is stored stays.
     """
     limits = resources.limits
     queue = []
@@ -81,37 +117,89 @@ def run_jobs(
             on_run(job, run)
     if not queue:
         return
-    start_server(_preload(queue))
     queue.reverse()
-    running: dict[Job, Child] = {}
+    engine = engine or LocalEngine(resources, preload(queue))
     try:
-        while queue or running:
-            while queue and len(running) < resources.workers:
-                job = queue.pop()
-                running[job] = _start(job, work[job.task_digest], resources)
-            wait_for_any(list(running.values()), POLL_SECONDS)
-            for job, child in list(running.items()):
-                outcome = child.poll()
-                if outcome is not None:
-                    del running[job]
-                    run = _decode(outcome)
-                    store.add(job, run, limits)
-                    on_run(job, run)
+        while queue or engine.running:
+            for job in _claim(queue, engine.free, store, shared, on_run):
+                engine.start(job, work[job.task_digest])
+            for job, run in engine.finished():
+                store.add(job, run, limits)
+                shared.claims.release(job.key)
+                on_run(job, run)
     finally:
-        for child in running.values():
-            child.kill()
+        engine.stop()
 
 
-def _preload(jobs: Iterable[Job]) -> list[str]:
+def _claim(queue: list[Job], n: int, store: ResultStore, shared: Shared, on_run: Callable[[Job, Run], None]) -> list[Job]:
+    """Take up to `n` jobs from the end of the queue that are neither done nor being done by another runner.
+
+    Those being done go to its front, to be looked at again.
+    """
+    mine: list[Job] = []
+    elsewhere = []
+    while queue and len(mine) < n:
+        job = queue.pop()
+        if not shared.claims.take(job.key):
+            elsewhere.append(job)
+        elif (theirs := store.stored_since(shared.mark, job.key)) is not None:
+            shared.claims.release(job.key)
+            on_run(job, theirs)
+        else:
+            mine.append(job)
+    queue[:0] = elsewhere
+    return mine
+
+
+def preload(jobs: Iterable[Job]) -> list[str]:
     """Modules worth importing once in the fork server."""
     models = [get_model(name) for name in sorted({job.model for job in jobs})]
     packages = {package for model in models if not missing_imports(model) for package in model.imports}
     return ["tabbench.execute", "pyarrow.parquet", *sorted(packages)]
 
 
-def _start(job: Job, part: Work, resources: Resources) -> Child:
-    limits = resources.limits
-    args = (asdict(job), str(part.path), part.splits[job.repeat, job.fold])
+class LocalEngine:
+    """Child processes of this one, `resources.workers` at a time."""
+
+    def __init__(self, resources: Resources, modules: Sequence[str]) -> None:
+        start_server(modules)
+        self.resources = resources
+        self._children: dict[Job, Child] = {}
+
+    @property
+    def running(self) -> int:
+        """Number of jobs that have begun and not ended."""
+        return len(self._children)
+
+    @property
+    def free(self) -> int:
+        """Number of jobs it takes now."""
+        return self.resources.workers - self.running
+
+    def start(self, job: Job, part: Work) -> None:
+        """Begin a job."""
+        self._children[job] = start_child(job, part.path, part.splits[job.repeat, job.fold], self.resources.limits)
+
+    def finished(self) -> Iterator[tuple[Job, Run]]:
+        """Jobs that have ended, after a short wait for one."""
+        wait_for_any(list(self._children.values()), POLL_SECONDS)
+        for job, child in list(self._children.items()):
+            outcome = child.poll()
+            if outcome is not None:
+                del self._children[job]
+                yield job, decode(outcome)
+
+    def stop(self) -> None:
+        """End what is still running."""
+        for child in self._children.values():
+            child.terminate()
+        for child in self._children.values():
+            child.kill()
+
+
+def start_child(job: Job, path: Path, split: Split, limits: Mapping[str, float]) -> Child:
+    """Begin a job on the prepared table at `path` in a child process under these limits (seconds, memory_mb)."""
+    args = (asdict(job), str(path), split)
     return Child(_run_in_child, args, seconds=limits["seconds"], memory_mb=limits["memory_mb"], threads=job.threads)
 
 
@@ -128,9 +216,13 @@ def _run_in_child(job: dict[str, object], path: str, split: Split) -> bytes:
     return json.dumps(head).encode() + b"\n" + np.ascontiguousarray(run.proba, np.float64).tobytes()
 
 
-def _decode(outcome: Outcome) -> Run:
+def decode(outcome: Outcome) -> Run:
+    """The Run that a child has answered with, or that its end amounts to."""
     if outcome.status != "done":
         return Run(outcome.status, outcome.reason)
-    head, proba = outcome.answer.split(b"\n", 1)
-    fields = json.loads(head)
-    return Run(proba=np.frombuffer(proba).reshape(fields.pop("shape")), **fields)
+    try:
+        head, proba = outcome.answer.split(b"\n", 1)
+        fields = json.loads(head)
+        return Run(proba=np.frombuffer(proba).reshape(fields.pop("shape")), **fields)
+    except (ValueError, TypeError, KeyError):  # a model has written into the pipe
+        return Run("failed", "the process sent an answer that cannot be read")

@@ -1,11 +1,10 @@
-"""A child process with a wall-clock limit and a memory limit, whose whole process group ends with it.
+"""A child process with a wall-clock limit and limits on memory and processes, which ends with everything it has started.
 
-The child is forked from a server that has the heavy imports behind it (multiprocessing's forkserver), so it starts in
-milliseconds; it answers with bytes over a pipe (nothing it sends is unpickled). It dies with the server, and the server
-dies with us, so that killing the runner leaves no orphan.
+The child is a keeper (`tabbench.keeper`) and its worker, forked from a server that has the heavy imports behind it
+(multiprocessing's forkserver), so they start in milliseconds; the worker answers with bytes over a pipe (nothing it sends is
+unpickled). They die with the server, and the server dies with us, so that killing the runner leaves no orphan.
 """
 
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -19,6 +18,8 @@ from typing import Any
 
 import psutil
 
+from tabbench.keeper import GRACE_SECONDS, descendants, end_descendants, keep
+
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -26,9 +27,10 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-GRACE_SECONDS = 1.0
-TREE_SECONDS = 1.0  # how often the whole tree is measured; finding the descendants takes milliseconds, the child itself none
-PR_SET_PDEATHSIG = 1
+TREE_SECONDS = 0.3  # how often new descendants are looked for, which takes milliseconds; measuring those known takes none
+KEEPER_SECONDS = 10.0  # time for the keeper to end a crowd
+CROWD = 8  # from so many processes on they are looked for every time
+MAX_PROCESSES = 256  # of one job; more is a fork bomb
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,10 @@ class Child:
         finally:
             sys.modules["__main__"] = main
             theirs.close()
-        self.started = self.tree_measured = time.monotonic()
+        self.started = time.monotonic()
+        self.tree_found = 0.0
+        self.tree: list[psutil.Process] = []
+        self._answered = False
 
     def poll(self) -> Outcome | None:
         """The outcome if the child has ended or broke a limit (then it is killed first), else None."""
@@ -92,29 +97,40 @@ class Child:
     def _outcome(self) -> Outcome | None:
         if self.connection.poll():
             try:
-                return Outcome("done", answer=self.connection.recv_bytes())
+                answer = self.connection.recv_bytes()
+                self._answered = True
+                return Outcome("done", answer=answer)
             except EOFError:
                 self.process.join(GRACE_SECONDS)
                 return Outcome("failed", _death(self.process.exitcode))
         now = time.monotonic()
         if now - self.started > self.seconds:
             return Outcome("timeout", f"stopped after the time limit of {self.seconds:g} s")
-        whole_tree = now - self.tree_measured > TREE_SECONDS
-        if whole_tree:
-            self.tree_measured = now
-        used = rss_mb(self.process.pid, whole_tree)
+        if now - self.tree_found > TREE_SECONDS or len(self.tree) > CROWD:
+            self.tree, self.tree_found = descendants(self.process.pid or 0), now
+        if len(self.tree) > MAX_PROCESSES:
+            return Outcome("failed", f"stopped at {len(self.tree)} processes, over the limit of {MAX_PROCESSES}")
+        used = rss_mb(self.tree)
+        if used > self.memory_mb and len(self.tree) > 1:
+            used = pss_mb(self.tree)
         if used > self.memory_mb:
             return Outcome("memory", f"stopped at {used:.0f} MB, over the memory limit of {self.memory_mb:g} MB")
         return None
 
+    def terminate(self) -> None:
+        """Ask the keeper to end the worker and all it has started: SIGTERM, a grace period, SIGKILL."""
+        if self.process.is_alive() and not self._answered:
+            self.process.terminate()
+
     def kill(self) -> None:
-        """End the child's process group: SIGTERM, a grace period, SIGKILL."""
-        pid = self.process.pid
-        if self.process.is_alive():
-            _signal_group(pid, signal.SIGTERM)
-            self.process.join(GRACE_SECONDS)
-        _signal_group(pid, signal.SIGKILL)  # whatever it left behind
-        self.process.join()
+        """See to it that the keeper, the worker and all it has started are gone."""
+        self.terminate()
+        pid = self.process.pid or 0
+        self.process.join(GRACE_SECONDS + KEEPER_SECONDS)
+        if self.process.is_alive():  # stopped or stuck: do its work from here
+            end_descendants(pid, 0.0)
+            self.process.kill()
+            self.process.join()
         self.connection.close()
 
 
@@ -123,47 +139,49 @@ def wait_for_any(children: Sequence[Child], seconds: float) -> None:
     wait([child.connection for child in children], timeout=seconds)
 
 
-def rss_mb(pid: int | None, whole_tree: bool) -> float:
-    """Resident memory of a process, with its descendants or without, in MB (0 if it is gone)."""
-    try:
-        root = psutil.Process(pid)
-        descendants = root.children(recursive=True) if whole_tree else []
-        return sum(_rss(process) for process in (root, *descendants)) / 2**20
-    except psutil.Error:
-        return 0.0
+def rss_mb(processes: Sequence[psutil.Process]) -> float:
+    """Resident memory of these processes in MB; pages that they share count for each of them."""
+    return sum(map(_rss, processes)) / 2**20
+
+
+def pss_mb(processes: Sequence[psutil.Process]) -> float:
+    """The same with shared pages counted once: slower to tell (their resident memory where the system cannot tell)."""
+    return sum(map(_pss, processes)) / 2**20
 
 
 def _rss(process: psutil.Process) -> int:
     try:
-        return process.memory_info().rss
+        return int(process.memory_info().rss)
     except psutil.Error:
         return 0
 
 
-def _signal_group(pid: int | None, number: signal.Signals) -> None:
+def _pss(process: psutil.Process) -> int:
     try:
-        os.killpg(pid or 0, number) if pid else None
-    except (ProcessLookupError, PermissionError):
-        pass
+        info = process.memory_full_info()
+    except psutil.Error:
+        return 0
+    return int(getattr(info, "pss", info.rss))
 
 
 def _death(exitcode: int | None) -> str:
     if exitcode is not None and exitcode < 0:
-        return f"the process was killed by {signal.Signals(-exitcode).name}"
+        name = signal.Signals(-exitcode).name if -exitcode in set(signal.Signals) else f"signal {-exitcode}"
+        return f"the process was killed by {name}"
     return f"the process ended by itself with exit code {exitcode}"
 
 
 def _child_main(connection: Connection, function: Callable[..., bytes], args: tuple[Any, ...], threads: int) -> None:
-    os.setsid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the runner's to handle
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-    limit_threads(threads)
-    connection.send_bytes(function(*args))
+
+    def work() -> None:
+        limit_threads(threads)
+        connection.send_bytes(function(*args))
+
+    keep(work)
 
 
 def limit_threads(threads: int) -> None:

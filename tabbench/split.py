@@ -4,6 +4,7 @@ import hashlib
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ class Split:
     train: np.ndarray
     test: np.ndarray
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over both index lists."""
         sha = hashlib.sha256(len(self.train).to_bytes(8, "little"))
@@ -76,6 +77,12 @@ def _stratified(task: Task, n_folds: int, seed: np.uint32) -> Iterable[tuple[np.
             return list(folds.split(task.X, task.y, task.groups))
         except ValueError as error:
             raise UserError(f"{task.name}: cannot make {n_folds} folds: {str(error).splitlines()[0]}") from None
+
+
+def splits_digest(splits: Iterable[Split]) -> str:
+    """SHA-256 over the repeat, fold and digest of every split, in their order."""
+    text = "".join(f"{split.repeat} {split.fold} {split.digest}\n" for split in splits)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def save_splits(splits: Iterable[Split], path: Path) -> None:

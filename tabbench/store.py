@@ -1,17 +1,21 @@
 """ResultStore: the runs of a result folder in one SQLite file (WAL), which survives a kill at any moment.
 
-Format 1. Table `runs`: key (the job's content hash), job (JSON), status, reason, details, facts (JSON: counts, times, metrics),
-limits (JSON: seconds, memory_mb), proba (float64, row-major, n_test × n_classes), proba_sha256. A run and its predictions are
-one row, so they appear together or not at all. Table `meta`: format.
+Format 2. Table `runs`: id (grows with every run stored), key (the job's content hash), job (JSON), status, reason, details,
+facts (JSON: counts, times, metrics), limits (JSON: seconds, memory_mb), proba (float64, row-major, n_test × n_classes), sha256
+(over all the others but id). A run and its predictions are one row, so they appear together or not at all. Table `meta`: format.
+Format 1 had no id and hashed the predictions alone; it is brought to format 2 when it is opened.
 """
 
 import hashlib
 import json
+import os
 import sqlite3
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -20,14 +24,16 @@ from tabbench.errors import UserError
 from tabbench.execute import Run
 from tabbench.job import Job
 
-FORMAT = 1
+FORMAT = 2
+NAME = "store.sqlite"
 STATUSES = ("ok", "failed", "timeout", "memory", "unsupported")
+CONTENT = "key, job, status, reason, details, facts, limits, proba"  # what the hash of a row covers, in this order
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS runs (
-    key TEXT PRIMARY KEY, job TEXT NOT NULL, status TEXT NOT NULL, reason TEXT NOT NULL, details TEXT NOT NULL,
-    facts TEXT NOT NULL, limits TEXT NOT NULL, proba BLOB NOT NULL, proba_sha256 TEXT NOT NULL
-);
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, job TEXT NOT NULL, status TEXT NOT NULL,
+    reason TEXT NOT NULL, details TEXT NOT NULL, facts TEXT NOT NULL, limits TEXT NOT NULL, proba BLOB NOT NULL,
+    sha256 TEXT NOT NULL
+)
 """
 IDENTITY = {
     **dict.fromkeys(["key", "task"], str),
@@ -40,21 +46,36 @@ COUNTS = ["n_train", "n_train_used", "n_test", "n_features", "n_features_used", 
 TIMES = ["fit_seconds", "predict_seconds", "fit_cpu_seconds", "predict_cpu_seconds", "peak_rss_mb"]
 
 
+DAMAGE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # not: locked, full, read-only
+
+
+class DamagedStoreError(UserError):
+    """The file is no intact store; see `tabbench.repair`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """One row of the store. proba : (n_test, n_classes), empty unless status is "ok"."""
+
+    key: str
+    job: Job
+    status: str
+    reason: str
+    facts: dict[str, Any]
+    proba: np.ndarray
+
+
 class ResultStore:
     """Append, resume and read runs; raises UserError if the file is no store or of a newer format."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            self._db = sqlite3.connect(path, timeout=60)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.executescript(_SCHEMA)
-            self._db.execute("INSERT OR IGNORE INTO meta VALUES ('format', ?)", (str(FORMAT),))
-            self._db.commit()
-            found = self._db.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()[0]
-        except sqlite3.Error as error:
-            raise UserError(f"{path}: cannot be opened as a result store ({error})") from None
-        if int(found) > FORMAT:
+        with self._reading("cannot be opened as a result store"):
+            self._db = _connect(path)
+            found = self._format()
+            if found < FORMAT:
+                self._upgrade()
+        if found > FORMAT:
             raise UserError(f"{path}: format {found} was written by a newer tabbench: upgrade it")
 
     def __enter__(self) -> "ResultStore":
@@ -65,26 +86,65 @@ class ResultStore:
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and close it."""
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error:
+            pass  # a full disk or another reader: the log stays beside the file and is part of it
         self._db.close()
+
+    def _format(self) -> int:
+        """Format of the file; 0 if it is new."""
+        if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
+            return 0
+        row = self._db.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
+        return int(row[0]) if row else 0
+
+    def _upgrade(self) -> None:
+        """Make a new file a store, or bring format 1 to format 2, in one transaction; of two runners one does it."""
+        self._db.execute("BEGIN IMMEDIATE")
+        with self._db:
+            found = self._format()
+            if found == FORMAT:
+                return
+            self._db.execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+            if found == 1:
+                self._db.execute("ALTER TABLE runs RENAME TO runs_1")
+            self._db.execute(_SCHEMA)
+            if found == 1:
+                for *row, old in self._db.execute(f"SELECT {CONTENT}, proba_sha256 FROM runs_1"):
+                    intact = hashlib.sha256(row[-1]).hexdigest() == old
+                    self._insert(tuple(row), row_digest(*row) if intact else old)
+                self._db.execute("DROP TABLE runs_1")
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('format', ?)", (str(FORMAT),))
+
+    def _insert(self, row: tuple[Any, ...], digest: str) -> None:
+        marks = ",".join("?" * (len(row) + 1))
+        self._db.execute(f"INSERT OR REPLACE INTO runs ({CONTENT}, sha256) VALUES ({marks})", (*row, digest))
 
     def add(self, job: Job, run: Run, limits: dict[str, float]) -> None:
         """Record one run, replacing an earlier one of the same job, in one transaction."""
-        proba = np.ascontiguousarray(run.proba, np.float64).tobytes()
-        digest = hashlib.sha256(proba).hexdigest()
-        texts = (
-            json.dumps(asdict(job)),
-            run.status,
-            run.reason,
-            run.details[-20_000:],
-            json.dumps(run.facts),
-            json.dumps(limits),
-        )
+        row = run_row(job, run, limits)
+        self.add_row(row, row_digest(*row))
+
+    def add_row(self, row: tuple[Any, ...], digest: str) -> None:
+        """Record a row as `rows` gives it; raises UserError if that fails, e.g. on a full disk."""
         try:
             with self._db:
-                self._db.execute("INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?)", (job.key, *texts, proba, digest))
+                self._insert(row, digest)
         except sqlite3.Error as error:
             raise UserError(f"{self.path}: cannot write ({error}): what was stored is safe; run the same command again") from None
+
+    def mark(self) -> int:
+        """Id of the latest run, for `stored_since`."""
+        with self._reading():
+            row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'runs'").fetchone()
+        return row[0] if row else 0
+
+    def stored_since(self, mark: int, key: str) -> Run | None:
+        """The run of a job if one was stored after `mark` was taken (without its predictions), else None."""
+        with self._reading():
+            row = self._db.execute("SELECT status, reason FROM runs WHERE key = ? AND id > ?", (key, mark)).fetchone()
+        return Run(*row) if row else None
 
     def settled(self, limits: dict[str, float], retry_failed: bool) -> set[str]:
         """Keys that need no new attempt.
@@ -93,32 +153,116 @@ class ResultStore:
         the limits have grown since; a failure is settled unless `retry_failed`.
         """
         keys = set()
-        for key, status, old in self._db.execute("SELECT key, status, limits FROM runs"):
-            grown = any(limits[name] > value for name, value in json.loads(old).items())
-            again = {"ok": False, "failed": retry_failed, "unsupported": True}.get(status, grown)
-            if not again:
-                keys.add(key)
+        with self._reading():
+            for key, status, old in self._db.execute("SELECT key, status, limits FROM runs"):
+                if status in ("timeout", "memory"):
+                    again = any(limits[name] > value for name, value in json.loads(old).items())
+                else:
+                    again = status == "unsupported" or (status == "failed" and retry_failed)
+                if not again:
+                    keys.add(key)
         return keys
 
     def proba(self, key: str) -> np.ndarray:
         """(n_test, n_classes) predictions of an ok run; raises UserError if they are absent or do not match their hash."""
-        row = self._db.execute("SELECT proba, proba_sha256, facts FROM runs WHERE key = ? AND status = 'ok'", (key,)).fetchone()
-        if row is None:
+        with self._reading():
+            query = f"SELECT {CONTENT}, sha256 FROM runs WHERE key = ? AND status = 'ok'"
+            found = self._db.execute(query, (key,)).fetchone()
+        if found is None:
             raise UserError(f"{self.path}: no predictions of job {key}")
-        if hashlib.sha256(row[0]).hexdigest() != row[1]:
+        if not is_intact(found[:-1], found[-1]):
             raise UserError(f"{self.path}: the predictions of job {key} are damaged")
-        return np.frombuffer(row[0]).reshape(json.loads(row[2])["n_test"], -1)
+        return _stored(found).proba
 
-    def _rows(self) -> Iterator[dict[str, Any]]:
-        for key, job, status, reason, facts in self._db.execute("SELECT key, job, status, reason, facts FROM runs"):
-            values = json.loads(job)
-            entrant = Job(**values).entrant
-            yield {"key": key, **values, "model": entrant, "status": status, "reason": reason, **json.loads(facts)}
+    def rows(self) -> Iterator[tuple[tuple[Any, ...], str]]:
+        """Every row by key, as it is in the file (the columns `CONTENT`), with its hash."""
+        with self._reading():
+            for row in self._db.execute(f"SELECT {CONTENT}, sha256 FROM runs ORDER BY key"):
+                yield row[:-1], row[-1]
+
+    def runs(self) -> Iterator[Stored]:
+        """Every intact run, by key."""
+        return (_stored(row) for row, digest in self.rows() if is_intact(row, digest))
+
+    def damaged(self) -> dict[str, str]:
+        """Runs that do not match their hash: key → what it was, as far as it can be read."""
+        return {row[0]: _name(row) for row, digest in self.rows() if not is_intact(row, digest)}
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Forget runs, so that their jobs are missing again."""
+        with self._reading(), self._db:
+            self._db.executemany("DELETE FROM runs WHERE key = ?", ((key,) for key in keys))
 
     def results(self, metrics: list[str]) -> pd.DataFrame:
         """The results table: one row per job, sorted by task, repeat, fold and model; unknown values are missing."""
         floats = dict.fromkeys([*TIMES, *metrics], "float64")
         types = {**IDENTITY, "status": str, "reason": str, **dict.fromkeys(COUNTS, "Int64"), "note": str, **floats}
-        rows = [{"note": "", **row} for row in self._rows()]
+        with self._reading():
+            rows = [{"note": "", **row} for row in self._facts()]
         frame = pd.DataFrame(rows, columns=list(types), dtype=object).astype(types)
         return frame.sort_values(["task", "repeat", "fold", "model", "key"], ignore_index=True)
+
+    def _facts(self) -> Iterator[dict[str, Any]]:
+        for key, job, status, reason, facts in self._db.execute("SELECT key, job, status, reason, facts FROM runs"):
+            values = json.loads(job)
+            entrant = Job(**values).entrant
+            yield {"key": key, **values, "model": entrant, "status": status, "reason": reason, **json.loads(facts)}
+
+    @contextmanager
+    def _reading(self, trouble: str = "cannot be read") -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            kind = DamagedStoreError if error.sqlite_errorcode & 0xFF in DAMAGE else UserError
+            raise kind(f"{self.path}: {trouble} ({error})") from None
+        except (ValueError, TypeError) as error:
+            raise DamagedStoreError(
+                f"{self.path}: {trouble} (damaged: {error}): `tabbench run` again does lost jobs again"
+            ) from None
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    if path.exists() and not os.access(path.parent, os.W_OK):  # a read-only medium: no log can be kept beside the file
+        db = sqlite3.connect(f"file:{quote(str(path.resolve()))}?immutable=1", uri=True)
+    else:
+        db = sqlite3.connect(path, timeout=60)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=NORMAL")  # a kill loses nothing; a power cut may lose the last runs, never the file
+    db.execute("PRAGMA trusted_schema=OFF")  # the file may be a stranger's
+    db.text_factory = lambda raw: raw.decode(errors="backslashreplace")  # a damaged text is read, and fails its hash
+    return db
+
+
+def run_row(job: Job, run: Run, limits: dict[str, float]) -> tuple[Any, ...]:
+    """The columns `CONTENT` of a run."""
+    texts = (json.dumps(asdict(job)), run.status, run.reason, run.details, json.dumps(run.facts), json.dumps(limits))
+    return (job.key, *texts, np.ascontiguousarray(run.proba, np.float64).tobytes())
+
+
+def row_digest(*row: Any) -> str:
+    """SHA-256 over the columns `CONTENT`."""
+    sha = hashlib.sha256(json.dumps(row[:-1]).encode())
+    sha.update(row[-1])
+    return sha.hexdigest()
+
+
+def is_intact(row: tuple[Any, ...], digest: str) -> bool:
+    """Whether the columns `CONTENT` of a row match its hash."""
+    try:
+        return row_digest(*row) == digest
+    except TypeError:  # a column of another type than was written
+        return False
+
+
+def _stored(row: tuple[Any, ...]) -> Stored:
+    job, facts = Job(**json.loads(row[1])), json.loads(row[5])
+    proba = np.frombuffer(row[7]).reshape(facts["n_test"], -1) if row[2] == "ok" else np.empty((0, 0))
+    return Stored(row[0], job, row[2], row[3], facts, proba)
+
+
+def _name(row: tuple[Any, ...]) -> str:
+    try:
+        job = Job(**json.loads(row[1]))
+        return f"{job.entrant} on {job.task}, repeat {job.repeat}, fold {job.fold}"
+    except (ValueError, TypeError, AttributeError):
+        return f"job {row[0]}"

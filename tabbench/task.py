@@ -46,6 +46,11 @@ class Task:
         """Names of the categorical columns."""
         return [column for column in self.X if isinstance(self.X[column].dtype, pd.CategoricalDtype)]
 
+    @property
+    def size(self) -> int:
+        """Number of cells."""
+        return int(self.X.size)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 over names, types and values of features, target, groups and folds (not over name and info)."""

@@ -1,6 +1,8 @@
 """Classifiers that misbehave, each in one way; the runner must outlive them all."""
 
 import os
+import signal
+import sys
 import time
 
 import numpy as np
@@ -42,6 +44,54 @@ class Allocates(_Base):
 class Exits(_Base):
     def fit(self, X, y):
         os._exit(7)
+
+
+class Segfaults(_Base):
+    def fit(self, X, y):
+        os.kill(os.getpid(), signal.SIGSEGV)
+
+
+class IgnoresSigterm(_Base):
+    def fit(self, X, y):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        while True:
+            time.sleep(1)
+
+
+class ForkBomb(_Base):
+    def fit(self, X, y):
+        give_up = time.monotonic() + 20  # whatever becomes of the limits, the machine is to survive the test
+        while time.monotonic() < give_up:
+            os.fork()
+            time.sleep(0.2)
+        os._exit(0)
+
+
+class Daemonises(_Base):
+    """Ends well, but for a process of a session of its own that would never end."""
+
+    def fit(self, X, y):
+        if os.fork() == 0:
+            os.setsid()
+            if os.fork():
+                os._exit(0)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            time.sleep(3600)
+        os.wait()
+        return super().fit(X, y)
+
+
+class FloodsStdout(_Base):
+    def fit(self, X, y):
+        for _ in range(2000):
+            print("x" * 10_000)
+            print("y" * 10_000, file=sys.stderr)
+        return super().fit(X, y)
+
+
+class RaisesHugely(_Base):
+    def fit(self, X, y):
+        raise RuntimeError("huge " * 4_000_000)
 
 
 class PredictsNaN(_Base):

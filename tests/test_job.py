@@ -60,7 +60,7 @@ def test_plan():
     frames = {name: pd.DataFrame({"a": rng.normal(size=n), "y": np.arange(n) % 2}) for name, n in (("small", 20), ("big", 40))}
     tasks = [make_task(frame, "y", name=name) for name, frame in frames.items()]
     pairs = [(task, make_splits(task, 2, 1, 0)) for task in tasks]
-    jobs = plan(pairs, [("knn", {}), ("knn", {"n_neighbors": 1})], [Subsample(), Subsample(8)], seed=3, threads=1)
+    jobs = list(plan(pairs, [("knn", {}), ("knn", {"n_neighbors": 1})], [Subsample(), Subsample(8)], seed=3, threads=1))
     assert len(jobs) == len({job.key for job in jobs}) == 2 * 2 * 2 * 2
     assert [job.task for job in jobs] == ["big"] * 8 + ["small"] * 8
     assert {job.row_policy for job in jobs} == {"", "stratified"}

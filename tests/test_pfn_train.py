@@ -249,7 +249,7 @@ def test_checkpoint_is_kept_until_the_next_is_complete(tmp_path, monkeypatch):
         real(shard, path)
 
     monkeypatch.setattr(checkpoint, "save_file", fail_second)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(UserError, match="disk full"):
         save_trunk(tmp_path, {"a": torch.zeros(800), "b": torch.zeros(800)}, {"step": 2})
     tensors, facts = load_trunk(tmp_path, CPU)
     assert facts["step"] == 1

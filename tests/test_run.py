@@ -59,10 +59,14 @@ def test_folder_and_table(tmp_path):
         "manifest.json",
         "splits",
         "store.sqlite",
+        "store.lock",
+        "SHA256SUMS",
         "results.parquet",
         "leaderboard.csv",
         "leaderboard.md",
         "report.html",
+        "ro-crate-metadata.json",
+        "croissant.json",
     }
     manifest = json.loads((tmp_path / "r" / "manifest.json").read_text())
     assert manifest["run"]["folds"] == 3
@@ -112,18 +116,27 @@ HOSTILE = {
     "Exits": ("failed", "the process ended by itself with exit code 7"),
     "PredictsNaN": ("failed", "NaN"),
     "WrongShape": ("failed", "predict_proba returned shape"),
+    "Segfaults": ("failed", "the process was killed by SIGSEGV"),
+    "IgnoresSigterm": ("timeout", "stopped after the time limit of 3 s"),
+    "RaisesHugely": ("failed", "RuntimeError: huge huge"),
+    "Daemonises": ("ok", ""),
+    "FloodsStdout": ("ok", ""),
 }
 
 
-def test_hostile_models_are_contained_and_recorded(tmp_path):
+def test_hostile_models_are_contained_and_recorded(tmp_path, monkeypatch):
+    monkeypatch.setattr("tabbench.sandbox.MAX_PROCESSES", 20)
     alone = run(tmp_path / "alone", folds=2).frame
-    models = [*MODELS, *(f"tests.hostile:{name}" for name in HOSTILE)]
+    models = [*MODELS, "tests.hostile:ForkBomb", *(f"tests.hostile:{name}" for name in HOSTILE)]
     frame = run(tmp_path / "r", models, folds=2, resources=Resources(workers=2, time_limit=3, memory_limit=700)).frame
     for name, (status, reason) in HOSTILE.items():
         rows = frame[frame["model"] == f"tests.hostile:{name}"]
         assert set(rows["status"]) == {status}, name
         assert rows["reason"].str.contains(reason, regex=False).all(), name
         assert not rows["reason"].str.contains("\n").any()
+    bombs = frame[frame["model"] == "tests.hostile:ForkBomb"]
+    assert set(bombs["status"]) <= {"failed", "memory", "timeout"}  # whichever limit it meets first
+    assert left_by_jobs() == []
     fine = frame[frame["model"].isin(MODELS)].reset_index(drop=True)
     pd.testing.assert_frame_equal(fine[["key", *METRICS]], alone[["key", *METRICS]])
     board = pd.read_csv(tmp_path / "r" / "leaderboard.csv").set_index("model")
@@ -233,6 +246,14 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, number):
     subprocess.run(command(tmp_path / "r", data), check=True, capture_output=True)
     assert n_stored(tmp_path / "r") == 12
     assert without_times(tmp_path / "r" / "leaderboard.csv") == without_times(tmp_path / "calm" / "leaderboard.csv")
+
+
+def left_by_jobs():
+    """Processes of ours besides the fork server, and what was lost to another parent."""
+    import psutil
+
+    servers = [p for p in psutil.Process().children() if "multiprocessing.forkserver" in " ".join(p.cmdline())]
+    return [p.pid for server in servers for p in server.children(recursive=True)] + orphans()
 
 
 def orphans():

@@ -16,7 +16,7 @@ def server():
     start_server(["numpy"])
 
 
-def finish(function, *args, seconds=20.0, memory_mb=2000.0, threads=1):
+def finish(function, *args, seconds=90.0, memory_mb=2000.0, threads=1):
     child = Child(function, args, seconds=seconds, memory_mb=memory_mb, threads=threads)
     while (outcome := child.poll()) is None:
         wait_for_any([child], 0.05)
@@ -68,6 +68,41 @@ def leave_a_child_behind(path):
     return b"done"
 
 
+def daemonise(path):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        with open(path, "w") as file:
+            file.write(str(os.getpid()))
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(60)
+    os.wait()
+    while not os.path.exists(path) or not os.path.getsize(path):
+        time.sleep(0.01)
+    return b"done"
+
+
+def bomb():
+    give_up = time.monotonic() + 20  # whatever becomes of the limit, this machine is to survive the test
+    while time.monotonic() < give_up:
+        os.fork()
+        time.sleep(0.2)
+    os._exit(0)
+
+
+def crash_daemonised(path):
+    daemonise(path)
+    os.kill(os.getpid(), signal.SIGSEGV)
+    return b""
+
+
+def stay_daemonised(path):
+    daemonise(path)
+    time.sleep(300)
+    return b""
+
+
 def environment():
     from threadpoolctl import threadpool_info
 
@@ -105,14 +140,37 @@ def test_sudden_ends_are_named():
     assert finish(leave_by, "crash").reason == "the process was killed by SIGSEGV"
 
 
-def test_nothing_is_left_behind(tmp_path):
+@pytest.mark.parametrize(
+    ("function", "status"), [(leave_a_child_behind, "done"), (daemonise, "done"), (crash_daemonised, "failed")]
+)
+def test_nothing_is_left_behind(tmp_path, function, status):
     path = tmp_path / "pid"
-    assert finish(leave_a_child_behind, str(path)).answer == b"done"
-    pid = int(path.read_text())
-    deadline = time.monotonic() + 5
-    while time.monotonic() < deadline and psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie":
-        time.sleep(0.05)
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
+    assert finish(function, str(path)).status == status
+    assert not psutil.pid_exists(int(path.read_text()))
+
+
+def test_a_fork_bomb_is_stopped(monkeypatch):
+    monkeypatch.setattr("tabbench.sandbox.MAX_PROCESSES", 20)  # a small one, for the sake of this machine
+    outcome = finish(bomb, seconds=60, memory_mb=20_000)
+    assert outcome.status == "failed"
+    assert "processes, over the limit of 20" in outcome.reason
+
+
+def test_daemons_end_with_a_killed_runner(tmp_path):
+    script = (
+        "import sys, time\nfrom tests.test_sandbox import *\nstart_server([])\n"
+        "child = Child(stay_daemonised, (sys.argv[1],), seconds=300, memory_mb=2000, threads=1)\ntime.sleep(300)\n"
+    )
+    path = tmp_path / "pid"
+    runner = subprocess.Popen([sys.executable, "-c", script, str(path)])
+    deadline = time.monotonic() + 240
+    while (not path.exists() or not path.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    runner.kill()
+    runner.wait()
+    while psutil.pid_exists(int(path.read_text())):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -136,6 +194,9 @@ def test_the_callers_script_is_not_run_again(tmp_path):
 
 
 def test_memory_of_a_dead_process_is_zero():
-    process = subprocess.Popen(["true"])
+    process = subprocess.Popen(["sleep", "60"])
+    seen = [psutil.Process(process.pid)]
+    assert rss_mb(seen) > 0
+    process.kill()
     process.wait()
-    assert rss_mb(process.pid, whole_tree=True) == 0.0
+    assert rss_mb(seen) == 0.0

@@ -1,8 +1,10 @@
+import hashlib
+import json
 import sqlite3
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -74,6 +76,62 @@ def test_damaged_predictions_are_noticed(store):
         store._db.execute("UPDATE runs SET proba = zeroblob(48)")
     with pytest.raises(UserError, match="damaged"):
         store.proba(JOB.key)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "proba = zeroblob(48)",
+        "facts = replace(facts, '0.5', '0.9')",
+        "status = 'failed'",
+        "job = CAST(x'ff' AS TEXT)",
+        "limits = 3",
+    ],
+)
+def test_a_changed_column_is_noticed_and_its_job_is_missing_again(store, change):
+    other = replace(JOB, fold=1)
+    store.add(JOB, OK, LIMITS)
+    store.add(other, OK, LIMITS)
+    with store._db:
+        store._db.execute(f"UPDATE runs SET {change} WHERE key = ?", (JOB.key,))
+    damaged = store.damaged()
+    assert list(damaged) == [JOB.key]
+    assert damaged[JOB.key] in ("knn on t, repeat 0, fold 0", f"job {JOB.key}")
+    assert [stored.job for stored in store.runs()] == [other]
+    store.remove(damaged)
+    assert store.settled(LIMITS, False) == {other.key}
+
+
+def test_what_was_stored_since(store):
+    store.add(JOB, replace(OK, status="failed", reason="why"), LIMITS)
+    mark = store.mark()
+    assert store.stored_since(mark, JOB.key) is None
+    store.add(JOB, OK, LIMITS)  # a retry by another runner
+    assert store.stored_since(mark, JOB.key).status == "ok"
+
+
+def format_1(path, n=3):
+    """A store as version 0.1.0 wrote it."""
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+        db.execute("INSERT INTO meta VALUES ('format', '1')")
+        columns = "job TEXT, status TEXT, reason TEXT, details TEXT, facts TEXT, limits TEXT, proba BLOB, proba_sha256 TEXT"
+        db.execute(f"CREATE TABLE runs (key TEXT PRIMARY KEY, {columns})")
+        for fold in range(n):
+            job, proba = replace(JOB, fold=fold), OK.proba.tobytes()
+            texts = (json.dumps(asdict(job)), "ok", "", "", json.dumps(OK.facts), json.dumps(LIMITS))
+            row = (job.key, *texts, proba, hashlib.sha256(proba).hexdigest())
+            db.execute("INSERT INTO runs VALUES (?,?,?,?,?,?,?,?,?)", row)
+        db.execute("UPDATE runs SET proba = zeroblob(48) WHERE key = ?", (job.key,))
+
+
+def test_format_1_is_brought_to_format_2_and_its_damage_stays_known(tmp_path):
+    format_1(tmp_path / "old.sqlite")
+    for _ in range(2):
+        with ResultStore(tmp_path / "old.sqlite") as store:
+            assert len(store.results(["accuracy"])) == 3
+            assert list(store.damaged().values()) == ["knn on t, repeat 0, fold 2"]
+            assert store.proba(JOB.key).tolist() == OK.proba.tolist()
 
 
 def test_foreign_and_newer_files_are_refused(tmp_path):

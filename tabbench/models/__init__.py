@@ -44,13 +44,17 @@ class Limits:
 
 @dataclass(frozen=True)
 class Model:
-    """A named way to build an unfitted classifier: `build(seed=..., threads=..., **config)`."""
+    """A named way to build an unfitted classifier: `build(seed=..., threads=..., **config)`.
+
+    tolerance : how far a probability may be off when a job is fitted again on the same machine with the same software (0: exact).
+    """
 
     name: str
     build: Callable[..., ClassifierMixin]
     needs: Needs
     limits: Limits
     imports: tuple[str, ...]
+    tolerance: float = 0.0
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -69,12 +73,12 @@ MODELS: Registry[Model] = Registry("model")
 
 
 def model(
-    name: str, *, needs: Needs = Needs(), limits: Limits = Limits(), imports: tuple[str, ...] = ()
+    name: str, *, needs: Needs = Needs(), limits: Limits = Limits(), imports: tuple[str, ...] = (), tolerance: float = 0.0
 ) -> Callable[[Callable[..., ClassifierMixin]], Model]:
     """Register a builder as a model. `imports` are the packages it needs; without them its jobs are `unsupported`."""
 
     def register(build: Callable[..., ClassifierMixin]) -> Model:
-        return MODELS.add(name, Model(name, build, needs, limits, imports))
+        return MODELS.add(name, Model(name, build, needs, limits, imports, tolerance))
 
     return register
 
@@ -124,4 +128,9 @@ def get_model(name: str) -> Model:
 
 def missing_imports(model: Model) -> list[str]:
     """List the packages the model needs that are not installed."""
-    return [package for package in model.imports if find_spec(package) is None]
+    return [package for package in model.imports if not _is_installed(package)]
+
+
+@cache
+def _is_installed(package: str) -> bool:
+    return find_spec(package) is not None

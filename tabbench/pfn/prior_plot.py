@@ -30,10 +30,7 @@ def draw_samples(path: Path, seed: int) -> None:
         raise UserError("a picture needs matplotlib: install the extra 'plots'") from None
     with matplotlib.rc_context({"font.size": 8, "axes.titlesize": 8}):
         figure = _figure(seed)
-    try:
-        replace_file(path, lambda temporary: figure.savefig(temporary, format="png"))
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
+    replace_file(path, lambda temporary: figure.savefig(temporary, format="png"))
 
 
 def _figure(seed: int) -> Any:

@@ -1,0 +1,137 @@
+"""The keeper: a process between the runner and a job that lets nothing the job has started outlive it.
+
+It forks the worker that does the job, waits for it, ends whatever the worker left behind and then ends as the worker did. On
+Linux it is the subreaper of the job (`prctl(2)`): a process that forks twice and starts a session of its own to become a daemon
+stays the keeper's descendant. Elsewhere such a daemon escapes; children and grandchildren are still ended.
+"""
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NoReturn
+
+import psutil
+
+GRACE_SECONDS = 1.0
+PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
+
+
+class _StopError(BaseException):
+    """SIGTERM has come: from the runner, or from the kernel because our parent has died."""
+
+
+def keep(work: Callable[[], object]) -> NoReturn:
+    """Do `work()` in a worker process and end, with all its descendants, as the worker ends; on SIGTERM end them at once."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the runner's to handle
+    signal.signal(signal.SIGTERM, _stop)
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    worker = os.fork()
+    if worker == 0:
+        _be_the_worker(work)
+    status = 0
+    try:
+        status = _wait_for(worker)
+    except _StopError:
+        end_descendants(os.getpid(), GRACE_SECONDS)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if _has_children():
+        end_descendants(os.getpid(), 0.0)
+    if os.WIFSIGNALED(status):
+        signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+        os.kill(os.getpid(), os.WTERMSIG(status))
+    os._exit(os.waitstatus_to_exitcode(status))
+
+
+def _be_the_worker(work: Callable[[], object]) -> NoReturn:
+    code = 1
+    try:
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        work()
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _stop(*_: object) -> NoReturn:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+    raise _StopError
+
+
+def _wait_for(worker: int) -> int:
+    """Status of the worker; orphans that become our children are reaped on the way."""
+    while True:
+        pid, status = os.waitpid(-1, 0)
+        if pid == worker:
+            return status
+
+
+def _has_children() -> bool:
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def end_descendants(pid: int, grace: float) -> None:
+    """SIGTERM to every descendant of `pid`, `grace` seconds, then SIGKILL until none is left.
+
+    They are stopped before they are killed, so that processes which fork all the time cannot outrun us.
+    """
+    deadline = time.monotonic() + grace
+    if grace:
+        _signal_all(descendants(pid), signal.SIGTERM)
+    while time.monotonic() < deadline and _left(pid):
+        time.sleep(0.01)
+    stopped: set[int] = set()
+    while fresh := [process for process in descendants(pid) if process.pid not in stopped]:
+        _signal_all(fresh, signal.SIGSTOP)
+        stopped |= {process.pid for process in fresh}
+    while left := _left(pid):
+        _signal_all(left, signal.SIGKILL)
+        time.sleep(0.002)
+
+
+def _left(pid: int) -> list[psutil.Process]:
+    """Descendants that are left, after those of our own that have ended are reaped."""
+    if pid != os.getpid():
+        return [process for process in descendants(pid) if not _is_dead(process)]
+    _has_children()
+    return descendants(pid)
+
+
+def _is_dead(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return True
+
+
+def descendants(pid: int) -> list[psutil.Process]:
+    """All processes that a process has started and that are not lost to another parent."""
+    try:
+        return list(psutil.Process(pid).children(recursive=True))
+    except psutil.Error:
+        return []
+
+
+def _signal_all(processes: list[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        with suppress(psutil.Error, ProcessLookupError):
+            process.send_signal(number)
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value)

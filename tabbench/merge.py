@@ -1,0 +1,64 @@
+"""Merge result folders of one protocol, e.g. the shards of a run, into one."""
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tabbench.api import PROTOCOL, Results
+from tabbench.checksums import write_checksums
+from tabbench.claims import Claims
+from tabbench.errors import UserError
+from tabbench.manifest import add_earlier, check_protocol, open_folder, read_manifest, write_manifest
+from tabbench.store import NAME as STORE
+from tabbench.store import ResultStore, is_intact
+
+
+def merge(folders: Sequence[Path], out: Path) -> Results:
+    """Make `out`, a new folder, of the runs in `folders`; of a job done twice, an ok run is kept, else the later one.
+
+    Raises UserError if protocols, datasets or splits differ, or a stored run is damaged.
+    """
+    if out.exists() and any(out.iterdir()):
+        raise UserError(f"{out}: is not empty: give --out a new folder")
+    manifest: dict[str, Any] = {}
+    for folder in folders:
+        made = read_manifest(folder)
+        if manifest:
+            check_protocol(folder, manifest, made, PROTOCOL)
+            _check_splits(folder, manifest, made)
+            made = add_earlier(made, manifest)
+        manifest = made
+    manifest["run"] = {key: value for key, value in manifest["run"].items() if key != "shard"}
+    manifest["earlier"] = [
+        spec for spec in manifest.get("earlier", []) if {**spec, "shard": 0} != {**manifest["run"], "shard": 0}
+    ]
+    open_folder(out)
+    with Claims(out) as claims, claims.whole_folder():
+        write_manifest(out, manifest)
+        with ResultStore(out / STORE) as store:
+            for folder in folders:
+                _copy(folder, out, store)
+        write_manifest(out, manifest, finished=True)
+        results = Results(out)
+        results.write_report()
+        write_checksums(out)
+    return results
+
+
+def _check_splits(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    splits = {facts["digest"]: facts.get("splits") for facts in old["tasks"]}
+    for facts in new["tasks"]:
+        if splits.get(facts["digest"], facts.get("splits")) != facts.get("splits"):
+            raise UserError(f"{folder}: has other splits of {facts['name']!r}: its runs cannot be merged")
+
+
+def _copy(folder: Path, out: Path, store: ResultStore) -> None:
+    shutil.copytree(folder / "splits", out / "splits", dirs_exist_ok=True)
+    status_of = {run.key: run.status for run in store.runs()}
+    with ResultStore(folder / STORE) as source:
+        for row, digest in source.rows():
+            if not is_intact(row, digest):
+                raise UserError(f"{folder}: the stored run {row[0]} is damaged: `tabbench run` again mends it")
+            if status_of.get(row[0]) != "ok":
+                store.add_row(row, digest)

@@ -1,0 +1,73 @@
+"""Refits: some stored jobs, drawn with a fixed seed, fitted again under the limits of a job and compared by their predictions."""
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tabbench.claims import Claims
+from tabbench.errors import UserError
+from tabbench.models import get_model, missing_imports
+from tabbench.runner import Resources, Shared, Work, run_jobs
+from tabbench.split import Split
+from tabbench.store import ResultStore, Stored
+from tabbench.task import Task, save_task
+
+SEED = 0
+
+
+@dataclass(frozen=True)
+class Material:
+    """What jobs are made of: tasks by digest; splits by task digest and (repeat, fold)."""
+
+    tasks: dict[str, Task]
+    splits: dict[str, dict[tuple[int, int], Split]]
+
+
+def refit(runs: Sequence[Stored], manifest: Mapping[str, Any], material: Material, sample: int) -> tuple[list[str], str]:
+    """Fit `sample` of the ok runs again; return what differs, one line each, and a summary.
+
+    Predictions must be equal to the last bit, or as near as the model's `tolerance` says. Raises UserError if no run can be
+    refitted, for want of data or packages.
+    """
+    able = [run for run in runs if run.status == "ok" and _can_refit(run, material)]
+    if not able:
+        raise UserError("no job can be fitted again here, for want of its dataset, split or packages")
+    drawn = np.random.default_rng(SEED).permutation(len(able))[:sample]
+    chosen = [able[i] for i in sorted(drawn)]
+    again = _fit(chosen, manifest["run"], material)
+    problems, n_exact = [], 0
+    for run in chosen:
+        new = again.get(run.key)
+        where = f"{run.job.entrant} on {run.job.task}, repeat {run.job.repeat}, fold {run.job.fold}"
+        if new is None or new.status != "ok":
+            problems.append(f"{where}: {new.status}, {new.reason}" if new else f"{where}: not done")
+            continue
+        off, allowed = float(np.abs(new.proba - run.proba).max()), get_model(run.job.model).tolerance
+        n_exact += off == 0
+        if off > allowed:
+            problems.append(f"{where}: probabilities differ by up to {off:.3g}, the model promises {allowed:g}")
+    near = len(chosen) - n_exact - len(problems)
+    within = f", {near} within the tolerance of the model" if near else ""
+    return problems, f"{len(chosen)} of {len(runs)} jobs (drawn with seed {SEED}): {n_exact} equal to the last bit{within}"
+
+
+def _can_refit(run: Stored, material: Material) -> bool:
+    split = material.splits.get(run.job.task_digest, {}).get((run.job.repeat, run.job.fold))
+    try:
+        return split is not None and split.digest == run.job.split_digest and not missing_imports(get_model(run.job.model))
+    except UserError:  # a model that this machine does not know
+        return False
+
+
+def _fit(chosen: Sequence[Stored], spec: Mapping[str, Any], material: Material) -> dict[str, Stored]:
+    resources = Resources(1, spec["threads"], spec["time_limit"], spec["memory_limit"])
+    with tempfile.TemporaryDirectory() as name, Claims(Path(name)) as claims, ResultStore(Path(name) / "store") as store:
+        digests = {run.job.task_digest for run in chosen}
+        work = {d: Work(material.tasks[d], save_task(material.tasks[d], Path(name)), material.splits[d]) for d in digests}
+        jobs = [replace(run.job) for run in chosen]
+        run_jobs(jobs, work, store, resources, lambda job, run: None, Shared(claims, 0))
+        return {run.key: run for run in store.runs()}

@@ -1,0 +1,31 @@
+"""`tabbench status`: how far a run is, asked from another shell."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from tabbench.api import Results
+from tabbench.claims import Claims
+from tabbench.manifest import read_manifest
+from tabbench.recorded import recorded_jobs
+
+N_SLOWEST = 5
+
+
+def status(folder: Path) -> str:
+    """Jobs done, by status and model, the slowest, and whether a runner is at work; raises UserError for another folder."""
+    manifest, frame = read_manifest(folder), Results(folder).frame
+    with Claims(folder) as claims, claims.alone() as alone:
+        at_work = not alone
+    missing = {job.key for job in recorded_jobs(folder, manifest)} - set(frame["key"])
+    state = "running" if at_work else "finished" if manifest["finished"] else "stopped: the same command goes on with it"
+    counts = ", ".join(f"{count} {name}" for name, count in frame["status"].value_counts().sort_index().items())
+    lines = [f"{folder.name}: {state}", f"{len(frame)} jobs are stored ({counts or 'none'}), {len(missing)} are to do"]
+    by_model = pd.crosstab(frame["model"], frame["status"])
+    for model, row in by_model.iterrows():
+        lines.append(f"  {model}: {', '.join(f'{count} {name}' for name, count in row.items() if count)}")
+    seconds = frame["fit_seconds"].fillna(0) + frame["predict_seconds"].fillna(0)
+    for place in seconds.nlargest(N_SLOWEST).index:
+        row = frame.loc[place]
+        lines.append(f"  {seconds[place]:8.1f} s  {row['model']} on {row['task']}, repeat {row['repeat']}, fold {row['fold']}")
+    return "\n".join(lines)

@@ -1,0 +1,226 @@
+"""Verification of a result folder by a stranger, at three levels, each including those before it.
+
+1. Files: every file against SHA256SUMS, every stored run against its hash, the software against the manifest.
+2. Numbers: datasets, splits, metrics and every derived file made again from the stored predictions, equal to the last bit.
+3. Refits: some jobs fitted again; see `tabbench.refit`.
+"""
+
+import platform
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabbench import __version__
+from tabbench.api import Results, splits_path
+from tabbench.checksums import NAME as CHECKSUMS
+from tabbench.checksums import check_checksums, content_files, file_hash, read_checksums
+from tabbench.errors import UserError
+from tabbench.manifest import environment, read_manifest
+from tabbench.metrics import METRICS, compute_metrics
+from tabbench.models import get_model
+from tabbench.recorded import recorded_jobs, recorded_tasks
+from tabbench.refit import Material, refit
+from tabbench.split import load_splits, make_splits, splits_digest
+from tabbench.store import NAME as STORE
+from tabbench.store import ResultStore, Stored
+
+NUMERIC = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy")  # packages that every number depends on
+
+
+@dataclass
+class Check:
+    """What one check found: a summary, and one line a problem. A note is no problem, but worth knowing."""
+
+    name: str
+    summary: str = ""
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The checks of a folder at a level."""
+
+    folder: Path
+    level: int
+    checks: list[Check]
+
+    @property
+    def problems(self) -> list[str]:
+        """Everything that is wrong."""
+        return [problem for check in self.checks for problem in check.problems]
+
+    def __str__(self) -> str:
+        lines = []
+        for check in self.checks:
+            lines += [f"{check.name:9} BAD   {problem}" for problem in check.problems]
+            lines += [f"{check.name:9} note  {note}" for note in check.notes]
+            lines += [] if check.problems else [f"{check.name:9} ok    {check.summary}"]
+        n = len(self.problems)
+        outcome = f"NOT VERIFIED at level {self.level}: {n} problem{'s' * (n != 1)}" if n else f"VERIFIED at level {self.level}"
+        return "\n".join([*lines, f"verdict: {self.folder.name} is {outcome} by tabbench {__version__}"])
+
+
+def verify(folder: Path, level: int = 2, sample: int = 5) -> Verdict:
+    """Check a result folder; `sample` jobs are refitted at level 3. Raises UserError if it is no result folder."""
+    manifest, material = read_manifest(folder), Material({}, {})
+    steps: list[tuple[int, str, Callable[[Check], None]]] = [
+        (1, "files", lambda check: _files(check, folder)),
+        (1, "runs", lambda check: _runs(check, folder)),
+        (1, "software", lambda check: _software(check, manifest)),
+        (2, "data", lambda check: _data(check, manifest, material)),
+        (2, "splits", lambda check: _splits(check, folder, manifest, material)),
+        (2, "jobs", lambda check: _jobs(check, folder, manifest)),
+        (2, "numbers", lambda check: _numbers(check, folder, material)),
+        (2, "derived", lambda check: _derived(check, folder)),
+        (3, "refits", lambda check: _refits(check, folder, manifest, material, sample)),
+    ]
+    return Verdict(folder, level, [_checked(name, act) for least, name, act in steps if least <= level])
+
+
+def _checked(name: str, act: Callable[[Check], None]) -> Check:
+    check = Check(name)
+    try:
+        act(check)
+    except UserError as error:
+        check.problems.append(str(error))
+    return check
+
+
+def _files(check: Check, folder: Path) -> None:
+    check.problems += check_checksums(folder)
+    check.summary = f"{len(read_checksums(folder))} files have the hashes in {CHECKSUMS}"
+
+
+def _stored(folder: Path) -> Iterator[Stored]:
+    """The intact runs of a folder; none if it holds imported results only."""
+    if (folder / STORE).exists():
+        with ResultStore(folder / STORE) as store:
+            yield from store.runs()
+
+
+def _runs(check: Check, folder: Path) -> None:
+    if (folder / STORE).exists():
+        with ResultStore(folder / STORE) as store:
+            check.problems += [f"the stored run of {name} does not match its hash" for name in store.damaged().values()]
+    keys = [(run.key, run.job.key) for run in _stored(folder)]
+    check.problems += [f"the run stored as {key} is that of another job" for key, its in keys if key != its]
+    check.summary = f"{len(keys)} stored runs have their hashes"
+
+
+def _software(check: Check, manifest: Mapping[str, Any]) -> None:
+    """Name every package whose version has changed; it is a problem where numbers depend on it."""
+    then, now = manifest["environment"], environment()
+    versions = {"tabbench": (then["tabbench"], now["tabbench"]), "Python": (then["python"], now["python"])}
+    versions |= {name: (version, now["packages"].get(name, "absent")) for name, version in then["packages"].items()}
+    changed = {name: f"{name}: the run used {old}, here is {new}" for name, (old, new) in versions.items() if old != new}
+    matters = {"tabbench", "Python", *NUMERIC, *_packages_of(manifest)}
+    check.problems += [text for name, text in changed.items() if name in matters]
+    check.notes += [text for name, text in changed.items() if name not in matters]
+    if then.get("cpu") != now["cpu"]:
+        check.notes.append(f"processor: the run used {then.get('cpu')}, here is {now['cpu']}")
+    check.summary = f"Python {platform.python_version()} and {len(matters & versions.keys()) - 1} packages that numbers depend on"
+
+
+def _packages_of(manifest: Mapping[str, Any]) -> set[str]:
+    """Distributions that the models of a run import."""
+    owners, found = packages_distributions(), set()
+    for spec in (manifest["run"], *manifest.get("earlier", [])):
+        for name in spec["models"]:
+            try:
+                imports = get_model(name).imports
+            except UserError:  # the model of another machine
+                continue
+            found |= {owner for package in imports for owner in owners.get(package, [package])}
+    return found
+
+
+def _data(check: Check, manifest: Mapping[str, Any], material: Material) -> None:
+    tasks, problems = recorded_tasks(manifest)
+    material.tasks.update(tasks)
+    check.problems += problems
+    check.summary = f"{len(tasks)} datasets have the digests of the manifest"
+
+
+def _splits(check: Check, folder: Path, manifest: Mapping[str, Any], material: Material) -> None:
+    for facts in manifest["tasks"]:
+        task = material.tasks.get(facts["digest"])
+        if task is None:
+            continue
+        splits = load_splits(splits_path(folder, task))
+        material.splits[task.digest] = {(split.repeat, split.fold): split for split in splits}
+        spec = manifest["run"]
+        if splits_digest(splits) != facts.get("splits", splits_digest(splits)):  # the first manifests did not record them
+            check.problems.append(f"splits of {task.name}: not those that the manifest records")
+        if splits_digest(make_splits(task, spec["folds"], spec["repeats"], spec["seed"])) != splits_digest(splits):
+            check.problems.append(f"splits of {task.name}: not those that seed {spec['seed']} gives")
+    check.summary = f"the splits of {len(material.splits)} datasets are recorded, and those that the seed gives"
+
+
+def _jobs(check: Check, folder: Path, manifest: Mapping[str, Any]) -> None:
+    asked, stored = {job.key: job for job in recorded_jobs(folder, manifest)}, {run.key for run in _stored(folder)}
+    lost = [job for key, job in asked.items() if key not in stored]
+    check.problems += [f"not stored: {job.entrant} on {job.task}, repeat {job.repeat}, fold {job.fold}" for job in lost]
+    check.summary = f"all {len(asked)} jobs that were asked for are stored"
+
+
+def _numbers(check: Check, folder: Path, material: Material) -> None:
+    n_runs = n_skipped = 0
+    for run in _stored(folder):
+        split = material.splits.get(run.job.task_digest, {}).get((run.job.repeat, run.job.fold))
+        where = f"{run.job.entrant} on {run.job.task}, repeat {run.job.repeat}, fold {run.job.fold}"
+        if split is None:
+            n_skipped += 1
+        elif split.digest != run.job.split_digest:
+            check.problems.append(f"{where}: made on another split than is stored")
+        elif run.status == "ok":
+            n_runs += 1
+            try:
+                metrics = compute_metrics(material.tasks[run.job.task_digest].y[split.test], run.proba)
+            except ValueError as error:
+                check.problems.append(f"{where}: {error}")
+                continue
+            for name, value in metrics.items():
+                stored = run.facts.get(name, value)
+                if stored != value and not (np.isnan(stored) and np.isnan(value)):
+                    check.problems.append(f"{where}: {name} is stored as {stored}, its predictions give {value}")
+    if n_skipped:
+        check.problems.append(f"{n_skipped} runs are not checked, for want of their dataset or split")
+    check.summary = f"{len(METRICS)} metrics of {n_runs} runs are those of their predictions, to the last bit"
+
+
+def _derived(check: Check, folder: Path) -> None:
+    """Derive every file again in a folder of links to what is stored, and compare."""
+    with tempfile.TemporaryDirectory() as name:
+        again = Path(name) / folder.name
+        for file in content_files(folder):
+            (again / file).parent.mkdir(parents=True, exist_ok=True)
+            (again / file).symlink_to((folder / file).resolve())
+        Results(again).write_report()
+        derived = [file for file in content_files(again) if not (again / file).is_symlink()]
+        check.problems += [
+            f"{file}: not what the stored runs give" for file in derived if not _equal(folder / file, again / file)
+        ]
+    check.summary = f"{', '.join(derived)}: equal when they are derived again"
+
+
+def _equal(a: Path, b: Path) -> bool:
+    if not a.exists():
+        return False
+    if a.suffix == ".parquet":  # its bytes depend on the version of the library that writes it
+        try:
+            return bool(pd.read_parquet(a).equals(pd.read_parquet(b)))
+        except (OSError, ValueError):
+            return False
+    return file_hash(a) == file_hash(b)
+
+
+def _refits(check: Check, folder: Path, manifest: Mapping[str, Any], material: Material, sample: int) -> None:
+    problems, check.summary = refit(list(_stored(folder)), manifest, material, sample)
+    check.problems += problems
