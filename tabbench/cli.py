@@ -54,13 +54,14 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_argument("--format", choices=["text", "json"], default="text")
     audit.set_defaults(func=_audit)
     commands.add_parser("models", help="list the models with their limits and defaults").set_defaults(func=_models)
-    _add_metafeatures(commands)
     from tabbench.folder_commands import register as register_folders
+    from tabbench.metafeatures.commands import register as register_metafeatures
     from tabbench.openml.commands import register as register_openml
     from tabbench.pfn.commands import register as register_pfn
     from tabbench.report.commands import register_stats
 
     register_folders(commands)
+    register_metafeatures(commands)
     register_stats(commands)
     register_openml(commands)
     register_pfn(commands)
@@ -103,22 +104,6 @@ def _add_request(run: argparse.ArgumentParser) -> None:
     run.add_argument("--train-sizes", metavar="N,N,…", help="run at each of these training sizes: learning curves")
     run.add_argument("--max-columns", type=int, metavar="N", help="cut every table to N columns")
     run.add_argument("--column-policy", default="mutual_info", help="how columns are chosen (default mutual_info)")
-
-
-def _add_metafeatures(commands: "argparse._SubParsersAction[_Parser]") -> None:
-    meta = commands.add_parser("metafeatures", help="describe the training part of every fold of a suite or a table by numbers")
-    what = meta.add_mutually_exclusive_group(required=True)
-    what.add_argument("--suite", help="name of a suite or path of a suite file")
-    what.add_argument("--data", type=Path, help="CSV or Parquet file; needs --target")
-    meta.add_argument("--target", help="target column of --data")
-    meta.add_argument("--out", type=Path, required=True, help="Parquet file to write: one row per fold")
-    meta.add_argument("--folds", type=int, help="folds (default: the official ones where a table has them, else 3 stratified)")
-    meta.add_argument("--repeats", type=int, default=1, help="repeats of the folds (default 1)")
-    meta.add_argument("--seed", type=int, default=0)
-    meta.add_argument("--workers", type=int, default=1, help="groups of metafeatures at a time (default 1)")
-    meta.add_argument("--time-limit", type=float, default=300, metavar="S", help="wall seconds of one group (default 300)")
-    meta.add_argument("--quiet", action="store_true", help="no progress")
-    meta.set_defaults(func=_metafeatures)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -213,28 +198,6 @@ def _import(args: argparse.Namespace) -> int:
     frame = import_results(args.kind, args.file, args.out, force=args.force)
     print(f"{len(frame):,} results of {frame['model'].nunique()} models on {frame['task'].nunique()} datasets")
     return _report(argparse.Namespace(folder=args.out))
-
-
-def _metafeatures(args: argparse.Namespace) -> int:
-    from tabbench import api
-    from tabbench.files import replace_file
-    from tabbench.runner import Resources
-
-    frame = api.metafeatures(
-        args.suite,
-        data=args.data,
-        target=args.target,
-        folds=args.folds,
-        repeats=args.repeats,
-        seed=args.seed,
-        resources=Resources(args.workers, time_limit=args.time_limit),
-        on_part=(lambda _: None) if args.quiet else lambda text: print(text, file=sys.stderr),
-    )
-    replace_file(args.out, lambda temporary: frame.to_parquet(temporary, index=False))
-    for missing in frame.attrs["missing_tasks"]:
-        print(f"not described: {missing['name']}: {missing['reason']}")
-    print(f"{len(frame)} training parts of {frame['task'].nunique()} datasets × {frame.shape[1] - 4} metafeatures: {args.out}")
-    return EXIT_OK
 
 
 def _suites(args: argparse.Namespace) -> int:

@@ -48,6 +48,12 @@ def _distances(table: Table) -> _Distances:
 
 
 @shared
+def _centres(table: Table) -> np.ndarray:
+    """(k, p) means of the classes."""
+    return np.array([table.N[rows].mean(axis=0) for rows in table.by_class])
+
+
+@shared
 def _own(table: Table) -> np.ndarray:
     """(n, k) whether the class is the row's own."""
     return _sorted(table)[0][:, None] == np.arange(len(table.class_counts))
@@ -63,10 +69,12 @@ def vdu(table: Table) -> float:
 
 @metafeature("clustering")
 def vdb(table: Table) -> float:
-    """Davies and Bouldin's index."""
-    from sklearn.metrics import davies_bouldin_score
-
-    return float(davies_bouldin_score(table.N, table.y))
+    """Davies and Bouldin's (1979) index: mean over the classes of the worst ratio of two radii to the distance of the centres."""
+    radii = np.array([np.linalg.norm(table.N[rows] - _centres(table)[i], axis=1).mean() for i, rows in enumerate(table.by_class)])
+    apart = np.linalg.norm(_centres(table)[:, None] - _centres(table), axis=2)
+    if np.allclose(radii, 0) or np.allclose(apart, 0):
+        return 0.0
+    return float(((radii[:, None] + radii) / np.where(apart == 0, np.inf, apart)).max(axis=1).mean())
 
 
 @metafeature("clustering")
@@ -99,10 +107,11 @@ def pb(table: Table) -> float:
 
 @metafeature("clustering")
 def ch(table: Table) -> float:
-    """Calinski and Harabasz' index."""
-    from sklearn.metrics import calinski_harabasz_score
-
-    return float(calinski_harabasz_score(table.N, table.y))
+    """Caliński and Harabasz' (1974) index: variance between the classes over variance within."""
+    n, k = len(table.y), len(table.class_counts)
+    within = float(np.sum((table.N - _centres(table)[table.y]) ** 2))
+    between = float(np.sum(table.class_counts @ (_centres(table) - table.N.mean(axis=0)) ** 2))
+    return between / within * (n - k) / (k - 1) if within else 1.0
 
 
 @metafeature("clustering")

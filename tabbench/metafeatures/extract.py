@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from tabbench.files import replace_text
-from tabbench.metafeatures import GROUPS, complete
+from tabbench.metafeatures.groups import GROUPS, complete
 from tabbench.metafeatures.registry import METAFEATURES, compute_group
 from tabbench.metafeatures.table import Table
 from tabbench.runner import POLL_SECONDS, Resources
@@ -22,7 +22,11 @@ from tabbench.sandbox import Child, Outcome, start_server, wait_for_any
 from tabbench.split import Split
 from tabbench.task import Task, load_task, save_task
 
-IDENTITY = ("task", "repeat", "fold")
+PRELOAD = (  # once, in the fork server; the metafeatures import them where they use them
+    *("tabbench.metafeatures.extract", "pyarrow.parquet", "scipy.sparse.csgraph", "scipy.sparse.linalg", "scipy.stats"),
+    *("scipy.spatial.distance", "sklearn.cross_decomposition", "sklearn.model_selection", "sklearn.neighbors"),
+    *("sklearn.svm", "sklearn.tree"),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +45,6 @@ class _Piece:
     part: Part
     group: str
     file: Path
-
-
-def whole(task: Task) -> Split:
-    """A split that trains on every row."""
-    return Split(0, 0, np.arange(len(task.y)), np.arange(0))
 
 
 def extract(
@@ -93,7 +92,7 @@ def _compute_missing(pieces: list[_Piece], resources: Resources, on_part: Callab
     queue = [piece for piece in pieces if not _is_settled(piece, limits["seconds"])][::-1]
     if not queue:
         return
-    start_server(["tabbench.metafeatures.extract", "pyarrow.parquet"])
+    start_server(PRELOAD)
     running: dict[_Piece, Child] = {}
     try:
         while queue or running:

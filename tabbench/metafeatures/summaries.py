@@ -21,16 +21,34 @@ def summarize(values: np.ndarray) -> list[float]:
     count = len(values)
     if np.isnan(values).any():
         return [float(count) if name == "count" else np.nan for name in SUMMARIES]
-    low, q1, median, q3, high = np.quantile(values, QUARTILES)
+    ordered = np.sort(values)
+    low, high = ordered[0], ordered[-1]
+    q1, median, q3 = (_quantile(ordered, share) for share in QUARTILES[1:4])
     mean = values.mean()
     sd = values.std(ddof=1) if count > 1 else np.nan
     skewness, kurtosis = moments(values)
-    if np.isfinite(values).all():
-        histogram = np.histogram(values, bins=BINS)[0] / count
-    else:
-        histogram = np.full(BINS, np.nan)
     spread = (mean, sd, count, q3 - q1, kurtosis, high, median, low, high - low, skewness)
-    return [float(value) for value in (*spread, *histogram, low, q1, median, q3, high)]
+    return [float(value) for value in (*spread, *_histogram(ordered), low, q1, median, q3, high)]
+
+
+def _quantile(ordered: np.ndarray, share: float) -> float:
+    """`np.quantile` of a sorted sample, without its checks."""
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    a, b = ordered[below], ordered[min(below + 1, len(ordered) - 1)]
+    t = place - below
+    return a + (b - a) * t if t < 0.5 else b - (b - a) * (1 - t)
+
+
+def _histogram(ordered: np.ndarray) -> np.ndarray:
+    """Shares of a sorted sample in BINS equal bins from its minimum to its maximum; NaN if it is not finite."""
+    low, high = ordered[0], ordered[-1]
+    if not np.isfinite([low, high]).all():
+        return np.full(BINS, np.nan)
+    if low == high:
+        low, high = low - 0.5, high + 0.5
+    inner = np.searchsorted(ordered, np.linspace(low, high, BINS + 1)[1:-1])
+    return np.diff(inner, prepend=0, append=len(ordered)) / len(ordered)
 
 
 def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

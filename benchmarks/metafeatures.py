@@ -1,0 +1,72 @@
+"""pymfe's values and ours on the same tables: how many differ, and how much longer pymfe takes.
+
+    python -m benchmarks.metafeatures [--suite starter] [--only iris,zoo] [--rows 2000]
+
+All shared groups and the twelve summaries of TabZilla's run, in one process with one thread, each table once by either after
+a small one that warms both up. Every table is the training part of the first of three folds, cut to --rows. Prints a line per
+table and, last, the ratio of the sums and the median ratio (goal: 20).
+"""
+
+import argparse
+import time
+import warnings
+
+import numpy as np
+
+from tabbench.metafeatures.groups import GROUPS, complete, compute_group
+from tabbench.metafeatures.table import Table
+from tabbench.sandbox import limit_threads
+from tabbench.split import make_splits
+from tabbench.suite import load_spec, load_suite
+from tabbench.task import Task
+from tests.pymfe_reference import differences, pymfe_values
+
+SHARED = [group for group in GROUPS if group != "tabular"]
+
+
+def training_part(task: Task, rows: int) -> Table:
+    train = make_splits(task, 3, 1, 0)[0].train
+    train = np.sort(np.random.default_rng(0).permutation(train)[:rows])
+    return Table(task.X.iloc[train].reset_index(drop=True), task.y[train])
+
+
+def ours(table: Table) -> dict[str, float]:
+    return {name: value for group in SHARED for name, value in complete(group, compute_group(table, group)[0]).items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--suite", default="starter")
+    parser.add_argument("--only", help="comma-separated names of datasets")
+    parser.add_argument("--rows", type=int, default=2000, help="rows of a table at most (default 2000)")
+    args = parser.parse_args()
+    limit_threads(1)
+    specs = [spec for spec in load_suite(args.suite).tasks if not args.only or spec.name in args.only.split(",")]
+    small = training_part(load_spec(load_suite("smoke").tasks[0]), 100)
+    ours(Table(small.raw, small.labels))
+    pymfe_values(small, [*SHARED, "relative"])
+    times = []
+    print(f"{'dataset':16} {'rows':>6} {'columns':>7} {'values':>6} {'differ':>6} {'pymfe s':>8} {'ours s':>7} {'ratio':>6}")
+    for spec in specs:
+        table = training_part(load_spec(spec), args.rows)
+        start = time.perf_counter()
+        found = ours(Table(table.raw, table.labels))
+        middle = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            theirs = pymfe_values(table, [*SHARED, "relative"])
+        seconds = (time.perf_counter() - middle, middle - start)
+        times.append(seconds)
+        differing = differences(found, theirs)
+        n, d = table.raw.shape
+        print(
+            f"{spec.name:16} {n:6} {d:7} {len(theirs):6} {len(differing):6} {seconds[0]:8.2f} {seconds[1]:7.3f} "
+            f"{seconds[0] / seconds[1]:6.1f}  {' '.join(differing[:4])}",
+            flush=True,
+        )
+    theirs_s, ours_s = np.array(times).T
+    print(f"ratio of the sums {theirs_s.sum() / ours_s.sum():.1f}, median ratio {np.median(theirs_s / ours_s):.1f}")
+
+
+if __name__ == "__main__":
+    main()

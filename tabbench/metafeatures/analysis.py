@@ -1,0 +1,188 @@
+"""What metafeatures tell of results: correlations with a gap between models, models of the winner, irregularity.
+
+Pure functions. The unit is the dataset: `metafeatures` has one row per dataset (means over its training parts), and every
+interval, permutation and left-out part is one of datasets, never of folds.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from tabbench.errors import UserError
+from tabbench.metafeatures.groups import METAFEATURES
+
+MIN_DATASETS = 6
+MAX_GAPS, TWINS = 0.2, 0.999
+CONFIDENCE_Z = 1.959964  # 95%
+KEPT = 20  # metafeatures that a meta-model may use, chosen anew in every training part
+
+# TabZilla (McElfresh et al. 2023): weights of standardised metafeatures
+IRREGULARITY = {
+    "eigenvalues.min": -0.33,
+    "sd.skewness": 0.23,
+    "range.skewness": 0.22,
+    "h_mean.iq_range": 0.21,
+    "kurtosis.sd": 0.21,
+}
+
+
+def by_dataset(parts: pd.DataFrame) -> pd.DataFrame:
+    """Mean of every metafeature over the training parts of a dataset; index: task."""
+    names = [name for entry in METAFEATURES.values() for name in entry.names]
+    names += [f"{name}.relative" for entry in METAFEATURES.values() if entry.group == "landmarking" for name in entry.names]
+    return parts.groupby("task")[[name for name in names if name in parts]].mean()
+
+
+def usable(metafeatures: pd.DataFrame) -> pd.DataFrame:
+    """The metafeatures worth looking at, as ranks over the datasets from 0 to 1 (m datasets × f).
+
+    One that is missing or infinite on more than a fifth of the datasets is left out, other gaps take the median rank; so are
+    constant ones, and every one whose rank correlation with an earlier one is beyond ±0.999 (TabZilla's cleaning, on ranks).
+    """
+    values = metafeatures.replace([np.inf, -np.inf], np.nan)
+    values = values.loc[:, values.isna().mean() <= MAX_GAPS]
+    ranks = values.rank()
+    ranks = ranks.fillna(ranks.median())
+    ranks = ranks.loc[:, ranks.nunique() > 1]
+    if ranks.empty:
+        return ranks
+    z = _standardised(ranks.to_numpy())
+    similar = np.abs(np.triu(z.T @ z / len(z), k=1)) > TWINS
+    return (ranks / len(ranks)).loc[:, ~similar.any(axis=0)]
+
+
+def _standardised(columns: np.ndarray) -> np.ndarray:
+    spread = columns.std(axis=0)
+    return (columns - columns.mean(axis=0)) / np.where(spread == 0, 1, spread)
+
+
+def correlations(metafeatures: pd.DataFrame, gap: pd.Series, n_permutations: int = 5000, seed: int = 0) -> pd.DataFrame:
+    """Spearman's correlation of every usable metafeature with a gap over m datasets, largest first.
+
+    Columns: metafeature, correlation, low, high (95%, Bonett and Wright 2000), p (two-sided, by permuting the gap over the
+    datasets), p_adjusted (the largest correlation of any metafeature under the same permutations: Westfall and Young 1993,
+    which controls the chance of a single false finding among them all).
+
+    Raises UserError with fewer than six datasets or a gap that does not vary.
+    """
+    table, gap = _aligned(metafeatures, gap)
+    m = len(gap)
+    z = _standardised(rankdata(table.to_numpy(), axis=0))
+    ranks = _standardised(rankdata(gap.to_numpy())[:, None])[:, 0]
+    found = z.T @ ranks / m
+    random = np.random.default_rng(seed)
+    permuted = random.permuted(np.tile(ranks, (n_permutations, 1)), axis=1).T
+    by_chance = np.abs(z.T @ permuted / m)  # (f, n_permutations)
+    size = np.abs(found) - 1e-12
+    reach = CONFIDENCE_Z * np.sqrt((1 + found**2 / 2) / (m - 3))
+    centre = np.arctanh(np.clip(found, -1 + 1e-12, 1 - 1e-12))
+    result = pd.DataFrame(
+        {
+            "metafeature": table.columns,
+            "correlation": found,
+            "low": np.tanh(centre - reach),
+            "high": np.tanh(centre + reach),
+            "p": (1 + (by_chance >= size[:, None]).sum(axis=1)) / (1 + n_permutations),
+            "p_adjusted": (1 + (by_chance.max(axis=0) >= size[:, None]).sum(axis=1)) / (1 + n_permutations),
+        }
+    )
+    return result.sort_values("correlation", key=np.abs, ascending=False, kind="stable", ignore_index=True)
+
+
+def _aligned(metafeatures: pd.DataFrame, gap: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
+    gap = gap.dropna()
+    shared = [task for task in metafeatures.index if task in gap.index]
+    if len(shared) < MIN_DATASETS:
+        raise UserError(f"{len(shared)} datasets have metafeatures and both scores: at least {MIN_DATASETS} are needed")
+    gap = gap[shared]
+    if gap.nunique() == 1:
+        raise UserError("the gap is the same on every dataset: there is nothing to explain")
+    return usable(metafeatures.loc[shared]), gap
+
+
+def irregularity(metafeatures: pd.DataFrame) -> pd.Series:
+    """TabZilla's irregularity of every dataset, standardised over these datasets (a gap takes the mean); NaN if one is absent."""
+    if not set(IRREGULARITY) <= set(metafeatures):
+        return pd.Series(np.nan, metafeatures.index)
+    parts = metafeatures[list(IRREGULARITY)].replace([np.inf, -np.inf], np.nan)
+    z = _standardised(parts.fillna(parts.mean()).fillna(0).to_numpy())
+    return pd.Series(z @ np.array(list(IRREGULARITY.values())), metafeatures.index)
+
+
+def meta_models(metafeatures: pd.DataFrame, gap: pd.Series, n_permutations: int = 19, seed: int = 0) -> pd.DataFrame:
+    """How well the sign and the size of a gap can be told from the metafeatures of a dataset that was not seen.
+
+    A decision tree of depth 3 and boosted trees predict every dataset from all others (leave one dataset out), with the twenty
+    metafeatures that correlate most on those. Columns: target ("winner": accuracy; "gap": R² against the mean of the others),
+    model, score, by_chance (mean score with the gap permuted over the datasets), p (share of permutations at least as good),
+    baseline (accuracy of the commoner winner; 0 for R²).
+
+    Raises UserError as `correlations` does.
+    """
+    table, gap = _aligned(metafeatures, gap)
+    X, random = table.to_numpy(), np.random.default_rng(seed)
+    shuffled = [random.permutation(gap.to_numpy()) for _ in range(n_permutations)]
+    rows = []
+    for target, score in (("winner", _winner_score), ("gap", _gap_score)):
+        for model, build in _models(target, seed).items():
+            real = score(X, gap.to_numpy(), build)
+            chance = np.array([score(X, permuted, build) for permuted in shuffled])
+            p = (1 + np.sum(chance >= real)) / (1 + n_permutations)
+            share = np.mean(gap > 0)
+            baseline = max(share, 1 - share) if target == "winner" else 0.0
+            row = {"target": target, "model": model, "score": real, "by_chance": chance.mean(), "p": p, "baseline": baseline}
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _models(target: str, seed: int) -> dict[str, Callable[[], Any]]:
+    from sklearn import ensemble, tree
+
+    kind = "Classifier" if target == "winner" else "Regressor"
+    boosting = getattr(ensemble, f"GradientBoosting{kind}")
+    return {
+        "tree": lambda: getattr(tree, f"DecisionTree{kind}")(max_depth=3, random_state=seed),
+        "boosted trees": lambda: boosting(n_estimators=50, max_depth=2, subsample=0.8, random_state=seed),
+    }
+
+
+def _predictions(X: np.ndarray, y: np.ndarray, build: Callable[[], Any]) -> np.ndarray:
+    """Prediction of every dataset from the others; the one value there is, if they all have the same."""
+    found = np.empty(len(y))
+    for i in range(len(y)):
+        others = np.arange(len(y)) != i
+        if np.ptp(y[others].astype(np.float64)) == 0:
+            found[i] = y[others][0]
+            continue
+        relevance = np.abs(_standardised(X[others]).T @ _standardised(y[others, None].astype(np.float64))[:, 0])
+        kept = np.argsort(-relevance, kind="stable")[:KEPT]
+        found[i] = build().fit(X[np.ix_(others, kept)], y[others]).predict(X[i : i + 1, kept])[0]
+    return found
+
+
+def _winner_score(X: np.ndarray, gap: np.ndarray, build: Callable[[], Any]) -> float:
+    wins = (gap > 0).astype(np.int64)
+    return float(np.mean(_predictions(X, wins, build) == wins))
+
+
+def _gap_score(X: np.ndarray, gap: np.ndarray, build: Callable[[], Any]) -> float:
+    mean_of_others = (gap.sum() - gap) / (len(gap) - 1)
+    return float(1 - np.sum((_predictions(X, gap, build) - gap) ** 2) / np.sum((mean_of_others - gap) ** 2))
+
+
+def nearest(metafeatures: pd.DataFrame, own: pd.Series, count: int = 5) -> pd.Series:
+    """Distance to the `count` nearest datasets, nearest first; index: task.
+
+    The distance is the mean, over metafeatures, of the mean absolute difference of the ranks of its summaries, the ranks being
+    those among the known datasets from 0 to 1: unit-free, and a metafeature of many summaries counts no more than one of few.
+    """
+    ranks = usable(metafeatures)
+    known = metafeatures[ranks.columns].replace([np.inf, -np.inf], np.nan)
+    below = (known < own[ranks.columns]).sum() + (known == own[ranks.columns]).sum() / 2
+    position = ((below + 0.5) / len(known)).where(own[ranks.columns].notna())
+    differences = (ranks - position).abs()
+    by_name = differences.T.groupby([name.split(".")[0] for name in ranks.columns]).mean()
+    return by_name.mean().sort_values(kind="stable").head(count).rename("distance")

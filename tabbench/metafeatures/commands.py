@@ -1,0 +1,98 @@
+"""`tabbench metafeatures`, `tabbench analyze` and `tabbench recommend`."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tabbench.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from tabbench.api import Results
+    from tabbench.runner import Resources
+
+
+def register(commands: Any) -> None:
+    """Add the three commands to the command line."""
+    meta = commands.add_parser("metafeatures", help="describe the training part of every fold of a suite or a table by numbers")
+    what = meta.add_mutually_exclusive_group(required=True)
+    what.add_argument("--suite", help="name of a suite or path of a suite file")
+    what.add_argument("--data", type=Path, help="CSV or Parquet file; needs --target")
+    meta.add_argument("--target", help="target column of --data")
+    meta.add_argument("--out", type=Path, required=True, help="Parquet file to write: one row per fold")
+    meta.add_argument("--folds", type=int, help="folds (default: the official ones where a table has them, else 3 stratified)")
+    meta.add_argument("--repeats", type=int, default=1, help="repeats of the folds (default 1)")
+    meta.add_argument("--seed", type=int, default=0)
+    meta.add_argument("--workers", type=int, default=1, help="groups of metafeatures at a time (default 1)")
+    meta.add_argument("--time-limit", type=float, default=300, metavar="S", help="wall seconds of one group (default 300)")
+    meta.add_argument("--quiet", action="store_true", help="no progress")
+    meta.set_defaults(func=_metafeatures)
+    analyze = commands.add_parser("analyze", help="which metafeatures go with the gap between networks and GBDTs, or two models")
+    analyze.add_argument("folder", type=Path, help="result folder of a run")
+    analyze.add_argument("--models", metavar="A,B", help="two models (default: best network or PFN, best GBDT)")
+    analyze.set_defaults(func=_analyze)
+    advise = commands.add_parser("recommend", help="the datasets most like a table, and which models won there")
+    advise.add_argument("data", type=Path, help="CSV or Parquet file")
+    advise.add_argument("--target", required=True, help="its target column")
+    advise.add_argument("--results", dest="folder", type=Path, default=Path("results/starter"), help="result folder of a run")
+    advise.set_defaults(func=_recommend)
+    for parser in (analyze, advise):
+        parser.add_argument("--metric", help="metric to compare by (default roc_auc_ovo, or the first recorded)")
+        parser.add_argument("--workers", type=int, default=1, help="groups of metafeatures at a time (default 1)")
+        parser.add_argument("--time-limit", type=float, default=300, metavar="S", help="wall seconds of one group (default 300)")
+
+
+def _metafeatures(args: argparse.Namespace) -> int:
+    from tabbench import api
+    from tabbench.files import replace_file
+    from tabbench.runner import Resources
+
+    frame = api.metafeatures(
+        args.suite,
+        data=args.data,
+        target=args.target,
+        folds=args.folds,
+        repeats=args.repeats,
+        seed=args.seed,
+        resources=Resources(args.workers, time_limit=args.time_limit),
+        on_part=(lambda _: None) if args.quiet else lambda text: print(text, file=sys.stderr),
+    )
+    replace_file(args.out, lambda temporary: frame.to_parquet(temporary, index=False))
+    for missing in frame.attrs["missing_tasks"]:
+        print(f"not described: {missing['name']}: {missing['reason']}")
+    print(f"{len(frame)} training parts of {frame['task'].nunique()} datasets × {frame.shape[1] - 4} metafeatures: {args.out}")
+    return 0
+
+
+def _analyze(args: argparse.Namespace) -> int:
+    from tabbench.answers import analyze, format_analysis
+
+    results, parts, _ = _described_results(args)
+    models = tuple(args.models.split(",")) if args.models else None
+    if models and len(models) != 2:
+        raise UserError(f"--models {args.models!r}: give two models separated by a comma")
+    print(format_analysis(analyze(args.folder, results.frame, parts, args.metric, models)))
+    return 0
+
+
+def _recommend(args: argparse.Namespace) -> int:
+    from tabbench.answers import format_advice, recommend
+    from tabbench.api import data_folder
+    from tabbench.task import make_task, read_table
+
+    task = make_task(read_table(args.data), args.target, name=args.data.stem)
+    results, parts, resources = _described_results(args)
+    advice = recommend(task, results.frame, results.manifest, parts, data_folder(), resources, args.metric)
+    print(format_advice(advice, task.name))
+    return 0
+
+
+def _described_results(args: argparse.Namespace) -> "tuple[Results, pd.DataFrame, Resources]":
+    from tabbench.answers import describe_results
+    from tabbench.api import data_folder, open_results
+    from tabbench.runner import Resources
+
+    results, resources = open_results(args.folder), Resources(args.workers, time_limit=args.time_limit)
+    return results, describe_results(args.folder, results.manifest, data_folder(), resources), resources

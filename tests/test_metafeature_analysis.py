@@ -1,0 +1,159 @@
+"""Analysis of metafeatures on synthetic results with a planted effect and without one, and both commands from end to end."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import spearmanr
+
+from tabbench.answers import gap_between
+from tabbench.cli import main
+from tabbench.errors import UserError
+from tabbench.metafeatures import analysis, extract
+from tabbench.metafeatures.analysis import by_dataset, correlations, irregularity, meta_models, nearest, usable
+from tests.synthetic_results import make_results
+
+
+def metafeatures(m=30, f=40, seed=0) -> pd.DataFrame:
+    values = np.random.default_rng(seed).lognormal(size=(m, f))
+    return pd.DataFrame(values, [f"t{i}" for i in range(m)], [f"m{i}.mean" for i in range(f)])
+
+
+def planted(table: pd.DataFrame, noise: float, seed=0) -> pd.Series:
+    """A gap that the metafeature m7 decides, upside down, up to noise."""
+    random = np.random.default_rng(seed)
+    return -table["m7.mean"].rank() / len(table) + 0.5 + noise * random.normal(size=len(table))
+
+
+def test_a_planted_effect_is_found_and_its_interval_holds_it():
+    table = metafeatures()
+    gap = planted(table, 0.1)
+    found = correlations(table, gap, n_permutations=1000)
+    first = found.iloc[0]
+    assert first["metafeature"] == "m7.mean"
+    assert first["correlation"] == pytest.approx(spearmanr(table["m7.mean"], gap).statistic)
+    assert first["low"] < first["correlation"] < first["high"] < -0.5
+    assert first["p_adjusted"] < 0.01
+    assert (found["p_adjusted"] >= found["p"]).all()
+    assert found["p"].to_numpy()[1:] == pytest.approx(spearmanr(table[found["metafeature"]], gap).pvalue[-1, 1:-1], abs=0.05)
+
+
+def test_no_effect_is_rarely_found_among_all_yet_often_by_single_ones():
+    first, single = [], []
+    for seed in range(40):
+        gap = pd.Series(np.random.default_rng(seed).normal(size=20), [f"t{i}" for i in range(20)])
+        found = correlations(metafeatures(20, 60, seed=100 + seed), gap, n_permutations=200)
+        first.append(found["p_adjusted"].min() <= 0.05)
+        single.append(found["p"].min() <= 0.05)
+    assert sum(first) <= 8  # 5% of 40 are 2; nine or more have a chance of 0.03%
+    assert sum(single) >= 30
+
+
+def test_datasets_do_not_depend_on_their_order_or_names():
+    table = metafeatures()
+    gap = planted(table, 0.5)
+    turned = correlations(table[::-1], gap.sample(frac=1, random_state=1), n_permutations=50)
+    named = table.set_axis([f"x{name}" for name in table.index])
+    assert turned["correlation"].tolist() == pytest.approx(correlations(table, gap, 50)["correlation"].tolist())
+    again = correlations(named, gap.set_axis([f"x{name}" for name in gap.index]), 50)
+    assert again["correlation"].tolist() == pytest.approx(turned["correlation"].tolist())
+
+
+def test_what_is_not_usable_is_left_out():
+    table = metafeatures(10, 3)
+    table["constant.mean"], table["twin.mean"] = 1.0, np.exp(table["m1.mean"])
+    table["gaps.mean"] = [np.nan, np.inf, -np.inf, *range(7)]
+    table["few_gaps.mean"] = [np.nan, 5, 3, 1, 7, 2, 9, 4, 8, 6]
+    assert list(usable(table)) == ["m0.mean", "m1.mean", "m2.mean", "few_gaps.mean"]
+    assert not usable(table).isna().to_numpy().any()
+
+
+def test_meta_models_beat_chance_only_where_there_is_something_to_learn():
+    table = metafeatures(16, 8)
+    effect = meta_models(table, planted(table, 0.03), n_permutations=4).set_index(["target", "model"])
+    assert effect.loc[("winner", "tree"), "score"] > 0.8 > effect.loc[("winner", "tree"), "by_chance"]
+    assert effect.loc[("gap", "boosted trees"), "score"] > 0.5
+    assert (effect["p"] == 0.2).all()
+    random = pd.Series(np.random.default_rng(3).normal(size=16), table.index)
+    assert (meta_models(table, random, n_permutations=4)["score"] < effect["score"].to_numpy()).all()
+
+
+@pytest.mark.parametrize(("gap", "says"), [([1.0] * 30, "nothing to explain"), ([1.0, 2.0] + [np.nan] * 28, "at least 6")])
+def test_too_little_to_go_on_is_said(gap, says):
+    table = metafeatures()
+    with pytest.raises(UserError, match=says):
+        correlations(table, pd.Series(gap, table.index))
+
+
+def test_irregularity_by_hand():
+    parts = pd.DataFrame({name: [1.0, 1.0, 1.0] for name in analysis.IRREGULARITY}, index=list("abc"))
+    parts["eigenvalues.min"] = [3.0, 0.0, 0.0]
+    parts["kurtosis.sd"] = [np.nan, 1.0, -1.0]
+    z = np.sqrt(2)
+    found = irregularity(parts)
+    assert found["a"] == pytest.approx(-0.33 * z)
+    assert found["b"] == pytest.approx(0.33 * z / 2 + 0.21 * np.sqrt(1.5))
+    assert irregularity(parts[["kurtosis.sd"]]).isna().all()
+
+
+def test_the_nearest_dataset_of_a_known_one_is_itself():
+    table = metafeatures(12, 20)
+    near = nearest(table, table.loc["t4"], count=3)
+    assert near.index[0] == "t4"
+    assert len(near) == 3
+    assert near.iloc[0] < near.iloc[1] / 3
+    assert near.is_monotonic_increasing
+    assert nearest(table, table.loc["t4"].where(table.columns != "m1.mean"), 1).index[0] == "t4"
+
+
+def test_the_gap_is_between_the_best_of_two_families_or_two_models():
+    results = make_results(8)
+    gap, sides = gap_between(results, "roc_auc_ovo")
+    assert sides == ("best network", "best GBDT")
+    means = results.groupby(["task", "model"])["roc_auc_ovo"].mean().unstack()
+    expected = means[["mlp", "pfn"]].max(axis=1) - means[["catboost", "lightgbm", "xgboost"]].max(axis=1)
+    assert gap["task05"] == pytest.approx(expected["task05"])
+    loss, sides = gap_between(results, "log_loss", ("knn", "tree"))
+    assert sides == ("knn", "tree")
+    means = results.groupby(["task", "model"])["log_loss"].mean().unstack()
+    assert loss["task05"] == pytest.approx(means.loc["task05", "tree"] - means.loc["task05", "knn"])
+    assert "task02" not in loss  # tree failed there
+    with pytest.raises(UserError, match="no results of 'luck'"):
+        gap_between(results, "log_loss", ("luck", "tree"))
+    with pytest.raises(UserError, match="name two models"):
+        gap_between(results[results["model"].isin(["tree", "knn", "mlp"])], "log_loss")
+
+
+def test_by_dataset_is_the_mean_over_training_parts_of_metafeatures_alone():
+    parts = pd.DataFrame({"task": ["b", "a", "a"], "repeat": 0, "fold": [0, 0, 1], "nr_inst": [1.0, 2.0, 4.0], "reasons": "{}"})
+    found = by_dataset(parts)
+    assert found.to_dict() == {"nr_inst": {"a": 3.0, "b": 1.0}}
+
+
+def test_analyze_and_recommend_from_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "cache"))
+    monkeypatch.setattr(extract, "GROUPS", ("general", "tabular"))  # the others take their time
+    rng, entries = np.random.default_rng(0), []
+    for i in range(7):
+        n = 40 + 10 * i
+        frame = pd.DataFrame(rng.normal(size=(n, 2 + i % 3)))
+        frame.assign(y=(frame[0] + rng.normal(size=n) > 0).astype(int)).to_csv(f"t{i}.csv", index=False)
+        entries.append(f'[[tasks]]\nname = "t{i}"\nsource = "file"\npath = "t{i}.csv"\ntarget = "y"\n')
+    (tmp_path / "s.toml").write_text("\n".join(entries))
+    assert (
+        main(["run", "--suite", "s.toml", "--models", "tree,knn", "--folds", "2", "--out", "r", "--quiet", "--workers", "1"]) == 0
+    )
+    capsys.readouterr()
+    assert main(["analyze", "r", "--models", "tree,knn"]) == 0
+    said = capsys.readouterr().out
+    assert "of 7 datasets" in said
+    assert "nr_inst" in (tmp_path / "r" / "metafeature_correlations.csv").read_text()
+    assert len(pd.read_parquet("r/metafeatures.parquet")) == 14
+    assert main(["recommend", "t3.csv", "--target", "y", "--results", "r"]) == 0
+    said = capsys.readouterr().out
+    assert "t3 " in said.splitlines()[2]
+    assert main(["analyze", "r"]) == 2
+    assert "name two models" in capsys.readouterr().err
+    assert main(["analyze", "r", "--models", "tree"]) == 2
+    assert main(["recommend", "t3.csv", "--target", "y"]) == 2
+    assert "results/starter" in capsys.readouterr().err
