@@ -49,6 +49,8 @@ def read_plain_table(path: Path, score: str | None = None) -> PlainTable:
         rows = table[[dataset, model, *folds]].assign(score=_numbers(table[[column]], path)[column])
         _refuse_repeated(rows, [dataset, model, *folds], path)
         wide = rows.set_index([dataset, *folds, model])["score"].unstack(model)
+    elif score is not None:
+        raise UserError(f"{path}: no long table, so no score column: it lacks one called dataset (task, …) or model (method, …)")
     else:
         key = dataset or table.columns[0]
         _refuse_repeated(table, [key, *folds], path)

@@ -120,6 +120,7 @@ def test_bad_words_are_one_line(wide, tmp_path, capsys):
         ((str(wide), "--control", "x"), "no model 'x' to compare with"),
         ((str(wide), "--baseline", "x"), "no model 'x' to impute with"),
         ((str(wide), "--rope", "-1"), "cannot be negative"),
+        ((str(wide), "--score", "auc"), "no long table, so no score column"),
         ((str(wide), "--alpha", "2"), "alpha must lie between 0 and 1, got 2"),
     ]:
         assert main(["stats", *words]) == 2

@@ -225,6 +225,11 @@ document.addEventListener("click", (event) => {
 });
 for (const source of [...new Set(numbers.datasets.map((set) => set.source))].sort()) byId("source").append(make("option", { value: source }, source));
 for (const name of numbers.models) byId("models").append(make("label", {}, make("input", { type: "checkbox", name: "model", checked: "" }), ` ${name}`));
+const filters = { rows: ["rows-from", "rows-to"], features: ["features-from", "features-to"], classes: ["classes"], missing: ["missing"], categorical: ["categorical"] };
+for (const [fact, ids] of Object.entries(filters)) if (numbers.datasets.every((set) => set[fact] === null)) ids.forEach((id) => { byId(id).closest("label").hidden = true; });
+byId("source").closest("label").hidden = byId("source").options.length < 3;  // "any" and the only one
+const about = byId("source").closest("fieldset");
+about.hidden = [...about.querySelectorAll("label")].every((label) => label.hidden);
 let waiting = 0;
 form.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(explore, 150); });
 form.addEventListener("reset", () => setTimeout(explore, 0));
