@@ -119,7 +119,7 @@ def _extract(archive: Path, place: Path) -> None:
 def _parts(entry: zipfile.ZipInfo, archive: Path) -> tuple[str, ...]:
     """The path of a file below the one folder of the archive."""
     path = PurePosixPath(entry.filename)
-    is_plain = not entry.is_dir() and not path.is_absolute() and not set(entry.filename) & set("\\:\0")
+    is_plain = entry.filename and not entry.is_dir() and not path.is_absolute() and not set(entry.filename) & set("\\:\0")
     if not is_plain or ".." in path.parts or len(path.parts) < 2 or entry.compress_type not in (0, zipfile.ZIP_DEFLATED):
         raise UserError(f"{archive}: entry {entry.filename[:80]!r} is no plain file inside one folder: not opened")
     return path.parts[1:]

@@ -93,22 +93,27 @@ def from_openml(spec: "TaskSpec") -> pd.DataFrame:
 
 
 def read_arff(text: str) -> pd.DataFrame:
-    """Dense ARFF as a table of texts; "?" is missing."""
-    head, data = re.split(r"(?im)^\s*@data\s*$", text, maxsplit=1)
+    """Dense ARFF as a table of texts; "?" is missing. Raises UserError for other texts."""
+    head, *data = re.split(r"(?im)^\s*@data\s*$", text, maxsplit=1)
+    if not data:
+        raise UserError("not an ARFF file: it has no line @data")
     names = re.findall(r"""(?im)^\s*@attribute\s+(?:'([^']+)'|"([^"]+)"|(\S+))""", head)
-    rows = "\n".join(line for line in data.splitlines() if line.strip() and not line.startswith("%"))
+    rows = "\n".join(line for line in data[0].splitlines() if line.strip() and not line.startswith("%"))
     quote = '"' if '"' in rows else "'"
-    return pd.read_csv(
-        io.StringIO(rows),
-        names=["".join(name) for name in names],
-        dtype=str,
-        na_values="?",
-        keep_default_na=False,
-        quotechar=quote,
-        quoting=csv.QUOTE_MINIMAL,
-        escapechar="\\",
-        skipinitialspace=True,
-    )
+    try:
+        return pd.read_csv(
+            io.StringIO(rows),
+            names=["".join(name) for name in names],
+            dtype=str,
+            na_values="?",
+            keep_default_na=False,
+            quotechar=quote,
+            quoting=csv.QUOTE_MINIMAL,
+            escapechar="\\",
+            skipinitialspace=True,
+        )
+    except (ValueError, IndexError) as error:  # pandas' own errors are ValueErrors
+        raise UserError(f"not an ARFF file: {' '.join(str(error).split())[:200]}") from None
 
 
 def package_file(path: str, name: str) -> Path:

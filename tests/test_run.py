@@ -111,13 +111,13 @@ def test_the_same_again_does_nothing_and_more_models_only_the_rest(tmp_path):
 
 HOSTILE = {
     "Raises": ("failed", "RuntimeError: two lines of trouble"),
-    "Hangs": ("timeout", "stopped after the time limit of 3 s"),
+    "Hangs": ("timeout", "stopped after the time limit of 6 s"),
     "Allocates": ("memory", "over the memory limit of 700 MB"),
     "Exits": ("failed", "the process ended by itself with exit code 7"),
     "PredictsNaN": ("failed", "NaN"),
     "WrongShape": ("failed", "predict_proba returned shape"),
     "Segfaults": ("failed", "the process was killed by SIGSEGV"),
-    "IgnoresSigterm": ("timeout", "stopped after the time limit of 3 s"),
+    "IgnoresSigterm": ("timeout", "stopped after the time limit of 6 s"),
     "RaisesHugely": ("failed", "RuntimeError: huge huge"),
     "Daemonises": ("ok", ""),
     "FloodsStdout": ("ok", ""),
@@ -128,7 +128,7 @@ def test_hostile_models_are_contained_and_recorded(tmp_path, monkeypatch):
     monkeypatch.setattr("tabbench.sandbox.MAX_PROCESSES", 20)
     alone = run(tmp_path / "alone", folds=2).frame
     models = [*MODELS, "tests.hostile:ForkBomb", *(f"tests.hostile:{name}" for name in HOSTILE)]
-    frame = run(tmp_path / "r", models, folds=2, resources=Resources(workers=2, time_limit=3, memory_limit=700)).frame
+    frame = run(tmp_path / "r", models, folds=2, resources=Resources(workers=2, time_limit=6, memory_limit=700)).frame
     for name, (status, reason) in HOSTILE.items():
         rows = frame[frame["model"] == f"tests.hostile:{name}"]
         assert set(rows["status"]) == {status}, name
