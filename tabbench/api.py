@@ -28,7 +28,9 @@ from tabbench.manifest import (
 )
 from tabbench.metrics import METRICS
 from tabbench.progress import Progress
+from tabbench.protocols import get_protocol
 from tabbench.repair import repair_store
+from tabbench.replay import Budget, replay
 from tabbench.report.leaderboard import default_metric, leaderboard
 from tabbench.report.page import write_report
 from tabbench.request import DEFAULT_MODELS, Request, gather, jobs_of, make_request
@@ -38,7 +40,7 @@ from tabbench.store import NAME as STORE
 from tabbench.store import ResultStore
 from tabbench.task import Task, save_task
 
-PROTOCOL = ("folds", "repeats", "seed", "threads")  # one result folder holds runs that agree in these
+PROTOCOL = ("folds", "repeats", "seed", "threads", "protocol")  # one result folder holds runs that agree in these
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,9 @@ class Results:
         imported = read_imported(self.path)
         if len(imported) and not (self.path / STORE).exists():
             return imported
+        protocol = self.manifest["run"].get("protocol")
         with ResultStore(self.path / STORE) as store:
-            frame = store.results(list(METRICS))
+            frame = replay(store, get_protocol(protocol)) if protocol else store.results(list(METRICS))
         return pd.concat([frame, imported], ignore_index=True) if len(imported) else frame
 
     @property
@@ -83,6 +86,18 @@ def open_results(folder: str | Path) -> Results:
     return Results(Path(folder))
 
 
+def replay_trials(folder: str | Path, budget: Budget = Budget(), *, ensemble: bool = True) -> pd.DataFrame:
+    """Results table of a tuned run as it would be within a budget, from the stored trials (see `replay`).
+
+    Raises UserError if the folder holds no tuned run.
+    """
+    protocol = read_manifest(Path(folder))["run"].get("protocol")
+    if not protocol:
+        raise UserError(f"{folder}: not a tuned run: make one with `tabbench run --configs N`")
+    with ResultStore(Path(folder) / STORE) as store:
+        return replay(store, get_protocol(protocol), budget, ensemble=ensemble)
+
+
 def run(  # noqa: PLR0913 - the one call that has everything to say
     suite: str | None = None,
     *,
@@ -95,6 +110,8 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     seed: int = 0,
     subsamples: Sequence[Subsample] = (Subsample(),),
     resources: Resources = Resources(),
+    protocol: str = "tabbench",
+    configs: int | None = None,
     shard: str | None = None,
     retry_failed: bool = False,
     quiet: bool = False,
@@ -104,8 +121,9 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
 
     Give either `suite` (a name, the path of a suite file, "openml:suite/99") or `data` (a CSV or Parquet file, or a DataFrame)
     with `target`. Tables of OpenML that are not on this machine yet are fetched. `folds` None: the official folds where a
-    table has them, else 3. shard : "i/n", do only the i-th of n parts of the jobs, for `tabbench merge`. log : file to append
-    events to, JSON lines.
+    table has them, else 3. protocol, configs : configurations of every model, the default and random ones (None: as many as
+    the protocol says); with more than one, default, tuned and ensembled are rows of their own (see `replay`). shard : "i/n",
+    do only the i-th of n parts of the jobs, for `tabbench merge`. log : file to append events to, JSON lines.
     Raises UserError on bad input, before anything is run; KeyboardInterrupt leaves a folder that the same call continues.
     """
     request = make_request(
@@ -118,6 +136,8 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
         seed=seed,
         subsamples=subsamples,
         resources=resources,
+        protocol=protocol,
+        configs=configs,
         shard=shard,
         quiet=quiet,
     )

@@ -47,13 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     suites = commands.add_parser("suites", help="list the suites; `show NAME`: the tables of one; `hardest FOLDER`: of a run")
     suites.add_argument("words", nargs="*", metavar="show NAME | hardest FOLDER", help="suite to show, or run to choose from")
     suites.set_defaults(func=_suites)
-    audit = commands.add_parser("audit", help="warn of leaks, twins, ids and odd columns in the tables of a suite, or in a table")
-    audit.add_argument("what", help="name or path of a suite, or a CSV or Parquet file (needs --target)")
-    audit.add_argument("--target", help="target column of a file")
-    audit.add_argument("--folds", type=int, help="folds among which twins are looked for (default as in run)")
-    audit.add_argument("--format", choices=["text", "json"], default="text")
-    audit.set_defaults(func=_audit)
     commands.add_parser("models", help="list the models with their limits and defaults").set_defaults(func=_models)
+    from tabbench.commands import register as register_data_and_trials
     from tabbench.folder_commands import register as register_folders
     from tabbench.metafeatures.commands import register as register_metafeatures
     from tabbench.openml.commands import register as register_openml
@@ -63,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     register_folders(commands)
     register_metafeatures(commands)
     register_stats(commands)
+    register_data_and_trials(commands)
     register_openml(commands)
     register_pfn(commands)
     return parser
@@ -92,6 +88,8 @@ def _add_request(run: argparse.ArgumentParser) -> None:
     run.add_argument("--out", type=Path, help="result folder (default: results/<suite or file name>)")
     run.add_argument("--folds", type=int, help="folds (default: the official ones where a table has them, else 3 stratified)")
     run.add_argument("--repeats", type=int, default=1, help="repeats of the folds (default 1)")
+    run.add_argument("--protocol", default="tabbench", help="tabbench (default) or tabzilla: see docs/protocols.md")
+    run.add_argument("--configs", type=int, metavar="N", help="configurations of a model: the default and N - 1 random ones")
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("--workers", type=int, help="jobs at a time (default: as many as the cores allow)")
     run.add_argument("--threads", type=int, default=1, help="threads of one job (default 1)")
@@ -152,6 +150,8 @@ def _request(args: argparse.Namespace) -> dict[str, Any]:
         "seed": args.seed,
         "subsamples": _subsamples(args),
         "resources": Resources(workers, args.threads, args.time_limit, args.memory_limit),
+        "protocol": args.protocol,
+        "configs": args.configs,
     }
 
 
@@ -217,20 +217,6 @@ def _suites(args: argparse.Namespace) -> int:
     for name in list_suites():
         suite = load_suite(name)
         print(f"{suite.name:24} {len(suite.tasks):4} datasets  {suite.title}")
-    return EXIT_OK
-
-
-def _audit(args: argparse.Namespace) -> int:
-    from tabbench.api import audit_data
-    from tabbench.audit import format_findings
-
-    is_file = Path(args.what).suffix in (".csv", ".parquet", ".pq")
-    found, missing = audit_data(
-        None if is_file else args.what, data=args.what if is_file else None, target=args.target, folds=args.folds
-    )
-    print(format_findings(found, args.format))
-    for table in missing:
-        print(f"not looked at: {table['name']}: {table['reason']}", file=sys.stderr)
     return EXIT_OK
 
 

@@ -16,6 +16,7 @@ from tabbench.job import Job
 from tabbench.metrics import compute_metrics
 from tabbench.models import Model, get_model, missing_imports
 from tabbench.preprocess import Preprocessor
+from tabbench.protocols import PROTOCOLS, inner_parts, needs_under
 from tabbench.split import Split
 from tabbench.subsample import SubsampledClassifier, class_probabilities
 from tabbench.task import Task
@@ -29,7 +30,8 @@ class Run:
 
     status : "ok", "failed", "timeout", "memory" or "unsupported"; reason : one line, empty if ok; details : the traceback.
     facts : counts, times (seconds), peak memory (MB), metrics and a note, by the names of the results table.
-    proba : (n_test, n_classes) float64, empty unless ok.
+    proba : (n_test, n_classes) float64, empty unless ok. trial : of a tuning trial that is ok, flat, what `store.Trial` holds:
+    predictions of the validation rows, codes of the test rows, codes of the validation rows.
     """
 
     status: str
@@ -37,6 +39,7 @@ class Run:
     details: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
     proba: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    trial: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 def reason_unsupported(job: Job, task: Task, split: Split) -> str | None:
@@ -67,23 +70,48 @@ def execute(job: Job, task: Task, split: Split) -> Run:
         "n_features_used": task.X.shape[1],
         "n_classes": len(task.classes),
     }
+    trial = np.empty(0)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # convergence and the like: the score tells
-            proba = _fit_predict(job, task, split, facts)
+            if job.protocol:
+                proba, trial = _trial(job, task, split, facts)
+            else:
+                proba = _fit_predict(job, task, (split.train, split.test), facts)
             facts |= compute_metrics(task.y[split.test], proba)
     except MemoryError:
         return Run("memory", "the model ran out of memory", _traceback(), facts)
     except Exception as error:  # noqa: BLE001 - the one place where anything a model does is contained
         return Run("failed", _one_line(error), _traceback(), facts)
     facts["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Run("ok", facts=facts, proba=proba)
+    return Run("ok", facts=facts, proba=proba, trial=trial)
 
 
-def _fit_predict(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> np.ndarray:
-    X_train, X_test = task.X.iloc[split.train], task.X.iloc[split.test]
-    present, y_train = np.unique(task.y[split.train], return_inverse=True)
-    proba = np.zeros((len(split.test), len(task.classes)))
+def _trial(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Predictions of the test rows, and what is kept for choosing among trials; without a refit one fit serves both."""
+    started = time.perf_counter()
+    parts = inner_parts(job.protocol, task, split, job.inner_seed)
+    held_out = np.concatenate([rows for _, rows in parts])
+    if PROTOCOLS[job.protocol].refit:
+        unused = {"n_train_used": 0, "n_features_used": 0}
+        validation = np.concatenate([_fit_predict(job, task, part, unused) for part in parts])
+        proba = _fit_predict(job, task, (split.train, split.test), facts)
+    else:
+        [(train, _)] = parts
+        facts |= {"n_train": len(train), "n_train_used": len(train)}
+        both = _fit_predict(job, task, (train, np.concatenate([split.test, held_out])), facts)
+        proba, validation = both[: len(split.test)], both[len(split.test) :]
+    facts |= {f"val_{name}": value for name, value in compute_metrics(task.y[held_out], validation).items()}
+    facts |= {"n_val": len(held_out), "trial_seconds": time.perf_counter() - started}
+    return proba, np.concatenate([validation.ravel(), task.y[split.test], task.y[held_out]])
+
+
+def _fit_predict(job: Job, task: Task, rows: tuple[np.ndarray, np.ndarray], facts: dict[str, Any]) -> np.ndarray:
+    """Probabilities (n, n_classes) of the second rows by a model fitted to the first."""
+    train, test = rows
+    X_train, X_test = task.X.iloc[train], task.X.iloc[test]
+    present, y_train = np.unique(task.y[train], return_inverse=True)
+    proba = np.zeros((len(test), len(task.classes)))
     if len(present) == 1:
         proba[:, present[0]] = 1.0
         return _with_note(facts, "one class in the training part: it is predicted", proba)
@@ -92,8 +120,8 @@ def _fit_predict(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> n
     if not hasattr(estimator, "predict_proba"):
         facts["note"] = "no predict_proba: labels scored as certain"
     part, facts["predict_seconds"], facts["predict_cpu_seconds"] = _timed(lambda: class_probabilities(estimator, X_test))
-    if part.shape != (len(split.test), len(present)):
-        raise ValueError(f"predict_proba returned shape {part.shape}, expected {(len(split.test), len(present))}")
+    if part.shape != (len(test), len(present)):
+        raise ValueError(f"predict_proba returned shape {part.shape}, expected {(len(test), len(present))}")
     _record_subsample(estimator, facts)
     proba[:, present] = part
     return proba
@@ -102,7 +130,7 @@ def _fit_predict(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> n
 def build_estimator(job: Job, model: Model) -> Any:
     """Unfitted estimator for DataFrames in normal form: subsampling around preprocessing around the model."""
     classifier = model.build(seed=job.model_seed, threads=job.threads, **json.loads(job.config))
-    pipeline = make_pipeline(Preprocessor(model.needs), classifier)
+    pipeline = make_pipeline(Preprocessor(needs_under(job.protocol, model.needs)), classifier)
     if job.max_rows is None and job.max_columns is None:
         return pipeline
     return SubsampledClassifier(

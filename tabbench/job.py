@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
+from itertools import count
 from typing import Any, Protocol
 
 from tabbench.split import Split
@@ -38,7 +40,8 @@ class Job:
     """Fit one model on one training part and predict its test part.
 
     `config` is canonical JSON of the keyword arguments that differ from the model's defaults. Policies are empty where no
-    limit is set, so that an unused choice does not change the key.
+    limit is set, so that an unused choice does not change the key. `protocol` is named where the configuration is one of
+    several: the job then predicts validation rows as well (see `protocols.inner_parts`); `trial` is its number among them.
     """
 
     task: str
@@ -54,11 +57,15 @@ class Job:
     column_policy: str = ""
     seed: int = 0
     threads: int = 1
+    protocol: str = ""
+    trial: int = 0
 
     @cached_property
     def key(self) -> str:
-        """Content hash: 32 hex digits over every field but the task's name."""
+        """Content hash: 32 hex digits over every field but the task's name and the trial's number."""
         content = {name: getattr(self, name) for name in _KEY_FIELDS}
+        if self.protocol:
+            content["protocol"] = self.protocol
         content["format"] = FORMAT
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -66,6 +73,11 @@ class Job:
     def data_seed(self) -> int:
         """Seed of the subsample: the same for every model, so that equal limits mean equal rows."""
         return _derive(self.seed, "data", self.task_digest, self.split_digest)
+
+    @property
+    def inner_seed(self) -> int:
+        """Seed of the validation rows: the same for every model and configuration."""
+        return _derive(self.seed, "inner", self.task_digest, self.split_digest)
 
     @property
     def model_seed(self) -> int:
@@ -83,7 +95,7 @@ class Job:
         return f"{self.model} [{', '.join(marks)}]" if marks else self.model
 
 
-_KEY_FIELDS = tuple(field.name for field in fields(Job) if field.name != "task")
+_KEY_FIELDS = tuple(field.name for field in fields(Job) if field.name not in ("task", "protocol", "trial"))
 
 
 def _derive(*parts: object) -> int:
@@ -96,16 +108,19 @@ def plan(
     subsamples: Sequence[Subsample],
     seed: int,
     threads: int,
+    protocol: str = "",
 ) -> Iterator[Job]:
     """Every combination of split, entrant (model name, configuration) and subsample, largest tables first.
 
-    Starting with the long jobs keeps all workers busy at the end.
+    Starting with the long jobs keeps all workers busy at the end. Under a `protocol` the entrants of one model are its
+    trials, numbered in their order.
     """
-    configs = [(name, json.dumps(dict(config), sort_keys=True)) for name, config in entrants]
+    counts: dict[str, count[int]] = defaultdict(count)
+    configs = [(name, json.dumps(dict(config), sort_keys=True), next(counts[name])) for name, config in entrants]
     for task, splits in sorted(tasks, key=lambda pair: (-pair[0].size, pair[0].name)):
         for split in splits:
             place = (task.name, task.digest, split.repeat, split.fold, split.digest)
-            for name, config in configs:
+            for name, config, trial in configs:
                 for sub in subsamples:
                     yield Job(
                         *place,
@@ -117,4 +132,6 @@ def plan(
                         sub.column_policy if sub.max_columns is not None else "",
                         seed,
                         threads,
+                        protocol,
+                        trial if protocol else 0,
                     )

@@ -21,7 +21,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):
     """Encode, impute and scale a DataFrame of float64 and `category` columns (missing = NaN).
 
     Columns that are constant in the training rows (missing counts as a value) are dropped; if none is left, a column of
-    zeros stands in. Numbers: the median replaces missing values if `needs.complete`, then mean 0 and variance 1 if
+    zeros stands in. Numbers: the median or mean replaces missing values if `needs.complete`, then mean 0 and variance 1 if
     `needs.scaled`. Categories, by `needs.categories`:
 
     - "native": DataFrame of float64 and `category` columns named x0, x1, ... (boosters refuse some names). The
@@ -71,7 +71,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):
         self.gaps_ = np.isnan(numbers).any(axis=0) & self.needs.complete
         self.number_steps_: list[Any] = []
         if self.numeric_ and self.needs.complete:
-            self.number_steps_.append(SimpleImputer(strategy="median", keep_empty_features=True))
+            self.number_steps_.append(SimpleImputer(strategy=self.needs.impute, keep_empty_features=True))
             numbers = self.number_steps_[-1].fit_transform(numbers)
         if self.numeric_ and self.needs.scaled:
             self.number_steps_.append(StandardScaler().fit(numbers))

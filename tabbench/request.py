@@ -11,8 +11,10 @@ from tabbench.errors import UserError
 from tabbench.job import Job, Subsample, Table, plan
 from tabbench.models import get_model
 from tabbench.openml.pull import pull
+from tabbench.protocols import Protocol, get_protocol, search_space
 from tabbench.runner import Resources
-from tabbench.split import DEFAULT_FOLDS, Split
+from tabbench.space import configurations
+from tabbench.split import Split
 from tabbench.subsample import check_limits
 from tabbench.suite import load_spec, load_suite
 from tabbench.task import Task, make_task, read_table
@@ -40,6 +42,8 @@ def make_request(  # noqa: PLR0913 - the arguments of `run`
     seed: int = 0,
     subsamples: Sequence[Subsample] = (Subsample(),),
     resources: Resources = Resources(),
+    protocol: str = "tabbench",
+    configs: int | None = None,
     shard: str | None = None,
     quiet: bool = True,
 ) -> Request:
@@ -48,12 +52,13 @@ def make_request(  # noqa: PLR0913 - the arguments of `run`
         get_model(name)
     for sub in subsamples:
         check_limits(**asdict(sub))
-    if folds is not None and folds < 2:
-        raise UserError(f"folds must be at least 2, got {folds}")
+    rules = get_protocol(protocol)
+    rules.check(folds, configs)
+    n_configs = configs or rules.n_configs
     parse_shard(shard)
     tasks, missing = gather(suite, data, target, quiet)
     if folds is None and all(task.test_fold is None for task in tasks):
-        folds = DEFAULT_FOLDS
+        folds = rules.n_folds
     spec = {
         "suite": suite,
         "data": None if suite else tasks[0].name,
@@ -65,18 +70,37 @@ def make_request(  # noqa: PLR0913 - the arguments of `run`
         "repeats": repeats,
         "seed": seed,
         "subsamples": [asdict(sub) for sub in subsamples],
+        "protocol": protocol if n_configs > 1 or not rules.refit else None,
+        "configs": n_configs,
         "shard": shard,
         **asdict(resources),
     }
     return Request(tasks, missing, spec)
 
 
-def jobs_of(spec: Mapping[str, Any], tasks: Iterable[tuple[Table, Sequence[Split]]]) -> Iterator[Job]:
+def jobs_of(spec: Mapping[str, Any], tasks: Sequence[tuple[Table, Sequence[Split]]]) -> Iterator[Job]:
     """The jobs that a request (the manifest's "run") asks for on these tasks, or those of its shard."""
     subsamples = [Subsample(**{field.name: sub[field.name] for field in fields(Subsample)}) for sub in spec["subsamples"]]
-    jobs = plan(tasks, [(name, {}) for name in spec["models"]], subsamples, spec["seed"], spec["threads"])
+    jobs = plan(tasks, _entrants(spec), subsamples, spec["seed"], spec["threads"], spec.get("protocol") or "")
+    if spec.get("protocol"):
+        jobs = _cut(jobs, tasks, get_protocol(spec["protocol"]))
     number, of = parse_shard(spec.get("shard"))
     return jobs if of == 1 else (job for job in jobs if int(job.key[:8], 16) % of == number - 1)
+
+
+def _entrants(spec: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """Every model with each of its configurations."""
+    if not spec.get("protocol"):
+        return [(name, {}) for name in spec["models"]]
+    rules, n, seed = get_protocol(spec["protocol"]), spec["configs"], spec["seed"]
+    return [(name, config) for name in spec["models"] for config in configurations(name, *search_space(rules, name), n, seed)]
+
+
+def _cut(jobs: Iterable[Job], tasks: Sequence[tuple[Table, Sequence[Split]]], rules: Protocol) -> Iterator[Job]:
+    """Jobs under the protocol's limits on training rows."""
+    n_rows = {(task.digest, split.repeat, split.fold): len(split.train) for task, splits in tasks for split in splits}
+    for job in jobs:
+        yield rules.cut(job, n_rows[job.task_digest, job.repeat, job.fold])
 
 
 def parse_shard(shard: str | None) -> tuple[int, int]:

@@ -204,7 +204,7 @@ def start_child(job: Job, path: Path, split: Split, limits: Mapping[str, float])
 
 
 def _run_in_child(job: dict[str, object], path: str, split: Split) -> bytes:
-    """Answer: one line of JSON (the Run without its predictions), then the predictions as raw float64."""
+    """Answer: one line of JSON (the Run without its predictions), then the predictions and the trial as raw float64."""
     run = execute(Job(**job), load_task(Path(path)), split)  # type: ignore[arg-type]
     head = {
         "status": run.status,
@@ -213,7 +213,7 @@ def _run_in_child(job: dict[str, object], path: str, split: Split) -> bytes:
         "facts": run.facts,
         "shape": run.proba.shape,
     }
-    return json.dumps(head).encode() + b"\n" + np.ascontiguousarray(run.proba, np.float64).tobytes()
+    return json.dumps(head).encode() + b"\n" + np.concatenate([run.proba.ravel(), run.trial]).astype(np.float64).tobytes()
 
 
 def decode(outcome: Outcome) -> Run:
@@ -221,8 +221,9 @@ def decode(outcome: Outcome) -> Run:
     if outcome.status != "done":
         return Run(outcome.status, outcome.reason)
     try:
-        head, proba = outcome.answer.split(b"\n", 1)
-        fields = json.loads(head)
-        return Run(proba=np.frombuffer(proba).reshape(fields.pop("shape")), **fields)
+        head, raw = outcome.answer.split(b"\n", 1)
+        fields, values = json.loads(head), np.frombuffer(raw)
+        rows, columns = fields.pop("shape")
+        return Run(proba=values[: rows * columns].reshape(rows, columns), trial=values[rows * columns :], **fields)
     except (ValueError, TypeError, KeyError):  # a model has written into the pipe
         return Run("failed", "the process sent an answer that cannot be read")

@@ -3,8 +3,9 @@
 import hashlib
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -19,12 +20,16 @@ DEFAULT_FOLDS = 3
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Row indices of one fold. train, test : sorted int64, disjoint, read-only."""
+    """Row indices of one fold. train, test : sorted int64, disjoint, read-only.
+
+    next_test : test rows of the next fold of the repeat, after the last the first; for protocols that validate on them.
+    """
 
     repeat: int
     fold: int
     train: np.ndarray
     test: np.ndarray
+    next_test: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
 
     @cached_property
     def digest(self) -> str:
@@ -42,13 +47,22 @@ def make_splits(task: Task, n_folds: int | None, n_repeats: int, seed: int) -> l
     predefined folds None means `DEFAULT_FOLDS`. Raises UserError if the table is too small for `n_folds`.
     """
     if task.test_fold is not None:
-        return _predefined(task, n_folds, n_repeats)
+        return _linked(_predefined(task, n_folds, n_repeats))
     n_folds = n_folds or DEFAULT_FOLDS
     splits = []
     for repeat in range(n_repeats):
         pairs = _stratified(task, n_folds, np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
         splits += [_split(repeat, fold, train, test) for fold, (train, test) in enumerate(pairs)]
-    return splits
+    return _linked(splits)
+
+
+def _linked(splits: list[Split]) -> list[Split]:
+    """Splits (sorted by repeat and fold) that know the test rows of the fold after them."""
+    linked = []
+    for _, folds in groupby(splits, key=lambda split: split.repeat):
+        repeat = list(folds)
+        linked += [replace(this, next_test=after.test) for this, after in zip(repeat, [*repeat[1:], repeat[0]], strict=True)]
+    return linked
 
 
 def _split(repeat: int, fold: int, train: np.ndarray, test: np.ndarray) -> Split:
@@ -99,9 +113,10 @@ def load_splits(path: Path) -> list[Split]:
     """Read what `save_splits` wrote; raises UserError if the file is damaged."""
     try:
         frame = pd.read_parquet(path)
-        return [
+        splits = [
             _split(*key, *(rows.loc[rows["part"] == part, "row"].to_numpy() for part in ("train", "test")))
             for key, rows in frame.groupby(["repeat", "fold"], sort=True)
         ]
+        return _linked(splits)
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path}: damaged split file ({str(error).splitlines()[0]})") from None

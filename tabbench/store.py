@@ -1,7 +1,8 @@
 """ResultStore: the runs of a result folder in one SQLite file (WAL), which survives a kill at any moment.
 
 Format 2. Table `runs`: id (grows with every run stored), key (the job's content hash), job (JSON), status, reason, details,
-facts (JSON: counts, times, metrics), limits (JSON: seconds, memory_mb), proba (float64, row-major, n_test × n_classes), sha256
+facts (JSON: counts, times, metrics), limits (JSON: seconds, memory_mb), proba (float64, row-major, n_test × n_classes; of a
+tuning trial followed by the n_val × n_classes predictions of the validation rows and the codes of both, see `Trial`), sha256
 (over all the others but id). A run and its predictions are one row, so they appear together or not at all. Table `meta`: format.
 Format 1 had no id and hashed the predictions alone; it is brought to format 2 when it is opened.
 """
@@ -12,7 +13,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -54,8 +55,20 @@ class DamagedStoreError(UserError):
 
 
 @dataclass(frozen=True, eq=False)
+class Trial:
+    """What a tuning trial adds.
+
+    proba : (n_val, n_classes), of the validation rows. y_val, y_test : codes, so that trials can be put together without data.
+    """
+
+    proba: np.ndarray
+    y_val: np.ndarray
+    y_test: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
 class Stored:
-    """One row of the store. proba : (n_test, n_classes), empty unless status is "ok"."""
+    """One row of the store. proba : (n_test, n_classes), empty unless status is "ok". trial : of a tuning trial that is ok."""
 
     key: str
     job: Job
@@ -63,6 +76,7 @@ class Stored:
     reason: str
     facts: dict[str, Any]
     proba: np.ndarray
+    trial: Trial | None = None
 
 
 class ResultStore:
@@ -165,6 +179,10 @@ class ResultStore:
 
     def proba(self, key: str) -> np.ndarray:
         """(n_test, n_classes) predictions of an ok run; raises UserError if they are absent or do not match their hash."""
+        return self.stored(key).proba
+
+    def stored(self, key: str) -> Stored:
+        """An ok run; raises UserError if it is absent or does not match its hash."""
         with self._reading():
             query = f"SELECT {CONTENT}, sha256 FROM runs WHERE key = ? AND status = 'ok'"
             found = self._db.execute(query, (key,)).fetchone()
@@ -172,7 +190,24 @@ class ResultStore:
             raise UserError(f"{self.path}: no predictions of job {key}")
         if not is_intact(found[:-1], found[-1]):
             raise UserError(f"{self.path}: the predictions of job {key} are damaged")
-        return _stored(found).proba
+        return _stored(found)
+
+    def trials(self) -> list[dict[str, Any]]:
+        """Return what `replay` needs of every job, by the names of the results table.
+
+        Besides: base (the model's name), model (without its configuration), trial and seconds (all that the trial took).
+        """
+        trials = []
+        with self._reading():
+            for key, text, status, reason, facts, limits in self._db.execute(
+                "SELECT key, job, status, reason, facts, limits FROM runs"
+            ):
+                job, known = Job(**json.loads(text)), json.loads(facts)
+                seconds = known.get("fit_seconds", 0.0) + known.get("predict_seconds", 0.0)
+                seconds = json.loads(limits)["seconds"] if status == "timeout" else known.get("trial_seconds", seconds)
+                names = {"base": job.model, "model": replace(job, config="{}").entrant, "seconds": seconds}
+                trials.append({"key": key, **asdict(job), **names, "status": status, "reason": reason, **known})
+        return trials
 
     def rows(self) -> Iterator[tuple[tuple[Any, ...], str]]:
         """Every row by key, as it is in the file (the columns `CONTENT`), with its hash."""
@@ -195,12 +230,8 @@ class ResultStore:
 
     def results(self, metrics: list[str]) -> pd.DataFrame:
         """The results table: one row per job, sorted by task, repeat, fold and model; unknown values are missing."""
-        floats = dict.fromkeys([*TIMES, *metrics], "float64")
-        types = {**IDENTITY, "status": str, "reason": str, **dict.fromkeys(COUNTS, "Int64"), "note": str, **floats}
         with self._reading():
-            rows = [{"note": "", **row} for row in self._facts()]
-        frame = pd.DataFrame(rows, columns=list(types), dtype=object).astype(types)
-        return frame.sort_values(["task", "repeat", "fold", "model", "key"], ignore_index=True)
+            return as_table(self._facts(), metrics)
 
     def _facts(self) -> Iterator[dict[str, Any]]:
         for key, job, status, reason, facts in self._db.execute("SELECT key, job, status, reason, facts FROM runs"):
@@ -221,6 +252,14 @@ class ResultStore:
             ) from None
 
 
+def as_table(rows: Iterable[dict[str, Any]], metrics: list[str]) -> pd.DataFrame:
+    """Rows in the columns, types and order of the results table."""
+    floats = dict.fromkeys([*TIMES, *metrics], "float64")
+    types = {**IDENTITY, "status": str, "reason": str, **dict.fromkeys(COUNTS, "Int64"), "note": str, **floats}
+    frame = pd.DataFrame([{"note": "", **row} for row in rows], columns=list(types), dtype=object).astype(types)
+    return frame.sort_values(["task", "repeat", "fold", "model", "key"], ignore_index=True)
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     if path.exists() and not os.access(path.parent, os.W_OK):  # a read-only medium: no log can be kept beside the file
         db = sqlite3.connect(f"file:{quote(str(path.resolve()))}?immutable=1", uri=True)
@@ -236,7 +275,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 def run_row(job: Job, run: Run, limits: dict[str, float]) -> tuple[Any, ...]:
     """The columns `CONTENT` of a run."""
     texts = (json.dumps(asdict(job)), run.status, run.reason, run.details, json.dumps(run.facts), json.dumps(limits))
-    return (job.key, *texts, np.ascontiguousarray(run.proba, np.float64).tobytes())
+    return (job.key, *texts, np.concatenate([run.proba.ravel(), run.trial]).astype(np.float64).tobytes())
 
 
 def row_digest(*row: Any) -> str:
@@ -256,8 +295,15 @@ def is_intact(row: tuple[Any, ...], digest: str) -> bool:
 
 def _stored(row: tuple[Any, ...]) -> Stored:
     job, facts = Job(**json.loads(row[1])), json.loads(row[5])
-    proba = np.frombuffer(row[7]).reshape(facts["n_test"], -1) if row[2] == "ok" else np.empty((0, 0))
-    return Stored(row[0], job, row[2], row[3], facts, proba)
+    if row[2] != "ok":
+        return Stored(row[0], job, row[2], row[3], facts, np.empty((0, 0)))
+    values, n_test = np.frombuffer(row[7]), facts["n_test"]
+    if "n_val" not in facts:
+        return Stored(row[0], job, row[2], row[3], facts, values.reshape(n_test, -1))
+    n_val, k = facts["n_val"], facts["n_classes"]
+    proba, validation, y_test, y_val = np.split(values, np.cumsum([n_test * k, n_val * k, n_test]))
+    trial = Trial(validation.reshape(n_val, k), y_val.astype(np.int64), y_test.astype(np.int64))
+    return Stored(row[0], job, row[2], row[3], facts, proba.reshape(n_test, k), trial)
 
 
 def _name(row: tuple[Any, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tabbench.errors import UserError
 from tabbench.registry import Registry
+from tabbench.space import Space
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
@@ -25,12 +26,13 @@ class Needs:
 
     categories : "native" (a frame of float64 and `category` columns), "ordinal" (float codes), "onehot" (0/1 columns).
     scaled : numeric columns are standardised.
-    complete : no missing value is left.
+    complete : no missing value is left. impute : what replaces a missing number then.
     """
 
     categories: Literal["native", "ordinal", "onehot"] = "onehot"
     scaled: bool = True
     complete: bool = True
+    impute: Literal["median", "mean"] = "median"
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Model:
     """A named way to build an unfitted classifier: `build(seed=..., threads=..., **config)`.
 
     tolerance : how far a probability may be off when a job is fitted again on the same machine with the same software (0: exact).
+    space : where configurations are searched.
     """
 
     name: str
@@ -55,6 +58,7 @@ class Model:
     limits: Limits
     imports: tuple[str, ...]
     tolerance: float = 0.0
+    space: Space = field(default_factory=dict)
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -73,12 +77,18 @@ MODELS: Registry[Model] = Registry("model")
 
 
 def model(
-    name: str, *, needs: Needs = Needs(), limits: Limits = Limits(), imports: tuple[str, ...] = (), tolerance: float = 0.0
+    name: str,
+    *,
+    needs: Needs = Needs(),
+    limits: Limits = Limits(),
+    imports: tuple[str, ...] = (),
+    tolerance: float = 0.0,
+    space: Space | None = None,
 ) -> Callable[[Callable[..., ClassifierMixin]], Model]:
     """Register a builder as a model. `imports` are the packages it needs; without them its jobs are `unsupported`."""
 
     def register(build: Callable[..., ClassifierMixin]) -> Model:
-        return MODELS.add(name, Model(name, build, needs, limits, imports, tolerance))
+        return MODELS.add(name, Model(name, build, needs, limits, imports, tolerance, space or {}))
 
     return register
 

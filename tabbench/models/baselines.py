@@ -5,8 +5,10 @@ from typing import Any
 from sklearn.base import ClassifierMixin
 
 from tabbench.models import Limits, Needs, model
+from tabbench.space import Choice, Range
 
 ORDINAL = Needs(categories="ordinal", scaled=False, complete=True)
+FOREST = {"max_features": Range(0.1, 1.0), "min_samples_leaf": Range(1, 10, log=True, whole=True)}
 
 
 @model("dummy", needs=ORDINAL)
@@ -17,7 +19,7 @@ def dummy(seed: int, threads: int) -> ClassifierMixin:
     return DummyClassifier(strategy="prior")
 
 
-@model("logreg")
+@model("logreg", space={"C": Range(1e-4, 1e3, log=True)})
 def logreg(seed: int, threads: int, C: float = 1.0, max_iter: int = 1000) -> ClassifierMixin:
     """Logistic regression, multinomial, with an L2 penalty (Cox 1958)."""
     from sklearn.linear_model import LogisticRegression
@@ -25,7 +27,11 @@ def logreg(seed: int, threads: int, C: float = 1.0, max_iter: int = 1000) -> Cla
     return LogisticRegression(C=C, max_iter=max_iter, random_state=seed)
 
 
-@model("knn", limits=Limits(rows=100_000))
+@model(
+    "knn",
+    limits=Limits(rows=100_000),
+    space={"n_neighbors": Range(1, 100, log=True, whole=True), "weights": Choice(("uniform", "distance"))},
+)
 def knn(seed: int, threads: int, n_neighbors: int = 5, weights: str = "uniform") -> ClassifierMixin:
     """Nearest neighbours on scaled columns (Cover and Hart 1967)."""
     from sklearn.neighbors import KNeighborsClassifier
@@ -33,7 +39,11 @@ def knn(seed: int, threads: int, n_neighbors: int = 5, weights: str = "uniform")
     return KNeighborsClassifier(n_neighbors=n_neighbors, weights=weights, n_jobs=threads)
 
 
-@model("svm", limits=Limits(rows=10_000))
+@model(
+    "svm",
+    limits=Limits(rows=10_000),
+    space={"C": Range(1e-2, 1e3, log=True), "gamma": Choice(("scale", 0.001, 0.003, 0.01, 0.03, 0.1, 0.3))},
+)
 def svm(seed: int, threads: int, C: float = 1.0, gamma: Any = "scale") -> ClassifierMixin:
     """Support vector machine, RBF kernel (Cortes and Vapnik 1995), with Platt-scaled probabilities (Platt 1999).
 
@@ -44,7 +54,11 @@ def svm(seed: int, threads: int, C: float = 1.0, gamma: Any = "scale") -> Classi
     return CalibratedSVC(C=C, gamma=gamma, random_state=seed)
 
 
-@model("tree", needs=ORDINAL)
+@model(
+    "tree",
+    needs=ORDINAL,
+    space={"max_depth": Range(2, 20, log=True, whole=True), "min_samples_leaf": Range(1, 50, log=True, whole=True)},
+)
 def tree(seed: int, threads: int, max_depth: int | None = None, min_samples_leaf: int = 1) -> ClassifierMixin:
     """Single decision tree, grown until the leaves are pure (Breiman et al. 1984)."""
     from sklearn.tree import DecisionTreeClassifier
@@ -52,9 +66,14 @@ def tree(seed: int, threads: int, max_depth: int | None = None, min_samples_leaf
     return DecisionTreeClassifier(max_depth=max_depth, min_samples_leaf=min_samples_leaf, random_state=seed)
 
 
-@model("random_forest", needs=ORDINAL)
+@model("random_forest", needs=ORDINAL, space=FOREST)
 def random_forest(
-    seed: int, threads: int, n_estimators: int = 100, max_features: Any = "sqrt", min_samples_leaf: int = 1
+    seed: int,
+    threads: int,
+    n_estimators: int = 100,
+    max_features: Any = "sqrt",
+    min_samples_leaf: int = 1,
+    max_depth: int | None = None,
 ) -> ClassifierMixin:
     """Random forest (Breiman 2001).
 
@@ -66,12 +85,13 @@ def random_forest(
         n_estimators=n_estimators,
         max_features=max_features,
         min_samples_leaf=min_samples_leaf,
+        max_depth=max_depth,
         random_state=seed,
         n_jobs=threads,
     )
 
 
-@model("extra_trees", needs=ORDINAL)
+@model("extra_trees", needs=ORDINAL, space=FOREST)
 def extra_trees(
     seed: int, threads: int, n_estimators: int = 100, max_features: Any = "sqrt", min_samples_leaf: int = 1
 ) -> ClassifierMixin:

@@ -7,12 +7,21 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from tabbench.models import Needs, model
+from tabbench.space import Range
 
 NATIVE = Needs(categories="native", scaled=False, complete=False)
 HIST_MAX_LEVELS = 255
 
 
-@model("hist_gbdt", needs=NATIVE)
+@model(
+    "hist_gbdt",
+    needs=NATIVE,
+    space={
+        "learning_rate": Range(0.01, 0.3, log=True),
+        "max_iter": Range(50, 500, log=True, whole=True),
+        "max_leaf_nodes": Range(4, 128, log=True, whole=True),
+    },
+)
 def hist_gbdt(
     seed: int, threads: int, max_iter: int = 100, learning_rate: float = 0.1, max_leaf_nodes: int = 31
 ) -> ClassifierMixin:
@@ -35,8 +44,27 @@ def hist_gbdt(
     return make_pipeline(FunctionTransformer(_codes_of_many_levels), boosting)
 
 
-@model("xgboost", needs=NATIVE, imports=("xgboost",))
-def xgboost(seed: int, threads: int, n_estimators: int = 100, learning_rate: float = 0.3, max_depth: int = 6) -> ClassifierMixin:
+@model(
+    "xgboost",
+    needs=NATIVE,
+    imports=("xgboost",),
+    space={
+        "learning_rate": Range(0.01, 0.3, log=True),
+        "n_estimators": Range(50, 500, log=True, whole=True),
+        "max_depth": Range(2, 10, whole=True),
+        "reg_alpha": Range(1e-8, 1.0, log=True),
+        "reg_lambda": Range(1e-3, 10.0, log=True),
+    },
+)
+def xgboost(
+    seed: int,
+    threads: int,
+    n_estimators: int = 100,
+    learning_rate: float = 0.3,
+    max_depth: int = 6,
+    reg_alpha: float = 0.0,
+    reg_lambda: float = 1.0,
+) -> ClassifierMixin:
     """XGBoost with the library's defaults and its own handling of categories (Chen and Guestrin 2016)."""
     from xgboost import XGBClassifier
 
@@ -44,6 +72,8 @@ def xgboost(seed: int, threads: int, n_estimators: int = 100, learning_rate: flo
         n_estimators=n_estimators,
         learning_rate=learning_rate,
         max_depth=max_depth,
+        reg_alpha=reg_alpha,
+        reg_lambda=reg_lambda,
         tree_method="hist",
         enable_categorical=True,
         random_state=seed,
@@ -52,9 +82,26 @@ def xgboost(seed: int, threads: int, n_estimators: int = 100, learning_rate: flo
     )
 
 
-@model("lightgbm", needs=NATIVE, imports=("lightgbm",))
+@model(
+    "lightgbm",
+    needs=NATIVE,
+    imports=("lightgbm",),
+    space={
+        "learning_rate": Range(0.01, 0.3, log=True),
+        "n_estimators": Range(50, 500, log=True, whole=True),
+        "num_leaves": Range(4, 128, log=True, whole=True),
+        "reg_alpha": Range(1e-8, 10.0, log=True),
+        "reg_lambda": Range(1e-8, 10.0, log=True),
+    },
+)
 def lightgbm(
-    seed: int, threads: int, n_estimators: int = 100, learning_rate: float = 0.1, num_leaves: int = 31
+    seed: int,
+    threads: int,
+    n_estimators: int = 100,
+    learning_rate: float = 0.1,
+    num_leaves: int = 31,
+    reg_alpha: float = 0.0,
+    reg_lambda: float = 0.0,
 ) -> ClassifierMixin:
     """LightGBM with the library's defaults and its own handling of categories (Ke et al. 2017).
 
@@ -66,6 +113,8 @@ def lightgbm(
         n_estimators=n_estimators,
         learning_rate=learning_rate,
         num_leaves=num_leaves,
+        reg_alpha=reg_alpha,
+        reg_lambda=reg_lambda,
         random_state=seed,
         n_jobs=threads,
         deterministic=True,
@@ -74,7 +123,17 @@ def lightgbm(
     )
 
 
-@model("catboost", needs=NATIVE, imports=("catboost",))
+@model(
+    "catboost",
+    needs=NATIVE,
+    imports=("catboost",),
+    space={
+        "learning_rate": Range(0.01, 0.3, log=True),
+        "iterations": Range(50, 500, log=True, whole=True),
+        "depth": Range(3, 9, whole=True),
+        "l2_leaf_reg": Range(0.5, 30.0, log=True),
+    },
+)
 def catboost(
     seed: int,
     threads: int,
@@ -82,6 +141,7 @@ def catboost(
     depth: int = 6,
     learning_rate: float | None = None,
     one_hot_max_size: int = 4,
+    l2_leaf_reg: float = 3.0,
 ) -> ClassifierMixin:
     """CatBoost, 300 trees, with ordered statistics of categories (Prokhorenkova et al. 2018).
 
@@ -89,7 +149,7 @@ def catboost(
     little better (`iterations=1000` restores it). The library adapts its learning rate to the number of trees. Categories of
     up to 4 levels (library: 2) become indicators, because statistics of one such column by 28 classes take 5 times as long.
     """
-    return CatBoost(iterations, depth, learning_rate, one_hot_max_size, random_state=seed, thread_count=threads)
+    return CatBoost(iterations, depth, learning_rate, one_hot_max_size, l2_leaf_reg, random_state=seed, thread_count=threads)
 
 
 class CatBoost(ClassifierMixin, BaseEstimator):
@@ -104,6 +164,7 @@ class CatBoost(ClassifierMixin, BaseEstimator):
         depth: int = 6,
         learning_rate: float | None = None,
         one_hot_max_size: int = 4,
+        l2_leaf_reg: float = 3.0,
         random_state: int | None = None,
         thread_count: int = 1,
     ) -> None:
@@ -111,6 +172,7 @@ class CatBoost(ClassifierMixin, BaseEstimator):
         self.depth = depth
         self.learning_rate = learning_rate
         self.one_hot_max_size = one_hot_max_size
+        self.l2_leaf_reg = l2_leaf_reg
         self.random_state = random_state
         self.thread_count = thread_count
 

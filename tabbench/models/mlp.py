@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from tabbench.models import model
+from tabbench.space import Range
 
 if TYPE_CHECKING:
     import torch
@@ -24,7 +25,18 @@ MAX_STEPS = 4000  # of large tables, so that time does not grow with rows for ev
 PATIENCE = 12
 
 
-@model("mlp", imports=("torch",), tolerance=1e-5)  # torch promises no equal bits
+@model(
+    "mlp",
+    imports=("torch",),
+    tolerance=1e-5,  # torch promises no equal bits
+    space={
+        "n_layers": Range(1, 4, whole=True),
+        "width": Range(64, 512, log=True, whole=True),
+        "dropout": Range(0.0, 0.5),
+        "learning_rate": Range(1e-4, 1e-2, log=True),
+        "weight_decay": Range(1e-4, 1e-1, log=True),
+    },
+)
 def mlp(
     seed: int,
     threads: int,

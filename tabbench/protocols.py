@@ -1,0 +1,161 @@
+"""Protocols: how a configuration is tried on a fold, and which configuration of a model is then taken.
+
+"tabbench": inner folds within the training part, one selection metric, then a refit on the whole training part.
+"tabzilla": as McElfresh et al. (2023) did it, for numbers that can be laid beside theirs: docs/protocols.md compares the two.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from tabbench.errors import UserError
+from tabbench.job import Job
+from tabbench.models import Needs, get_model
+from tabbench.space import Choice, Range, Space
+from tabbench.split import DEFAULT_FOLDS, Split
+from tabbench.task import Task
+
+CV_ROWS = 2000  # at most so many training rows: cross-validation; above: one holdout
+CV_FOLDS = 5
+HOLDOUT_EVERY = 5
+
+Parts = Sequence[tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How configurations are tried and chosen.
+
+    refit : on the whole training part, after the inner fits. select_by : metric, or None: each metric reported, by itself.
+    n_configs : configurations tried unless said otherwise. n_folds : outer folds of a table without official ones.
+    seconds : of tuning per fold and model, at most.
+    plain : every model gets unscaled numbers with means for gaps, and categories as codes unless it takes them as they are.
+    models : defaults and search space, instead of the model's own. max_rows : random training rows a model gets at most.
+    """
+
+    name: str
+    refit: bool
+    select_by: str | None
+    n_configs: int
+    n_folds: int = DEFAULT_FOLDS
+    seconds: float = float("inf")
+    plain: bool = False
+    models: Mapping[str, tuple[Mapping[str, Any], Space]] = field(default_factory=dict)
+    max_rows: Mapping[str, int] = field(default_factory=dict)
+
+    def check(self, folds: int | None, configs: int | None) -> None:
+        """Raise UserError for numbers of folds or configurations that do not fit."""
+        if folds is not None and folds < 2:
+            raise UserError(f"folds must be at least 2, got {folds}")
+        if folds is not None and not self.refit:
+            raise UserError(f"protocol {self.name} takes every fold: leave the number of folds out")
+        if configs is not None and configs < 1:
+            raise UserError(f"configs must be at least 1, got {configs}")
+
+    def cut(self, job: Job, n_rows: int) -> Job:
+        """Return the job with random rows up to the model's limit, if it has one and more rows."""
+        limit = self.max_rows.get(job.model, n_rows)
+        return replace(job, max_rows=limit, row_policy="random") if n_rows > limit else job
+
+
+# Ranges that TabZilla's random sampler really draws from, and its defaults, where our model has the same parameter.
+TABZILLA_MODELS: dict[str, tuple[dict[str, Any], Space]] = {
+    "knn": ({"n_neighbors": 9}, {"n_neighbors": Choice(tuple(range(3, 42, 2)))}),
+    "svm": ({"C": 1.0}, {"C": Range(1e-10, 1e10, log=True)}),
+    "tree": ({"max_depth": 5}, {"max_depth": Range(2, 12, log=True, whole=True)}),
+    "random_forest": (
+        {"max_depth": 5, "n_estimators": 50},
+        {"max_depth": Range(2, 12, log=True, whole=True), "n_estimators": Range(5, 100, log=True, whole=True)},
+    ),
+    "xgboost": (
+        {"max_depth": 5, "reg_alpha": 1e-4, "reg_lambda": 1e-4, "learning_rate": 0.08},
+        {
+            "max_depth": Range(2, 12, log=True, whole=True),
+            "reg_alpha": Range(1e-8, 1, log=True),
+            "reg_lambda": Range(1e-8, 1, log=True),
+            "learning_rate": Range(0.03, 0.3, log=True),
+        },
+    ),
+    "catboost": (
+        {"learning_rate": 0.08, "depth": 5, "l2_leaf_reg": 5.0, "iterations": 100},
+        {
+            "learning_rate": Range(0.03, 0.3, log=True),
+            "depth": Range(2, 12, log=True, whole=True),
+            "l2_leaf_reg": Range(0.5, 30, log=True),
+        },
+    ),
+    "lightgbm": (
+        {"num_leaves": 512, "reg_alpha": 1e-3, "reg_lambda": 1e-3, "learning_rate": 0.08, "n_estimators": 500},
+        {
+            "num_leaves": Range(2, 4096, log=True, whole=True),
+            "reg_alpha": Range(1e-8, 10, log=True),
+            "reg_lambda": Range(1e-8, 10, log=True),
+            "learning_rate": Range(0.03, 30, log=True),  # theirs: the mistake is part of the protocol
+        },
+    ),
+    "mlp": (
+        {"width": 30, "n_layers": 3, "learning_rate": 7e-4},
+        {
+            "width": Range(10, 100, whole=True),
+            "n_layers": Range(2, 5, whole=True),
+            "learning_rate": Range(5e-4, 1e-3),
+        },
+    ),
+}
+
+PROTOCOLS = {
+    "tabbench": Protocol("tabbench", refit=True, select_by="log_loss", n_configs=1),
+    "tabzilla": Protocol(
+        "tabzilla",
+        refit=False,
+        select_by=None,
+        n_configs=30,
+        n_folds=10,
+        seconds=3600.0,  # ten hours for the ten folds of a dataset
+        plain=True,
+        models=TABZILLA_MODELS,
+        max_rows={"pfn": 3000, "tabpfn": 3000},
+    ),
+}
+
+
+def get_protocol(name: str) -> Protocol:
+    """Protocol of that name; raises UserError for another."""
+    if name not in PROTOCOLS:
+        raise UserError(f"no protocol {name!r}: known: {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
+
+
+def needs_under(protocol: str, needs: Needs) -> Needs:
+    """What a model is given under a protocol ("": what it needs)."""
+    if not protocol or not PROTOCOLS[protocol].plain:
+        return needs
+    return Needs("native" if needs.categories == "native" else "ordinal", scaled=False, complete=True, impute="mean")
+
+
+def search_space(protocol: Protocol, model: str) -> tuple[Mapping[str, Any], Space]:
+    """Defaults that differ from the model's own, and the space that is searched."""
+    return protocol.models.get(model, ({}, {})) if protocol.models else ({}, get_model(model).space)
+
+
+def inner_parts(protocol: str, task: Task, split: Split, seed: int) -> Parts:
+    """Rows to fit on and rows to validate on, once or more, for one outer fold; none for the empty protocol.
+
+    "tabzilla": the test rows of the next fold of the repeat validate, what is left of the training part is fitted on.
+    "tabbench": stratified folds of the training part (at most `CV_ROWS` rows) or a stratified fifth of it; seeded.
+    """
+    if protocol == "tabzilla":
+        return [(np.setdiff1d(split.train, split.next_test), split.next_test)]
+    return _stratified_parts(task.y[split.train], split.train, seed) if protocol else []
+
+
+def _stratified_parts(y: np.ndarray, rows: np.ndarray, seed: int) -> Parts:
+    shuffled = np.random.default_rng(seed).permutation(len(y))
+    by_class = shuffled[np.argsort(y[shuffled], kind="stable")]
+    n_folds = CV_FOLDS if len(y) <= CV_ROWS else HOLDOUT_EVERY
+    fold_of = np.empty(len(y), dtype=np.int64)
+    fold_of[by_class] = np.arange(len(y)) % n_folds  # dealt out class by class, so every fold gets its share
+    wanted = range(n_folds) if len(y) <= CV_ROWS else [0]
+    return [(rows[fold_of != fold], rows[fold_of == fold]) for fold in wanted]

@@ -1,0 +1,137 @@
+"""From stored trials to results: default, tuned and ensembled, within a budget, without fitting anything again.
+
+A trial is one job of a tuned run: its validation metrics, its predictions for validation and test rows, and what it cost. What
+is made of the trials is a pure function of them, so the run itself and `tabbench replay` agree.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from tabbench.errors import UserError
+from tabbench.metrics import METRICS, compute_metrics
+from tabbench.protocols import Protocol
+from tabbench.store import ResultStore, as_table
+
+Trial = dict[str, Any]  # as ResultStore.trials gives it
+ROUNDS = 25  # of greedy selection, with replacement (Caruana et al. 2004)
+VALIDATION = "val_"  # begins the names of validation metrics
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Of one model on one fold. seconds : wall seconds of its trials; configs : their number; None: no limit."""
+
+    seconds: float | None = None
+    configs: int | None = None
+
+
+def replay(store: ResultStore, protocol: Protocol, budget: Budget = Budget(), *, ensemble: bool = True) -> pd.DataFrame:
+    """Results table with up to three rows for a model and fold: "(default)", "(tuned)", "(tuned + ensembled)".
+
+    Trials count in their order; the first always counts, later ones while the seconds of all together keep to the budget and
+    to the protocol's own limit.
+    """
+    rows: list[Trial] = []
+    for _, group in groupby(sorted(store.trials(), key=_fold_and_order), key=lambda trial: _fold_and_order(trial)[:-1]):
+        trials = list(group)
+        if trials[0]["base"] in protocol.max_rows:
+            trials[0]["model"] = trials[0]["base"]  # the cut is part of the protocol
+        rows.append(_row(trials[0], trials[0], "default", trials[:1]))
+        if len(trials) < 2:
+            continue
+        within = affordable(trials, budget, protocol.seconds)
+        ok = [trial for trial in within if trial["status"] == "ok"]
+        rows.append(_tuned(trials[0], ok, within, protocol.select_by))
+        if ensemble:
+            rows.append(_ensembled(trials[0], ok, within, store))
+    return as_table(rows, list(METRICS))
+
+
+def _fold_and_order(trial: Trial) -> tuple[Any, ...]:
+    sub = tuple(str(trial[name]) for name in ("max_rows", "row_policy", "max_columns", "column_policy"))
+    return (trial["task"], trial["repeat"], trial["fold"], trial["base"], *sub, trial["trial"])
+
+
+def affordable(trials: Sequence[Trial], budget: Budget, limit: float) -> list[Trial]:
+    """Return the first trials that keep to the budget, at least one."""
+    seconds = np.cumsum([trial["seconds"] for trial in trials])
+    most = min(limit, np.inf if budget.seconds is None else budget.seconds)
+    n = max(1, int(np.searchsorted(seconds, most, side="right")))
+    return list(trials[: n if budget.configs is None else max(1, min(n, budget.configs))])
+
+
+def best(trials: Iterable[Trial], metric: str) -> Trial | None:
+    """Return the trial with the best validation value of a metric, the earlier of equals; None if none has a value."""
+    sign = 1.0 if METRICS[metric].greater_is_better else -1.0
+    scored = [trial for trial in trials if np.isfinite(trial.get(VALIDATION + metric, np.nan))]
+    return max(scored, key=lambda trial: sign * trial[VALIDATION + metric], default=None)
+
+
+def _row(first: Trial, chosen: Trial, kind: str, within: Sequence[Trial]) -> Trial:
+    """Return the row of a chosen trial: its metrics, and the time of all the trials it was chosen from."""
+    row = {**chosen, "model": f"{first['model']} ({kind})"}
+    row["fit_seconds"] = sum(trial["seconds"] for trial in within) if len(within) > 1 else chosen.get("fit_seconds")
+    return row
+
+
+def _tuned(first: Trial, ok: list[Trial], within: list[Trial], metric: str | None) -> Trial:
+    chosen = best(ok, metric or "log_loss")
+    if chosen is None:
+        return _row(first, first, "tuned", within)
+    row = _row(first, chosen, "tuned", within)
+    for name in METRICS if metric is None else ():
+        by_itself = best(ok, name)
+        row[name] = by_itself[name] if by_itself else np.nan
+    return row
+
+
+def _ensembled(
+    first: dict[str, Any], ok: list[dict[str, Any]], within: list[dict[str, Any]], store: ResultStore
+) -> dict[str, Any]:
+    """Average of trials chosen by greedy selection on the validation log loss."""
+    if not ok:
+        return _row(first, first, "tuned + ensembled", within)
+    stored = [store.stored(trial["key"]) for trial in ok]
+    extra = [run.trial for run in stored if run.trial is not None]
+    members = greedy([trial.proba for trial in extra], extra[0].y_val)
+    proba = np.mean([stored[member].proba for member in members], axis=0)
+    row = _row(first, ok[members[0]], "tuned + ensembled", within)
+    used = {member: ok[member] for member in members}.values()
+    row |= compute_metrics(extra[0].y_test, proba)
+    row["predict_seconds"] = sum(trial["predict_seconds"] for trial in used)
+    row["note"] = f"{len(used)} of {len(ok)} trials"
+    return row
+
+
+def greedy(validations: Sequence[np.ndarray], y: np.ndarray) -> list[int]:
+    """Members of an ensemble, with repetition: each round adds what lowers the log loss of the mean most (Caruana et al. 2004).
+
+    validations : (n, k) class probabilities of every candidate; y : (n,) codes. Of all rounds, the best ensemble is taken.
+    """
+    right = np.array([validation[np.arange(len(y)), y] for validation in validations])
+    members: list[int] = []
+    losses, total = [], np.zeros(right.shape[1])
+    for size in range(1, ROUNDS + 1):
+        candidates = -np.log(np.clip((total + right) / size, 1e-15, None)).mean(axis=1)
+        members.append(int(candidates.argmin()))
+        total += right[members[-1]]
+        losses.append(candidates.min())
+    return members[: int(np.argmin(np.round(losses, 12))) + 1]  # the smallest of equals
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds of "60", "60s", "5m" or "2h"; raises UserError for anything else."""
+    units = {"s": 1.0, "m": 60.0, "h": 3600.0}
+    number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1.0)
+    try:
+        seconds = float(number) * unit
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise UserError(f"budget {text!r}: write seconds, minutes or hours, like 60s, 5m or 2h")
+    return seconds
