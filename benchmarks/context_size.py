@@ -1,15 +1,18 @@
 """ROC AUC of the network against the size of its context, for every row policy.
 
-    python benchmarks/context_size.py [--sizes 64,128,256,512,1024] [--folds 2] [--out context_size.svg]
+    python benchmarks/context_size.py [--sizes 64,128,256,512,1024] [--folds 2] [--test-rows 500] [--out context_size.svg]
 
 Every table of the suite `starter` with more than 3,000 and at most 10,000 rows; the training part of each fold is cut to size by
-the policy, which is fitted on that part. Prints the mean over folds by dataset, policy and size, and the means over datasets
-with the mean ROC AUC of a random forest on all training rows beside them; draws one panel a dataset.
+the policy, which is fitted on that part, and up to --test-rows random rows of its test part are predicted. Prints the mean over
+folds by dataset, policy and size, and the means over datasets with the mean ROC AUC of a random forest on all training rows
+beside them; draws one panel a dataset.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -25,6 +28,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", default="64,128,256,512,1024")
     parser.add_argument("--folds", type=int, default=2)
+    parser.add_argument("--test-rows", type=int, default=500)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=Path("context_size.svg"))
     args = parser.parse_args()
@@ -34,7 +38,7 @@ def main() -> None:
     tasks = [task for task in map(load_spec, load_suite("starter").tasks) if 3000 < task.X.shape[0] <= 10_000]
     rows = []
     for task in tasks:
-        rows += scores(task, sizes, args.folds, args.threads)
+        rows += scores(task, sizes, args.folds, args.test_rows, args.threads)
         print(f"{task.name} done", flush=True)
     table = pd.DataFrame(rows).pivot_table(index=["task", "policy"], columns="size", values="auc")
     print(table.round(4).to_string())
@@ -43,9 +47,10 @@ def main() -> None:
     print(args.out)
 
 
-def scores(task, sizes: list[int], folds: int, threads: int) -> list[dict[str, object]]:
+def scores(task, sizes: list[int], folds: int, n_test: int, threads: int) -> list[dict[str, object]]:
     """One row per policy, size and fold; a random forest on everything under the policy "forest, all rows"."""
-    splits = make_splits(task, folds, 1, 0)
+    rng = np.random.default_rng(0)
+    splits = [replace(split, test=rng.permutation(split.test)[:n_test]) for split in make_splits(task, folds, 1, 0)]
     cuts = [Subsample(size, policy) for policy in ROW_POLICIES for size in sizes]
     jobs = [*plan([(task, splits)], [("pfn", {})], cuts, 0, threads)]
     jobs += plan([(task, splits)], [("random_forest", {})], [Subsample()], 0, threads)
