@@ -76,10 +76,10 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     names = table.index.unique("task")
     columns = -(-len(names) // 2)
     figure, axes = plt.subplots(2, columns, figsize=(3.6 * columns, 6.4), layout="constrained", squeeze=False)
-    colours = plt.get_cmap("tab10")
+    colours = plt.get_cmap("tab20")
     for axis, name in zip(axes.flat, names, strict=False):
         for i, (policy, line) in enumerate(table.loc[name].iterrows()):
-            style = {"color": "0.4", "ls": "--"} if "forest" in policy else {"color": colours(i % 10), "marker": "o", "ms": 3}
+            style = {"color": "0.4", "ls": "--"} if "forest" in policy else {"color": colours(2 * i % 20 + 2 * i // 20), "marker": "o", "ms": 3}
             axis.plot(line.index, line, label=policy, **style)
         axis.set(xscale="log", title=name, xticks=line.index, xticklabels=line.index)
         axis.minorticks_off()
