@@ -79,7 +79,11 @@ def draw(table: pd.DataFrame, path: Path) -> None:
     colours = plt.get_cmap("tab20")
     for axis, name in zip(axes.flat, names, strict=False):
         for i, (policy, line) in enumerate(table.loc[name].iterrows()):
-            style = {"color": "0.4", "ls": "--"} if "forest" in policy else {"color": colours(2 * i % 20 + 2 * i // 20), "marker": "o", "ms": 3}
+            style = (
+                {"color": "0.4", "ls": "--"}
+                if "forest" in policy
+                else {"color": colours(2 * i % 20 + 2 * i // 20), "marker": "o", "ms": 3}
+            )
             axis.plot(line.index, line, label=policy, **style)
         axis.set(xscale="log", title=name, xticks=line.index, xticklabels=line.index)
         axis.minorticks_off()
