@@ -102,7 +102,7 @@ def test_an_archive_names_no_place_or_user_and_passes_verification(place, monkey
 @pytest.mark.parametrize(
     ("text", "left"),
     [
-        ("/home/ada/tables/my.csv", "my.csv"),
+        ("/data/ada/tables/my.csv", "my.csv"),
         ("File '/usr/lib/python3/x.py', line 3", "File 'x.py', line 3"),
         ("C:\\Users\\ada\\t.csv gone", "t.csv gone"),
         ("~/t/my.csv", "my.csv"),
