@@ -155,7 +155,7 @@ def preload(jobs: Iterable[Job]) -> list[str]:
     """Modules worth importing once in the fork server."""
     models = [get_model(name) for name in sorted({job.model for job in jobs})]
     packages = {package for model in models if not missing_imports(model) for package in model.imports}
-    return ["tabbench.execute", "pyarrow.parquet", *sorted(packages)]
+    return [__name__, "pyarrow.dataset", "pyarrow.pandas_compat", "pyarrow.parquet", *sorted(packages), "tabbench.warm"]
 
 
 class LocalEngine:
@@ -165,6 +165,7 @@ class LocalEngine:
         start_server(modules)
         self.resources = resources
         self._children: dict[Job, Child] = {}
+        self._leaving: list[Child] = []  # have answered; tearing a large process down takes as long as starting one
 
     @property
     def running(self) -> int:
@@ -183,18 +184,26 @@ class LocalEngine:
     def finished(self) -> Iterator[tuple[Job, Run]]:
         """Jobs that have ended, after a short wait for one."""
         wait_for_any(list(self._children.values()), POLL_SECONDS)
+        self._see_off()
         for job, child in list(self._children.items()):
             outcome = child.poll()
             if outcome is not None:
-                del self._children[job]
+                self._leaving.append(self._children.pop(job))
+                if outcome.status != "done":
+                    self._see_off()
                 yield job, decode(outcome)
 
     def stop(self) -> None:
         """End what is still running."""
         for child in self._children.values():
             child.terminate()
-        for child in self._children.values():
-            child.kill()
+        self._leaving += self._children.values()
+        self._children = {}
+        self._see_off()
+
+    def _see_off(self) -> None:
+        while self._leaving:
+            self._leaving.pop().kill()
 
 
 def start_child(job: Job, path: Path, split: Split, limits: Mapping[str, float]) -> Child:

@@ -5,6 +5,7 @@ The child is a keeper (`tabbench.keeper`) and its worker, forked from a server t
 unpickled). They die with the server, and the server dies with us, so that killing the runner leaves no orphan.
 """
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -12,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from types import ModuleType
 from typing import Any
@@ -42,16 +44,23 @@ class Outcome:
     answer: bytes = b""
 
 
+_server: Any = forkserver._forkserver  # the methods for stopping it are not public
+_imported: set[str] = set()  # by the server that runs
+
+
 def start_server(preload: Sequence[str]) -> None:
-    """Choose what the fork server imports; call it before the first child. Its libraries start with one thread each."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tabbench.sandbox", *preload])
+    """Start the fork server with these modules imported, anew if the one that runs lacks some; no child may be running.
+
+    Its libraries start with one thread each.
+    """
+    if not _imported.issuperset(preload):
+        _server._stop()
+        _imported.update(preload)
+    multiprocessing.get_context("forkserver").set_forkserver_preload([__name__, *sorted(_imported)])
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
-        from multiprocessing import forkserver
-
-        forkserver.ensure_running()
+        _server.ensure_running()
     finally:
         for name, value in before.items():
             if value is None:
@@ -88,13 +97,7 @@ class Child:
         self._answered = False
 
     def poll(self) -> Outcome | None:
-        """The outcome if the child has ended or broke a limit (then it is killed first), else None."""
-        outcome = self._outcome()
-        if outcome is not None:
-            self.kill()
-        return outcome
-
-    def _outcome(self) -> Outcome | None:
+        """The outcome if the child has ended or broke a limit, else None; after an outcome `kill` it."""
         if self.connection.poll():
             try:
                 answer = self.connection.recv_bytes()
@@ -172,16 +175,25 @@ def _death(exitcode: int | None) -> str:
 
 
 def _child_main(connection: Connection, function: Callable[..., bytes], args: tuple[Any, ...], threads: int) -> None:
+    _let_go_of_the_server()
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
 
     def work() -> None:
-        limit_threads(threads)
+        gc.freeze()  # else the collector would touch, and so copy, every object that the server has
+        if threads > 1:  # the server's libraries have started with one
+            limit_threads(threads)
         connection.send_bytes(function(*args))
 
     keep(work)
+
+
+def _let_go_of_the_server() -> None:
+    """Close our end of the pipe that keeps the fork server alive, so that it ends with the runner and not with the last job."""
+    os.close(_server._forkserver_alive_fd)
+    _server._forkserver_alive_fd = None
 
 
 def limit_threads(threads: int) -> None:

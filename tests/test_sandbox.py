@@ -20,6 +20,7 @@ def finish(function, *args, seconds=90.0, memory_mb=2000.0, threads=1):
     child = Child(function, args, seconds=seconds, memory_mb=memory_mb, threads=threads)
     while (outcome := child.poll()) is None:
         wait_for_any([child], 0.05)
+    child.kill()
     return outcome
 
 
@@ -76,7 +77,7 @@ def daemonise(path):
         with open(path, "w") as file:
             file.write(str(os.getpid()))
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        time.sleep(60)
+        time.sleep(600)
     os.wait()
     while not os.path.exists(path) or not os.path.getsize(path):
         time.sleep(0.01)
@@ -168,6 +169,7 @@ def test_daemons_end_with_a_killed_runner(tmp_path):
         time.sleep(0.02)
     runner.kill()
     runner.wait()
+    deadline = time.monotonic() + 60  # a job would take 300 s, the daemon 600
     while psutil.pid_exists(int(path.read_text())):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -187,6 +189,7 @@ def test_the_callers_script_is_not_run_again(tmp_path):
         "child = Child(bytes, (3,), seconds=20, memory_mb=2000, threads=1)\n"
         "while (outcome := child.poll()) is None:\n"
         "    wait_for_any([child], 0.05)\n"
+        "child.kill()\n"
         "print(outcome.answer)\n"
     )
     output = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=True).stdout

@@ -104,7 +104,7 @@ def _compute_missing(pieces: list[_Piece], resources: Resources, on_part: Callab
             for piece, child in list(running.items()):
                 outcome = child.poll()
                 if outcome is not None:
-                    del running[piece]
+                    running.pop(piece).kill()
                     _keep(piece, outcome, limits["seconds"])
                     on_part(f"{piece.part.task.name}, fold {piece.part.split.fold}: {piece.group} {outcome.reason}".rstrip())
     finally:

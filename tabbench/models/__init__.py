@@ -138,7 +138,7 @@ def get_model(name: str) -> Model:
 
 def missing_imports(model: Model) -> list[str]:
     """List the packages the model needs that are not installed."""
-    return [package for package in model.imports if not _is_installed(package)]
+    return [package for name in model.imports if not _is_installed(package := name.split(".")[0])]
 
 
 @cache

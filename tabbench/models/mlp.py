@@ -27,7 +27,7 @@ PATIENCE = 12
 
 @model(
     "mlp",
-    imports=("torch",),
+    imports=("torch", "torch._dynamo"),
     tolerance=1e-5,  # torch promises no equal bits
     space={
         "n_layers": Range(1, 4, whole=True),

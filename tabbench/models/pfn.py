@@ -5,7 +5,12 @@ from sklearn.base import ClassifierMixin
 from tabbench.models import Needs, model
 
 
-@model("pfn", needs=Needs(categories="native", scaled=False, complete=False), imports=("torch", "safetensors"), tolerance=1e-5)
+@model(
+    "pfn",
+    needs=Needs(categories="native", scaled=False, complete=False),
+    imports=("torch", "safetensors.torch", "tabbench.pfn.classifier"),
+    tolerance=1e-5,
+)
 def pfn(seed: int, threads: int, n_members: int = 4) -> ClassifierMixin:
     """Prior-data fitted network, pretrained on this project's synthetic tables (after Hollmann et al. 2023, TabPFN).
 

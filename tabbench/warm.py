@@ -1,0 +1,18 @@
+"""Imported by the fork server, after the models' packages: what every job would do first is done once, here.
+
+Entry points are scanned, and a table of three rows goes through preprocessing and metrics, so that their lazy imports and caches
+are there. It starts no thread: a fork would lose it.
+"""
+
+import numpy as np
+import pandas as pd
+
+from tabbench.metrics import compute_metrics
+from tabbench.models import Needs, load_models
+from tabbench.preprocess import Preprocessor
+
+load_models()
+_table = pd.DataFrame({"number": [0.5, np.nan, 1.5], "category": pd.Categorical(["a", "b", None])})
+for _needs in (Needs(), Needs("native", scaled=False, complete=False), Needs("ordinal", scaled=False)):
+    Preprocessor(_needs).fit_transform(_table)
+compute_metrics(np.array([0, 1]), np.eye(2))
