@@ -134,10 +134,10 @@ def _packages_of(manifest: Mapping[str, Any]) -> set[str]:
     for spec in (manifest["run"], *manifest.get("earlier", [])):
         for name in spec["models"]:
             try:
-                imports = get_model(name).imports
+                packages = get_model(name).packages
             except UserError:  # the model of another machine
                 continue
-            found |= {owner for package in imports for owner in owners.get(package, [package])}
+            found |= {owner for package in packages for owner in owners.get(package, [package])}
     return found
 
 

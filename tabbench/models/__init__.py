@@ -48,6 +48,7 @@ class Limits:
 class Model:
     """A named way to build an unfitted classifier: `build(seed=..., threads=..., **config)`.
 
+    imports : modules that its jobs will import, done once in the fork server; without their packages jobs are `unsupported`.
     tolerance : how far a probability may be off when a job is fitted again on the same machine with the same software (0: exact).
     space : where configurations are searched.
     """
@@ -68,6 +69,11 @@ class Model:
         return {p.name: p.default for p in named if p.name not in ("seed", "threads")}
 
     @property
+    def packages(self) -> list[str]:
+        """The packages it needs, sorted."""
+        return sorted({name.split(".")[0] for name in self.imports})
+
+    @property
     def summary(self) -> str:
         """First line of the builder's docstring."""
         return (inspect.getdoc(self.build) or "").split("\n")[0]
@@ -85,7 +91,7 @@ def model(
     tolerance: float = 0.0,
     space: Space | None = None,
 ) -> Callable[[Callable[..., ClassifierMixin]], Model]:
-    """Register a builder as a model. `imports` are the packages it needs; without them its jobs are `unsupported`."""
+    """Register a builder as a model; `imports` : see `Model`."""
 
     def register(build: Callable[..., ClassifierMixin]) -> Model:
         return MODELS.add(name, Model(name, build, needs, limits, imports, tolerance, space or {}))
@@ -138,7 +144,7 @@ def get_model(name: str) -> Model:
 
 def missing_imports(model: Model) -> list[str]:
     """List the packages the model needs that are not installed."""
-    return [package for name in model.imports if not _is_installed(package := name.split(".")[0])]
+    return [package for package in model.packages if not _is_installed(package)]
 
 
 @cache
