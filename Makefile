@@ -23,7 +23,7 @@ bench: $(INSTALLED)
 	$(BIN)/tabbench run --suite starter --out results/starter
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

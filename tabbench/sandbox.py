@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -29,7 +30,7 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-TREE_SECONDS = 0.3  # how often new descendants are looked for, which takes milliseconds; measuring those known takes none
+TREE_SECONDS = 0.3  # how often new descendants are looked for
 KEEPER_SECONDS = 10.0  # time for the keeper to end a crowd
 CROWD = 8  # from so many processes on they are looked for every time
 MAX_PROCESSES = 256  # of one job; more is a fork bomb
@@ -110,7 +111,7 @@ class Child:
         if now - self.started > self.seconds:
             return Outcome("timeout", f"stopped after the time limit of {self.seconds:g} s")
         if now - self.tree_found > TREE_SECONDS or len(self.tree) > CROWD:
-            self.tree, self.tree_found = descendants(self.process.pid or 0), now
+            self.tree, self.tree_found = _tree(self.process.pid or 0), now
         if len(self.tree) > MAX_PROCESSES:
             return Outcome("failed", f"stopped at {len(self.tree)} processes, over the limit of {MAX_PROCESSES}")
         used = rss_mb(self.tree)
@@ -140,6 +141,30 @@ class Child:
 def wait_for_any(children: Sequence[Child], seconds: float) -> None:
     """Sleep until one of the children has something to say, at most `seconds`."""
     wait([child.connection for child in children], timeout=seconds)
+
+
+def _tree(pid: int) -> list[psutil.Process]:
+    """All descendants but perhaps the newest: by the kernel's lists of children (proc(5)), else by a look at every process."""
+    found, fresh = [], [pid]
+    try:
+        while fresh:
+            fresh = [child for parent in fresh for child in _children(parent)]
+            found += fresh
+    except (FileNotFoundError, ProcessLookupError):  # a system without such lists, or one of them has ended
+        return descendants(pid)
+    return [process for child in found if (process := _process(child))]
+
+
+def _children(pid: int) -> list[int]:
+    lists = [Path(task, "children").read_text() for task in os.scandir(f"/proc/{pid}/task")]
+    return [int(child) for text in lists for child in text.split()]
+
+
+def _process(pid: int) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid)
+    except psutil.Error:
+        return None
 
 
 def rss_mb(processes: Sequence[psutil.Process]) -> float:
