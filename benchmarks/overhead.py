@@ -83,7 +83,7 @@ def bare_loop(jobs, work) -> None:
 
 def through_runner(jobs, work, path: Path, workers: int) -> None:
     with Claims(path.parent) as claims, ResultStore(path) as store:
-        run_jobs(jobs, work, store, Resources(workers=workers), lambda job, run: None, Shared(claims, store.mark()))
+        run_jobs(jobs, work, store, Resources(workers=workers), lambda job, run: (), Shared(claims, store.mark()))
         bad = store.results([])["status"].ne("ok").sum()
     if bad:
         raise SystemExit(f"{bad} jobs did not end well")

@@ -14,9 +14,10 @@ from tabbench.checksums import write_checksums
 from tabbench.claims import Claims
 from tabbench.crate import write_crate
 from tabbench.errors import UserError
+from tabbench.execute import Run
 from tabbench.files import data_folder, replace_file
 from tabbench.importers import read_imported
-from tabbench.job import Subsample, Table
+from tabbench.job import Job, Subsample, Table
 from tabbench.manifest import (
     add_earlier,
     check_protocol,
@@ -30,17 +31,18 @@ from tabbench.metrics import METRICS
 from tabbench.progress import Progress
 from tabbench.protocols import get_protocol
 from tabbench.repair import repair_store
-from tabbench.replay import Budget, replay
+from tabbench.replay import Budget, replay, trials_table
 from tabbench.report.leaderboard import default_metric, leaderboard
 from tabbench.report.page import write_report
-from tabbench.request import DEFAULT_MODELS, Request, gather, jobs_of, make_request
+from tabbench.request import DEFAULT_MODELS, Request, gather, make_request, series_of, settled_losses
 from tabbench.runner import Resources, Shared, Work, run_jobs
+from tabbench.search import Schedule, loss
 from tabbench.split import Split, load_splits, make_splits, save_splits, splits_digest
 from tabbench.store import NAME as STORE
 from tabbench.store import ResultStore
 from tabbench.task import Task, save_task
 
-PROTOCOL = ("folds", "repeats", "seed", "threads", "protocol")  # one result folder holds runs that agree in these
+PROTOCOL = ("folds", "repeats", "seed", "threads", "protocol", "search")  # one result folder holds runs that agree in these
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,14 @@ class Results:
         """The manifest of the run."""
         return read_manifest(self.path)
 
+    @cached_property
+    def jobs(self) -> pd.DataFrame:
+        """One row per job: of a tuned run its trials (see `trials_table`), else the results table."""
+        if not self.manifest["run"].get("protocol"):
+            return self.frame
+        with ResultStore(self.path / STORE) as store:
+            return trials_table(store)
+
     def leaderboard(self, metric: str | None = None, ties: Literal["average", "min"] = "average") -> pd.DataFrame:
         """One row per model, best mean rank first; metric None: ROC AUC, or the first that was recorded.
 
@@ -73,8 +83,13 @@ class Results:
         return leaderboard(self.frame, metric or default_metric(self.frame), ties)
 
     def write_report(self) -> Path:
-        """Write results.parquet, leaderboard.csv, leaderboard.md, report.html and the metadata; return the report's path."""
+        """Write results.parquet, leaderboard.csv, leaderboard.md, report.html and the metadata; return the report's path.
+
+        Of a tuned run trials.parquet as well.
+        """
         replace_file(self.path / "results.parquet", lambda temporary: self.frame.to_parquet(temporary, index=False))
+        if self.jobs is not self.frame:
+            replace_file(self.path / "trials.parquet", lambda temporary: self.jobs.to_parquet(temporary, index=False))
         write_report(self.path, self.frame, self.manifest)
         write_crate(self.path, self.manifest)
         return self.path / "report.html"
@@ -112,6 +127,7 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     resources: Resources = Resources(),
     protocol: str = "tabbench",
     configs: int | None = None,
+    search: str = "random",
     shard: str | None = None,
     retry_failed: bool = False,
     quiet: bool = False,
@@ -121,9 +137,10 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
 
     Give either `suite` (a name, the path of a suite file, "openml:suite/99") or `data` (a CSV or Parquet file, or a DataFrame)
     with `target`. Tables of OpenML that are not on this machine yet are fetched. `folds` None: the official folds where a
-    table has them, else 3. protocol, configs : configurations of every model, the default and random ones (None: as many as
-    the protocol says); with more than one, default, tuned and ensembled are rows of their own (see `replay`). shard : "i/n",
-    do only the i-th of n parts of the jobs, for `tabbench merge`. log : file to append events to, JSON lines.
+    table has them, else 3. protocol, configs, search : configurations of every model, the default and others that a search
+    ("random", "tpe", "halving") finds (None: as many as the protocol says); with more than one, default, tuned and ensembled
+    are rows of their own (see `replay`). shard : "i/n", do only the i-th of n parts, for `tabbench merge`; trials of a model
+    on a fold stay together. log : file to append events to, JSON lines.
     Raises UserError on bad input, before anything is run; KeyboardInterrupt leaves a folder that the same call continues.
     """
     request = make_request(
@@ -138,6 +155,7 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
         resources=resources,
         protocol=protocol,
         configs=configs,
+        search=search,
         shard=shard,
         quiet=quiet,
     )
@@ -163,10 +181,17 @@ def run_request(
                 progress.note(line)
         pairs = [(part.task, list(part.splits.values())) for part in work.values()]
         with ResultStore(folder / STORE) as store:
-            mark, settled = store.mark(), store.settled(resources.limits, retry_failed)
-            todo = [job for job in jobs_of(spec, pairs) if job.key not in settled]
-            progress.begin(todo, {digest: part.sizes for digest, part in work.items()})
-            run_jobs(todo, work, store, resources, progress.advance, Shared(claims, mark))
+            mark = store.mark()
+            schedule = Schedule(series_of(spec, pairs), settled_losses(spec, store, resources, retry_failed=retry_failed))
+            metric = get_protocol(spec.get("protocol") or "tabbench").search_by
+
+            def on_run(job: Job, run: Run) -> list[Job]:
+                more = schedule.ended(job, loss(run.status, run.facts, metric))
+                progress.advance(job, run, more)
+                return more
+
+            progress.begin(schedule.missing(), {digest: part.sizes for digest, part in work.items()})
+            run_jobs(schedule.missing(), work, store, resources, on_run, Shared(claims, mark))
         with claims.whole_folder():
             write_manifest(folder, add_earlier(manifest, read_manifest(folder)), finished=True)  # another may have joined
             results = Results(folder)

@@ -89,7 +89,8 @@ def _add_request(run: argparse.ArgumentParser) -> None:
     run.add_argument("--folds", type=int, help="folds (default: the official ones where a table has them, else 3 stratified)")
     run.add_argument("--repeats", type=int, default=1, help="repeats of the folds (default 1)")
     run.add_argument("--protocol", default="tabbench", help="tabbench (default) or tabzilla: see docs/protocols.md")
-    run.add_argument("--configs", type=int, metavar="N", help="configurations of a model: the default and N - 1 random ones")
+    run.add_argument("--configs", type=int, metavar="N", help="configurations of a model: the default and N - 1 others")
+    run.add_argument("--search", default="random", help="how these are found: random (default), tpe or halving")
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("--workers", type=int, help="jobs at a time (default: as many as the cores allow)")
     run.add_argument("--threads", type=int, default=1, help="threads of one job (default 1)")
@@ -152,6 +153,7 @@ def _request(args: argparse.Namespace) -> dict[str, Any]:
         "resources": Resources(workers, args.threads, args.time_limit, args.memory_limit),
         "protocol": args.protocol,
         "configs": args.configs,
+        "search": args.search,
     }
 
 

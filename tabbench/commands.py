@@ -20,7 +20,7 @@ def register(commands: "argparse._SubParsersAction[_Parser]") -> None:
     again = commands.add_parser("replay", help="choose among the stored trials of a tuned run again, within a budget")
     again.add_argument("folder", type=Path)
     again.add_argument("--budget", metavar="60s", help="wall seconds (60s, 5m, 2h) of a model's trials on a fold (default: all)")
-    again.add_argument("--configs", type=int, metavar="N", help="only the first N configurations")
+    again.add_argument("--configs", type=int, metavar="N", help="only the first N trials")
     again.add_argument("--ensemble", choices=["greedy", "none"], default="greedy", help="how trials are put together")
     again.add_argument("--metric", help="metric to rank by (default as in leaderboard)")
     again.add_argument("--format", choices=["text", "csv", "md", "json"], default="text")

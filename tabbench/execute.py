@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
 from sklearn.pipeline import make_pipeline
 
+from tabbench.early_stopping import EarlyStopping
 from tabbench.job import Job
 from tabbench.metrics import compute_metrics
 from tabbench.models import Model, get_model, missing_imports
@@ -22,6 +24,7 @@ from tabbench.subsample import SubsampledClassifier, class_probabilities
 from tabbench.task import Task
 
 T = TypeVar("T")
+Labelled = tuple[pd.DataFrame, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -99,15 +102,17 @@ def _trial(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> tuple[n
     else:
         [(train, _)] = parts
         facts |= {"n_train": len(train), "n_train_used": len(train)}
-        both = _fit_predict(job, task, (train, np.concatenate([split.test, held_out])), facts)
+        both = _fit_predict(job, task, (train, np.concatenate([split.test, held_out])), facts, held_out)
         proba, validation = both[: len(split.test)], both[len(split.test) :]
     facts |= {f"val_{name}": value for name, value in compute_metrics(task.y[held_out], validation).items()}
     facts |= {"n_val": len(held_out), "trial_seconds": time.perf_counter() - started}
     return proba, np.concatenate([validation.ravel(), task.y[split.test], task.y[held_out]])
 
 
-def _fit_predict(job: Job, task: Task, rows: tuple[np.ndarray, np.ndarray], facts: dict[str, Any]) -> np.ndarray:
-    """Probabilities (n, n_classes) of the second rows by a model fitted to the first."""
+def _fit_predict(
+    job: Job, task: Task, rows: tuple[np.ndarray, np.ndarray], facts: dict[str, Any], held_out: np.ndarray | None = None
+) -> np.ndarray:
+    """Probabilities (n, n_classes) of the second rows by a model fitted to the first; the held-out rows may stop it early."""
     train, test = rows
     X_train, X_test = task.X.iloc[train], task.X.iloc[test]
     present, y_train = np.unique(task.y[train], return_inverse=True)
@@ -115,7 +120,7 @@ def _fit_predict(job: Job, task: Task, rows: tuple[np.ndarray, np.ndarray], fact
     if len(present) == 1:
         proba[:, present[0]] = 1.0
         return _with_note(facts, "one class in the training part: it is predicted", proba)
-    estimator = build_estimator(job, get_model(job.model))
+    estimator = build_estimator(job, get_model(job.model), _validation(task, held_out, present))
     _, facts["fit_seconds"], facts["fit_cpu_seconds"] = _timed(lambda: estimator.fit(X_train, y_train))
     if not hasattr(estimator, "predict_proba"):
         facts["note"] = "no predict_proba: labels scored as certain"
@@ -127,14 +132,26 @@ def _fit_predict(job: Job, task: Task, rows: tuple[np.ndarray, np.ndarray], fact
     return proba
 
 
-def build_estimator(job: Job, model: Model) -> Any:
-    """Unfitted estimator for DataFrames in normal form: subsampling around preprocessing around the model."""
+def _validation(task: Task, held_out: np.ndarray | None, present: np.ndarray) -> Labelled | None:
+    """Held-out rows of the classes that are trained on, with their codes among these."""
+    rows = held_out[np.isin(task.y[held_out], present)] if held_out is not None else np.empty(0)
+    return (task.X.iloc[rows], np.searchsorted(present, task.y[rows])) if len(rows) else None
+
+
+def build_estimator(job: Job, model: Model, validation: Labelled | None = None) -> Any:
+    """Unfitted estimator for DataFrames in normal form: subsampling around preprocessing around the model.
+
+    Where the protocol has patience, a model that is trained in steps, on all rows and columns, stops by validation rows.
+    """
     classifier = model.build(seed=job.model_seed, threads=job.threads, **json.loads(job.config))
-    pipeline = make_pipeline(Preprocessor(needs_under(job.protocol, model.needs)), classifier)
+    preprocessor = Preprocessor(needs_under(job.protocol, model.needs))
     if job.max_rows is None and job.max_columns is None:
-        return pipeline
+        patience = PROTOCOLS[job.protocol].patience if job.protocol else None
+        if validation and patience and model.steps and model.steps.stop:
+            return EarlyStopping(preprocessor, classifier, model.steps.stop, validation, patience)
+        return make_pipeline(preprocessor, classifier)
     return SubsampledClassifier(
-        pipeline,
+        make_pipeline(preprocessor, classifier),
         max_rows=job.max_rows,
         row_policy=job.row_policy or "stratified",
         max_columns=job.max_columns,

@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from itertools import count
 from typing import Any, Protocol
 
 from tabbench.split import Split
@@ -41,7 +39,8 @@ class Job:
 
     `config` is canonical JSON of the keyword arguments that differ from the model's defaults. Policies are empty where no
     limit is set, so that an unused choice does not change the key. `protocol` is named where the configuration is one of
-    several: the job then predicts validation rows as well (see `protocols.inner_parts`); `trial` is its number among them.
+    several: the job then predicts validation rows as well (see `protocols.inner_parts`); `trial` is the number of the
+    configuration among them, 0 the default; `rung` how often it has been given more steps before (see `search.halving`).
     """
 
     task: str
@@ -59,10 +58,11 @@ class Job:
     threads: int = 1
     protocol: str = ""
     trial: int = 0
+    rung: int = 0
 
     @cached_property
     def key(self) -> str:
-        """Content hash: 32 hex digits over every field but the task's name and the trial's number."""
+        """Content hash: 32 hex digits over every field but the task's name and the numbers of trial and rung."""
         content = {name: getattr(self, name) for name in _KEY_FIELDS}
         if self.protocol:
             content["protocol"] = self.protocol
@@ -85,6 +85,11 @@ class Job:
         return _derive(self.seed, "model", self.task_digest, self.split_digest, self.model, self.config)
 
     @property
+    def search_seed(self) -> int:
+        """Seed of the search for the configuration of this number, whatever it will be."""
+        return _derive(self.seed, "search", self.task_digest, self.split_digest, self.model, self.trial)
+
+    @property
     def entrant(self) -> str:
         """Name on the leaderboard: the model and whatever sets this entry apart from its default."""
         marks = [f"{k}={v}" for k, v in json.loads(self.config).items()]
@@ -94,8 +99,13 @@ class Job:
             marks.append(f"{self.column_policy} {self.max_columns} columns")
         return f"{self.model} [{', '.join(marks)}]" if marks else self.model
 
+    @property
+    def contender(self) -> str:
+        """Name of what the job is a trial of: the entrant, but without a configuration that is one of several."""
+        return replace(self, config="{}").entrant if self.protocol else self.entrant
 
-_KEY_FIELDS = tuple(field.name for field in fields(Job) if field.name not in ("task", "protocol", "trial"))
+
+_KEY_FIELDS = tuple(field.name for field in fields(Job) if field.name not in ("task", "protocol", "trial", "rung"))
 
 
 def _derive(*parts: object) -> int:
@@ -112,15 +122,13 @@ def plan(
 ) -> Iterator[Job]:
     """Every combination of split, entrant (model name, configuration) and subsample, largest tables first.
 
-    Starting with the long jobs keeps all workers busy at the end. Under a `protocol` the entrants of one model are its
-    trials, numbered in their order.
+    Starting with the long jobs keeps all workers busy at the end.
     """
-    counts: dict[str, count[int]] = defaultdict(count)
-    configs = [(name, json.dumps(dict(config), sort_keys=True), next(counts[name])) for name, config in entrants]
+    configs = [(name, json.dumps(dict(config), sort_keys=True)) for name, config in entrants]
     for task, splits in sorted(tasks, key=lambda pair: (-pair[0].size, pair[0].name)):
         for split in splits:
             place = (task.name, task.digest, split.repeat, split.fold, split.digest)
-            for name, config, trial in configs:
+            for name, config in configs:
                 for sub in subsamples:
                     yield Job(
                         *place,
@@ -133,5 +141,4 @@ def plan(
                         seed,
                         threads,
                         protocol,
-                        trial if protocol else 0,
                     )

@@ -122,7 +122,7 @@ _TEXT, _COUNT, _NUMBER = (str, type(None)), (int, type(None)), (int, float)
 _SUBSAMPLE = {"max_rows": _COUNT, "row_policy": str, "max_columns": _COUNT, "column_policy": str}
 _RUN = {  # "?": may be absent
     **{"suite": _TEXT, "data?": _TEXT, "file?": _TEXT, "target?": _TEXT, "tasks?": [str], "models": [str]},
-    **{"folds": _COUNT, "repeats?": int, "seed?": int, "subsamples?": [_SUBSAMPLE], "shard?": _TEXT},
+    **{"folds": _COUNT, "repeats?": int, "seed?": int, "subsamples?": [_SUBSAMPLE], "shard?": _TEXT, "search?": _TEXT},
     **{"workers?": int, "threads?": int, "time_limit?": _NUMBER, "memory_limit?": _NUMBER},
 }
 _MANIFEST = {

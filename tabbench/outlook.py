@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,9 @@ import pandas as pd
 from tabbench.api import Results, open_results
 from tabbench.costs import BYTES_PER_RUN, learn
 from tabbench.job import Job
-from tabbench.request import Request, jobs_of
+from tabbench.request import Request, series_of, settled_losses
 from tabbench.runner import Resources, reason_unsupported
+from tabbench.search import Schedule
 from tabbench.split import Split, make_splits
 from tabbench.store import NAME as STORE
 from tabbench.store import ResultStore
@@ -26,12 +28,13 @@ def outlook(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
     """
     tasks, spec = request.tasks, request.spec
     splits = {task.digest: make_splits(task, spec["folds"], spec["repeats"], spec["seed"]) for task in tasks}
-    jobs = list(jobs_of(spec, [(task, splits[task.digest]) for task in tasks]))
     by_digest = {task.digest: task for task in tasks}
     split_of = {(digest, split.repeat, split.fold): split for digest, those in splits.items() for split in those}
     resources = Resources(spec["workers"], spec["threads"], spec["time_limit"], spec["memory_limit"])
-    settled = _settled(folder, resources)
-    todo = [job for job in jobs if job.key not in settled]
+    settled = _settled(folder, spec, resources)
+    schedule = Schedule(series_of(spec, [(task, splits[task.digest]) for task in tasks]), settled)
+    jobs, todo = schedule.jobs, schedule.missing()
+    more = f", then what search {spec['search']} makes of them" if todo and spec["search"] else ""
     frames = [Results(path).frame for path in (*teachers, *([folder] if settled else []))]
     costs = learn(pd.concat(frames)) if frames else None
     rows, n_unsupported, n_bytes = [], 0, 0
@@ -45,7 +48,7 @@ def outlook(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
         rows.append((min(seconds, spec["time_limit"]), job))
     lines = [
         f"jobs    {len(jobs):,}: {len(tasks)} datasets, {len(spec['models'])} models; {len(jobs) - len(todo):,} are stored, "
-        f"{n_unsupported:,} unsupported, {len(rows):,} to do",
+        f"{n_unsupported:,} unsupported, {len(rows):,} to do{more}",
         f"store   about {n_bytes / 2**20:,.1f} MB",
         f"memory  at most {resources.limits['memory_mb']:,.0f} MB a job, {resources.workers} at a time",
     ]
@@ -74,9 +77,9 @@ def _longest(rows: list[tuple[float, Job]]) -> list[tuple[float, Job]]:
     return sorted(rows, key=lambda row: -row[0])[:N_LONGEST]
 
 
-def _settled(folder: Path, resources: Resources) -> set[str]:
+def _settled(folder: Path, spec: dict[str, Any], resources: Resources) -> dict[str, float]:
     if not (folder / STORE).exists():
-        return set()
+        return {}
     open_results(folder)
     with ResultStore(folder / STORE) as store:
-        return store.settled(resources.limits, retry_failed=False)
+        return settled_losses(spec, store, resources)

@@ -31,7 +31,7 @@ class Progress:
         self.log = log
         self.console = Console(stderr=True, quiet=quiet)
         self.started = self.last_shown = time.monotonic()
-        self.left = Counter[tuple[str, str]]()  # entrant, task digest
+        self.left = Counter[tuple[str, str]]()  # contender, task digest
         self.sizes: Mapping[str, Sequence[int]] = {}
         self.done: list[dict[str, object]] = []
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
@@ -54,17 +54,18 @@ class Progress:
 
     def begin(self, jobs: Sequence[Job], sizes: Mapping[str, Sequence[int]]) -> None:
         """Show that these jobs are to be done; sizes : rows, columns and classes by task digest."""
-        self.left, self.sizes = Counter((job.entrant, job.task_digest) for job in jobs), sizes
+        self.left, self.sizes = Counter((job.contender, job.task_digest) for job in jobs), sizes
         self.started = time.monotonic()
         self._record("begin", jobs=len(jobs))
         if jobs and self.console.is_terminal:
             self.live.start()
 
-    def advance(self, job: Job, run: Run) -> None:
-        """Count a finished job."""
-        self.left[job.entrant, job.task_digest] -= 1
+    def advance(self, job: Job, run: Run, more: Sequence[Job] = ()) -> None:
+        """Count a finished job, and those that are to be done because of it."""
+        self.left.update((other.contender, other.task_digest) for other in more)
+        self.left[job.contender, job.task_digest] -= 1
         facts = {name: run.facts.get(name) for name in ("fit_seconds", "predict_seconds", "peak_rss_mb")}
-        place = {"key": job.key, "task": job.task, "repeat": job.repeat, "fold": job.fold, "model": job.entrant}
+        place = {"key": job.key, "task": job.task, "repeat": job.repeat, "fold": job.fold, "model": job.contender}
         self._record("job", **place, status=run.status, reason=run.reason, **facts)
         sizes = dict(zip(SIZES, self.sizes[job.task_digest], strict=True))
         self.done.append({**place, "status": run.status, **facts, **sizes})
@@ -85,7 +86,7 @@ class Progress:
         spent = frame[["fit_seconds", "predict_seconds"]].astype(float).sum(axis=None)
         if not costs.n_runs or not spent:
             return "time left unknown"
-        expected = sum(n * costs.seconds(entrant, self.sizes[digest]) for (entrant, digest), n in self.left.items() if n)
+        expected = sum(n * costs.seconds(contender, self.sizes[digest]) for (contender, digest), n in self.left.items() if n)
         return f"about {_span((time.monotonic() - self.started) * expected / spent)} left"
 
     def _view(self) -> Group:
@@ -93,8 +94,8 @@ class Progress:
         n_done, n_left = len(self.done), self.left.total()
         models = Table.grid(padding=(0, 2))
         left = Counter[str]()
-        for (entrant, _), n in self.left.items():
-            left[entrant] += n
+        for (contender, _), n in self.left.items():
+            left[contender] += n
         by_model = Counter((row["model"], row["status"] == "ok") for row in self.done)
         for model in left:
             ok, bad = by_model[model, True], by_model[model, False]

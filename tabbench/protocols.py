@@ -33,6 +33,7 @@ class Protocol:
     seconds : of tuning per fold and model, at most.
     plain : every model gets unscaled numbers with means for gaps, and categories as codes unless it takes them as they are.
     models : defaults and search space, instead of the model's own. max_rows : random training rows a model gets at most.
+    patience : steps after which a model that is trained in steps stops unless the validation rows are predicted better.
     """
 
     name: str
@@ -44,6 +45,12 @@ class Protocol:
     plain: bool = False
     models: Mapping[str, tuple[Mapping[str, Any], Space]] = field(default_factory=dict)
     max_rows: Mapping[str, int] = field(default_factory=dict)
+    patience: int | None = None
+
+    @property
+    def search_by(self) -> str:
+        """Metric by which a search goes on."""
+        return self.select_by or "log_loss"
 
     def check(self, folds: int | None, configs: int | None) -> None:
         """Raise UserError for numbers of folds or configurations that do not fit."""
@@ -96,7 +103,7 @@ TABZILLA_MODELS: dict[str, tuple[dict[str, Any], Space]] = {
         },
     ),
     "mlp": (
-        {"width": 30, "n_layers": 3, "learning_rate": 7e-4},
+        {"width": 30, "n_layers": 3, "learning_rate": 7e-4, "max_epochs": 100},
         {
             "width": Range(10, 100, whole=True),
             "n_layers": Range(2, 5, whole=True),
@@ -117,6 +124,7 @@ PROTOCOLS = {
         plain=True,
         models=TABZILLA_MODELS,
         max_rows={"pfn": 3000, "tabpfn": 3000},
+        patience=20,
     ),
 }
 

@@ -9,8 +9,11 @@ from tabbench.api import splits_path
 from tabbench.errors import UserError
 from tabbench.files import data_folder
 from tabbench.job import Job
-from tabbench.request import gather, jobs_of
+from tabbench.request import gather, losses_of, series_of
+from tabbench.search import Schedule
 from tabbench.split import load_splits
+from tabbench.store import NAME as STORE
+from tabbench.store import ResultStore
 from tabbench.task import Task, load_task
 
 
@@ -68,9 +71,18 @@ class _Described:
 
 
 def recorded_jobs(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Job]:
-    """The jobs that the requests of a folder ask for; raises UserError if its splits are damaged."""
+    """The jobs that the requests of a folder ask for, a search as far as it has come.
+
+    Raises UserError if the splits or the store are damaged, or a search cannot be followed here.
+    """
     described = [_Described(facts["name"], facts["digest"], facts["n_rows"] * facts["n_features"]) for facts in manifest["tasks"]]
     pairs = [(task, load_splits(splits_path(folder, task))) for task in described]
     for spec in (*manifest.get("earlier", []), manifest["run"]):
-        if "seed" in spec:  # no import
-            yield from jobs_of(spec, [(task, splits) for task, splits in pairs if task.name in spec.get("tasks", [task.name])])
+        if "seed" not in spec:  # an import
+            continue
+        losses: dict[str, float] = {}
+        if spec.get("search"):
+            with ResultStore(folder / STORE) as store:
+                losses = losses_of(spec, store)
+        those = [(task, splits) for task, splits in pairs if task.name in spec.get("tasks", [task.name])]
+        yield from Schedule(series_of(spec, those), losses).jobs

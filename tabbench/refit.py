@@ -68,5 +68,5 @@ def _fit(chosen: Sequence[Stored], spec: Mapping[str, Any], material: Material) 
     with tempfile.TemporaryDirectory() as name, Claims(Path(name)) as claims, ResultStore(Path(name) / "store") as store:
         digests = {run.job.task_digest for run in chosen}
         work = {d: Work(material.tasks[d], save_task(material.tasks[d], Path(name)), material.splits[d]) for d in digests}
-        run_jobs([run.job for run in chosen], work, store, resources, lambda job, run: None, Shared(claims, 0))
+        run_jobs([run.job for run in chosen], work, store, resources, lambda job, run: (), Shared(claims, 0))
         return {run.key: run for run in store.runs()}

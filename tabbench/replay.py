@@ -4,7 +4,7 @@ A trial is one job of a tuned run: its validation metrics, its predictions for v
 is made of the trials is a pure function of them, so the run itself and `tabbench replay` agree.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -37,24 +37,49 @@ def replay(store: ResultStore, protocol: Protocol, budget: Budget = Budget(), *,
     to the protocol's own limit.
     """
     rows: list[Trial] = []
-    for _, group in groupby(sorted(store.trials(), key=_fold_and_order), key=lambda trial: _fold_and_order(trial)[:-1]):
-        trials = list(group)
+    for trials in _series(store):
         if trials[0]["base"] in protocol.max_rows:
             trials[0]["model"] = trials[0]["base"]  # the cut is part of the protocol
-        rows.append(_row(trials[0], trials[0], "default", trials[:1]))
+        if trials[0]["trial"] == 0:  # else it has not been done yet
+            rows.append(_row(trials[0], trials[0], "default", trials[:1]))
         if len(trials) < 2:
             continue
         within = affordable(trials, budget, protocol.seconds)
         ok = [trial for trial in within if trial["status"] == "ok"]
-        rows.append(_tuned(trials[0], ok, within, protocol.select_by))
+        rows.append(_tuned(trials[0], ok, within, protocol))
         if ensemble:
             rows.append(_ensembled(trials[0], ok, within, store))
     return as_table(rows, list(METRICS))
 
 
-def _fold_and_order(trial: Trial) -> tuple[Any, ...]:
-    sub = tuple(str(trial[name]) for name in ("max_rows", "row_policy", "max_columns", "column_policy"))
-    return (trial["task"], trial["repeat"], trial["fold"], trial["base"], *sub, trial["trial"])
+def _series(store: ResultStore) -> Iterator[list[Trial]]:
+    """The trials of every model on every fold, in the order in which they were to be done."""
+
+    def place(trial: Trial) -> tuple[Any, ...]:
+        cut = (str(trial[name]) for name in ("max_rows", "row_policy", "max_columns", "column_policy"))
+        return (trial["task"], trial["repeat"], trial["fold"], trial["base"], *cut)
+
+    trials = sorted(store.trials(), key=lambda trial: (*place(trial), trial["rung"], trial["trial"], trial["key"]))
+    return (list(group) for _, group in groupby(trials, key=place))
+
+
+def trials_table(store: ResultStore) -> pd.DataFrame:
+    """Every trial of a tuned run: one row per job, in the order of each search.
+
+    Columns: those of the results table (`model` without the configuration), and trial (number of the configuration, 0: the
+    default), rung (of halving: how often it had been given more steps), pruned (whether it was given no more), n_val (rows),
+    val_* (validation values of the metrics), seconds (all that it took).
+    """
+    rows = []
+    for trials in _series(store):
+        last = {trial["trial"]: trial["rung"] for trial in trials}  # of each configuration
+        for trial in trials:
+            over = trial["rung"] == last[trial["trial"]] < max(last.values())
+            rows.append({**trial, "pruned": over and trial["trial"] > 0})
+    values = [*(VALIDATION + name for name in METRICS), "seconds"]
+    types = {"key": str, "trial": "int64", "rung": "int64", "pruned": bool, "n_val": "Int64", **dict.fromkeys(values, "float64")}
+    more = pd.DataFrame(rows, columns=list(types), dtype=object).astype(types)
+    return as_table(rows, list(METRICS)).merge(more, on="key").set_index("key").loc[more["key"]].reset_index()
 
 
 def affordable(trials: Sequence[Trial], budget: Budget, limit: float) -> list[Trial]:
@@ -79,12 +104,12 @@ def _row(first: Trial, chosen: Trial, kind: str, within: Sequence[Trial]) -> Tri
     return row
 
 
-def _tuned(first: Trial, ok: list[Trial], within: list[Trial], metric: str | None) -> Trial:
-    chosen = best(ok, metric or "log_loss")
+def _tuned(first: Trial, ok: list[Trial], within: list[Trial], protocol: Protocol) -> Trial:
+    chosen = best(ok, protocol.search_by)
     if chosen is None:
         return _row(first, first, "tuned", within)
     row = _row(first, chosen, "tuned", within)
-    for name in METRICS if metric is None else ():
+    for name in METRICS if protocol.select_by is None else ():
         by_itself = best(ok, name)
         row[name] = by_itself[name] if by_itself else np.nan
     return row

@@ -1,6 +1,7 @@
 """What a run is asked for: which tables, and which jobs on them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,14 @@ from typing import Any
 import pandas as pd
 
 from tabbench.errors import UserError
-from tabbench.job import Job, Subsample, Table, plan
+from tabbench.job import Subsample, Table, plan
 from tabbench.models import get_model
 from tabbench.openml.pull import pull
-from tabbench.protocols import Protocol, get_protocol, search_space
+from tabbench.protocols import get_protocol, search_space
 from tabbench.runner import Resources
-from tabbench.space import configurations
+from tabbench.search import Series, check_search, loss
 from tabbench.split import Split
+from tabbench.store import ResultStore
 from tabbench.subsample import check_limits
 from tabbench.suite import load_spec, load_suite
 from tabbench.task import Task, make_task, read_table
@@ -44,6 +46,7 @@ def make_request(  # noqa: PLR0913 - the arguments of `run`
     resources: Resources = Resources(),
     protocol: str = "tabbench",
     configs: int | None = None,
+    search: str = "random",
     shard: str | None = None,
     quiet: bool = True,
 ) -> Request:
@@ -55,6 +58,7 @@ def make_request(  # noqa: PLR0913 - the arguments of `run`
     rules = get_protocol(protocol)
     rules.check(folds, configs)
     n_configs = configs or rules.n_configs
+    check_search(search)
     parse_shard(shard)
     tasks, missing = gather(suite, data, target, quiet)
     if folds is None and all(task.test_fold is None for task in tasks):
@@ -72,35 +76,53 @@ def make_request(  # noqa: PLR0913 - the arguments of `run`
         "subsamples": [asdict(sub) for sub in subsamples],
         "protocol": protocol if n_configs > 1 or not rules.refit else None,
         "configs": n_configs,
+        "search": search if search != "random" and n_configs > 1 else None,
         "shard": shard,
         **asdict(resources),
     }
     return Request(tasks, missing, spec)
 
 
-def jobs_of(spec: Mapping[str, Any], tasks: Sequence[tuple[Table, Sequence[Split]]]) -> Iterator[Job]:
-    """The jobs that a request (the manifest's "run") asks for on these tasks, or those of its shard."""
+def series_of(spec: Mapping[str, Any], tasks: Sequence[tuple[Table, Sequence[Split]]]) -> Iterator[Series]:
+    """The series of trials that a request (the manifest's "run") asks for on these tasks, or those of its shard.
+
+    Without a protocol, or with one configuration, a series is one job. Raises UserError for what cannot be searched here.
+    """
     subsamples = [Subsample(**{field.name: sub[field.name] for field in fields(Subsample)}) for sub in spec["subsamples"]]
-    jobs = plan(tasks, _entrants(spec), subsamples, spec["seed"], spec["threads"], spec.get("protocol") or "")
-    if spec.get("protocol"):
-        jobs = _cut(jobs, tasks, get_protocol(spec["protocol"]))
-    number, of = parse_shard(spec.get("shard"))
-    return jobs if of == 1 else (job for job in jobs if int(job.key[:8], 16) % of == number - 1)
-
-
-def _entrants(spec: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Every model with each of its configurations."""
-    if not spec.get("protocol"):
-        return [(name, {}) for name in spec["models"]]
-    rules, n, seed = get_protocol(spec["protocol"]), spec["configs"], spec["seed"]
-    return [(name, config) for name in spec["models"] for config in configurations(name, *search_space(rules, name), n, seed)]
-
-
-def _cut(jobs: Iterable[Job], tasks: Sequence[tuple[Table, Sequence[Split]]], rules: Protocol) -> Iterator[Job]:
-    """Jobs under the protocol's limits on training rows."""
+    protocol, search = spec.get("protocol") or "", spec.get("search") or "random"
+    check_search(search)
+    rules = get_protocol(protocol) if protocol else None
+    spaces = {name: search_space(rules, name) if rules else ({}, {}) for name in spec["models"]}
+    entrants = [(name, default) for name, (default, _) in spaces.items()]
     n_rows = {(task.digest, split.repeat, split.fold): len(split.train) for task, splits in tasks for split in splits}
-    for job in jobs:
-        yield rules.cut(job, n_rows[job.task_digest, job.repeat, job.fold])
+    number, of = parse_shard(spec.get("shard"))
+    for job in plan(tasks, entrants, subsamples, spec["seed"], spec["threads"], protocol):
+        first = rules.cut(job, n_rows[job.task_digest, job.repeat, job.fold]) if rules else job
+        if int(first.key[:8], 16) % of == number - 1:
+            space = spaces[job.model][1]
+            yield Series(first, space, spec["configs"] if space else 1, search)
+
+
+def losses_of(spec: Mapping[str, Any], store: ResultStore) -> dict[str, float]:
+    """By key, what the search of a request (the manifest's "run") goes by."""
+    metric = get_protocol(spec["protocol"]).search_by
+    return {key: loss(status, facts, metric) for key, status, facts in store.outcomes()}
+
+
+def settled_losses(
+    spec: Mapping[str, Any], store: ResultStore, resources: Resources, *, retry_failed: bool = False
+) -> dict[str, float]:
+    """By key, the losses of the runs that need no new attempt.
+
+    A search has gone on from how its trials ended: they stay as they are, whatever the limits are now. Raises UserError if
+    failed ones are to be tried again.
+    """
+    if not spec.get("search"):
+        return dict.fromkeys(store.settled(resources.limits, retry_failed), math.inf)
+    if retry_failed:
+        raise UserError(f"--retry-failed: search {spec['search']} has gone on from its failures: give --out a new folder")
+    losses = losses_of(spec, store)
+    return {key: losses[key] for key in store.settled(dict.fromkeys(resources.limits, 0.0), retry_failed=False)}
 
 
 def parse_shard(shard: str | None) -> tuple[int, int]:

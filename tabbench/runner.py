@@ -1,6 +1,7 @@
 """The runner: jobs that are still missing → child processes under limits → result store."""
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -95,48 +96,59 @@ def run_jobs(
     work: Mapping[str, Work],
     store: ResultStore,
     resources: Resources,
-    on_run: Callable[[Job, Run], None],
+    on_run: Callable[[Job, Run], Iterable[Job]],
     shared: Shared,
     engine: Engine | None = None,
 ) -> None:
-    """Run the jobs on an engine (None: this machine) and store each Run as it arrives; `on_run` is told of every one.
+    """Run the jobs on an engine (None: this machine) and store each Run as it arrives.
 
-    `work` is keyed by task digest. A job that another runner has claimed is waited for, and done here if that one dies.
+    `on_run` is told of every one, and answers with the jobs that are wanted because of it. `work` is keyed by task digest.
+    A job that another runner has claimed is waited for, and done here if that one dies.
     On KeyboardInterrupt the jobs that run are killed and what is stored stays.
     """
     limits = resources.limits
-    queue = []
-    for job in jobs:
-        part = work[job.task_digest]
-        reason = reason_unsupported(job, part.task, part.splits[job.repeat, job.fold])
-        if reason is None:
-            queue.append(job)
-        else:
-            run = Run("unsupported", reason)
-            store.add(job, run, limits)
-            on_run(job, run)
+
+    def able(jobs: Iterable[Job]) -> list[Job]:
+        """Those that can be tried, last first; the others are stored as unsupported."""
+        able, waiting = [], deque(jobs)
+        while waiting:
+            job = waiting.popleft()
+            part = work[job.task_digest]
+            reason = reason_unsupported(job, part.task, part.splits[job.repeat, job.fold])
+            if reason is None:
+                able.append(job)
+            else:
+                run = Run("unsupported", reason)
+                store.add(job, run, limits)
+                waiting.extend(on_run(job, run))
+        return able[::-1]
+
+    queue = able(jobs)
     if not queue:
         return
-    queue.reverse()
     engine = engine or LocalEngine(resources, preload(queue))
     try:
         while queue or engine.running:
-            for job in _claim(queue, engine.free, store, shared, on_run):
+            mine, theirs = _claim(queue, engine.free, store, shared)
+            for job in mine:
                 engine.start(job, work[job.task_digest])
+            for job, run in theirs:
+                queue += able(on_run(job, run))
             for job, run in engine.finished():
                 store.add(job, run, limits)
                 shared.claims.release(job.key)
-                on_run(job, run)
+                queue += able(on_run(job, run))
     finally:
         engine.stop()
 
 
-def _claim(queue: list[Job], n: int, store: ResultStore, shared: Shared, on_run: Callable[[Job, Run], None]) -> list[Job]:
-    """Take up to `n` jobs from the end of the queue that are neither done nor being done by another runner.
+def _claim(queue: list[Job], n: int, store: ResultStore, shared: Shared) -> tuple[list[Job], list[tuple[Job, Run]]]:
+    """Take up to `n` jobs from the end of the queue that are neither done nor being done by another runner; and those done.
 
     Those being done go to its front, to be looked at again.
     """
     mine: list[Job] = []
+    done: list[tuple[Job, Run]] = []
     elsewhere = []
     while queue and len(mine) < n:
         job = queue.pop()
@@ -144,11 +156,11 @@ def _claim(queue: list[Job], n: int, store: ResultStore, shared: Shared, on_run:
             elsewhere.append(job)
         elif (theirs := store.stored_since(shared.mark, job.key)) is not None:
             shared.claims.release(job.key)
-            on_run(job, theirs)
+            done.append((job, theirs))
         else:
             mine.append(job)
     queue[:0] = elsewhere
-    return mine
+    return mine, done
 
 
 def preload(jobs: Iterable[Job]) -> list[str]:

@@ -43,7 +43,7 @@ def configurations(model: str, default: Mapping[str, Any], space: Space, n: int,
     """Return the default and n - 1 random configurations (the default alone if there is nothing to search).
 
     A draw depends on the seed, the model's name and its number alone: every dataset gets the same ones, so that runs can be
-    pooled, and a larger `n` begins with the same ones.
+    pooled, and a larger `n` begins with the same ones. A small space gives some of them more than once.
     """
     if not space:
         return [dict(default)]

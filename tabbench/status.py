@@ -14,13 +14,14 @@ N_SLOWEST = 5
 
 def status(folder: Path) -> str:
     """Jobs done, by status and model, the slowest, and whether a runner is at work; raises UserError for another folder."""
-    manifest, frame = read_manifest(folder), Results(folder).frame
+    manifest, frame = read_manifest(folder), Results(folder).jobs
     with Claims(folder) as claims, claims.alone() as alone:
         at_work = not alone
     missing = {job.key for job in recorded_jobs(folder, manifest)} - set(frame["key"])
     state = "running" if at_work else "finished" if manifest["finished"] else "stopped: the same command goes on with it"
+    more = f", then what search {manifest['run']['search']} makes of them" if missing and manifest["run"].get("search") else ""
     counts = ", ".join(f"{count} {name}" for name, count in frame["status"].value_counts().sort_index().items())
-    lines = [f"{folder.name}: {state}", f"{len(frame)} jobs are stored ({counts or 'none'}), {len(missing)} are to do"]
+    lines = [f"{folder.name}: {state}", f"{len(frame)} jobs are stored ({counts or 'none'}), {len(missing)} are to do{more}"]
     by_model = pd.crosstab(frame["model"], frame["status"])
     for model, row in by_model.iterrows():
         lines.append(f"  {model}: {', '.join(f'{count} {name}' for name, count in row.items() if count)}")

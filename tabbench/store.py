@@ -13,7 +13,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -157,8 +157,14 @@ class ResultStore:
     def stored_since(self, mark: int, key: str) -> Run | None:
         """The run of a job if one was stored after `mark` was taken (without its predictions), else None."""
         with self._reading():
-            row = self._db.execute("SELECT status, reason FROM runs WHERE key = ? AND id > ?", (key, mark)).fetchone()
-        return Run(*row) if row else None
+            row = self._db.execute("SELECT status, reason, facts FROM runs WHERE key = ? AND id > ?", (key, mark)).fetchone()
+            return Run(row[0], row[1], facts=json.loads(row[2])) if row else None
+
+    def outcomes(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
+        """Key, status and facts of every run."""
+        with self._reading():
+            for key, status, facts in self._db.execute("SELECT key, status, facts FROM runs"):
+                yield key, status, json.loads(facts)
 
     def settled(self, limits: dict[str, float], retry_failed: bool) -> set[str]:
         """Keys that need no new attempt.
@@ -205,7 +211,7 @@ class ResultStore:
                 job, known = Job(**json.loads(text)), json.loads(facts)
                 seconds = known.get("fit_seconds", 0.0) + known.get("predict_seconds", 0.0)
                 seconds = json.loads(limits)["seconds"] if status == "timeout" else known.get("trial_seconds", seconds)
-                names = {"base": job.model, "model": replace(job, config="{}").entrant, "seconds": seconds}
+                names = {"base": job.model, "model": job.contender, "seconds": seconds}
                 trials.append({"key": key, **asdict(job), **names, "status": status, "reason": reason, **known})
         return trials
 

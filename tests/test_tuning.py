@@ -1,6 +1,8 @@
 """Search spaces, protocols, and what replay makes of stored trials."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,14 @@ import pytest
 from tabbench import api
 from tabbench.cli import main
 from tabbench.errors import UserError
+from tabbench.execute import build_estimator, execute
+from tabbench.job import Job
+from tabbench.merge import merge
 from tabbench.metrics import METRICS, compute_metrics
 from tabbench.models import MODELS, load_models
 from tabbench.protocols import PROTOCOLS, TABZILLA_MODELS, inner_parts
 from tabbench.replay import Budget, affordable, best, greedy, parse_seconds
+from tabbench.rerun import rerun
 from tabbench.runner import Resources
 from tabbench.space import Choice, Range, configurations
 from tabbench.split import make_splits
@@ -155,12 +161,18 @@ def suite(tmp_path, monkeypatch):
     return "two.toml"
 
 
+@pytest.fixture
+def undrawn(monkeypatch):
+    monkeypatch.setattr("tabbench.report.page.render", lambda results, manifest: "drawing takes seconds")
+
+
 def trials_of(folder):
     with ResultStore(Path(folder) / "store.sqlite") as store:
         stored = [(trial, store.stored(trial["key"])) for trial in store.trials()]
     return [(trial, run.trial.proba, run.trial.y_val, run.trial.y_test, run.proba) for trial, run in stored]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("protocol", list(PROTOCOLS))
 def test_a_tuned_run_is_what_replay_says_and_repeats_itself(suite, protocol, capsys):
     arguments = {"models": ["tree"], "protocol": protocol, "configs": 3, "resources": Resources(2), "quiet": True}
@@ -192,13 +204,140 @@ def test_a_tuned_run_is_what_replay_says_and_repeats_itself(suite, protocol, cap
         assert verify(Path("r"), level=2).problems == []
         return
     again = api.run(suite, out="again", **arguments)
-    bits = [
-        {trial["key"]: (proba.tobytes(), validation.tobytes()) for trial, validation, _, _, proba in trials_of(folder)}
-        for folder in ("r", "again")
-    ]
-    assert bits[0] == bits[1]
-    metrics = ["task", "fold", "model", *METRICS]
-    pd.testing.assert_frame_equal(again.frame[metrics], frame[metrics])
+    assert bits("again") == bits("r")
+    pd.testing.assert_frame_equal(scores(again), scores(results))
+
+
+def bits(folder):
+    return {
+        trial["key"]: (trial["trial"], trial["rung"], proba.tobytes(), validation.tobytes())
+        for trial, validation, _, _, proba in trials_of(folder)
+    }
+
+
+def scores(results):
+    return results.frame[["task", "fold", "model", "config", "status", *METRICS]]
+
+
+@pytest.mark.parametrize(("search", "model"), [("tpe", "tree"), ("halving", "lightgbm")])
+@pytest.mark.usefixtures("suite", "undrawn")
+def test_a_search_is_reproduced_resumed_repeated_and_merged(search, model, monkeypatch, capsys):
+    monkeypatch.setattr("tabbench.search.N_RANDOM", 3)
+    table = {"data": "one.csv", "target": "y", "folds": 2}
+    arguments = {**table, "models": [model], "configs": 7, "search": search, "quiet": True}
+    whole = api.run(out="r", resources=Resources(2), **arguments)
+    assert set(whole.frame["status"]) == {"ok"}
+    assert set(whole.frame["model"]) == {f"{model} ({kind})" for kind in ("default", "tuned", "tuned + ensembled")}
+    if search == "halving":  # 6 get a ninth, 2 a third, 1 all
+        assert set(whole.jobs.groupby("fold")["pruned"].sum()) == {5}
+        assert whole.jobs.loc[whole.jobs["pruned"], "val_log_loss"].notna().all()
+        assert (whole.jobs.groupby("rung").size() / 2).tolist() == [7, 2, 1]
+    else:
+        assert not whole.jobs["pruned"].any()
+        drawn = whole.jobs["trial"] <= 3
+        first, last = (whole.jobs[part].groupby("fold")["config"].agg(set) for part in (drawn, ~drawn))
+        assert first[0] == first[1]
+        assert last[0] != last[1]  # they were asked for by what each fold showed
+    assert verify(Path("r"), level=2).problems == []
+    assert main(["replay", "r", "--format", "csv"]) == 0
+    assert capsys.readouterr().out == Path("r/leaderboard.csv").read_text()
+    assert main(["status", "r"]) == 0
+    assert f"{len(whole.jobs)} jobs are stored ({len(whole.jobs)} ok), 0 are to do\n" in capsys.readouterr().out
+
+    shutil.copytree("r", "cut")
+    with ResultStore(Path("cut/store.sqlite")) as store:
+        store.remove(sorted(bits("r"))[::3])
+    api.run(out="cut", resources=Resources(1), **arguments)
+    for shard in ("1/2", "2/2"):
+        api.run(out=f"shard{shard[0]}", resources=Resources(2), shard=shard, **arguments)
+    merge([Path("shard1"), Path("shard2")], Path("merged"))
+    rerun(Path("r"), Path("again"), quiet=True)
+    for folder in ("cut", "merged", "again"):
+        assert bits(folder) == bits("r"), folder
+        pd.testing.assert_frame_equal(scores(api.open_results(folder)), scores(whole))
+    assert verify(Path("merged"), level=2).problems == []
+    for folder in ("shard1", "shard2"):  # trials of a model on a fold stay together
+        frame = api.open_results(folder).frame
+        assert len(scores(api.open_results(folder)).merge(scores(whole))) == len(frame)
+        assert len(frame) % 3 == 0
+
+    other = ["run", "--data", "one.csv", "--target", "y", "--folds", "2", "--models", model, "--configs", "7", "--out", "r"]
+    assert main(other) == 2
+    assert f"holds a run with search={search}, not None" in capsys.readouterr().err
+    with pytest.raises(UserError, match=f"search {search} has gone on from its failures"):
+        api.run(out="r", retry_failed=True, resources=Resources(2), **arguments)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_the_default_row_is_the_default_configuration_or_none(suite):
+    arguments = {"models": ["tree"], "configs": 3, "resources": Resources(2), "quiet": True}
+    whole = api.run(suite, out="r", **arguments)
+    defaults = whole.frame[whole.frame["model"] == "tree (default)"]
+    assert set(defaults["config"]) == {"{}"}
+    with ResultStore(Path("r/store.sqlite")) as store:
+        store.remove([defaults["key"].iloc[0]])
+    partly = api.Results(Path("r")).frame
+    assert partly["model"].value_counts().to_dict() == {"tree (default)": 5, "tree (tuned)": 6, "tree (tuned + ensembled)": 6}
+    assert set(partly.loc[partly["model"] == "tree (default)", "config"]) == {"{}"}
+    pd.testing.assert_frame_equal(scores(api.run(suite, out="r", **arguments)), scores(whole))
+
+
+def test_report_and_tables_name_the_three_rows(suite):
+    api.run(suite, models=["tree", "dummy"], configs=3, out="r", resources=Resources(2), quiet=True)
+    names = {"dummy (default)", "tree (default)", "tree (tuned)", "tree (tuned + ensembled)"}
+    assert set(pd.read_csv("r/leaderboard.csv")["model"]) == names
+    assert set(pd.read_parquet("r/results.parquet")["model"]) == names
+    page, markdown = Path("r/report.html").read_text(), Path("r/leaderboard.md").read_text()
+    assert all(name in page and f"| {name} |" in markdown for name in names)
+    trials = pd.read_parquet("r/trials.parquet")
+    assert trials.groupby(["task", "fold", "model"]).size().unique().tolist() == [1, 3]
+
+
+STEPS = {"xgboost": "n_estimators", "lightgbm": "n_estimators", "catboost": "iterations", "mlp": "max_epochs"}
+
+
+def test_models_in_steps_name_their_parameter():
+    load_models()
+    found = {model.name: model.steps.parameter for model in MODELS.values() if model.steps}
+    assert found == {**STEPS, "hist_gbdt": "max_iter"}
+    assert all(parameter in MODELS[name].defaults for name, parameter in found.items())
+
+
+@pytest.mark.parametrize("name", list(STEPS))
+def test_tabzilla_stops_by_the_validation_rows(name):
+    """Training rows say one thing, validation rows the opposite: every step makes it worse, so few are taken."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 3))
+    y = (X[:, 0] > 0).astype(int)
+    y[200:] = 1 - y[200:]
+    fold = np.repeat([2, 0, 1], 100)
+    task = make_task(pd.DataFrame(X, columns=list("abc")).assign(y=y, fold=fold), "y", name="t", test_fold="fold")
+    [split] = [split for split in make_splits(task, None, 1, seed=0) if split.fold == 0]
+    config = {STEPS[name]: 200, "learning_rate": 1e-3 if name == "mlp" else 0.03}
+    job = Job(task.name, task.digest, 0, 0, split.digest, name, json.dumps(config), protocol="tabzilla")
+    estimator = build_estimator(job, MODELS[name], (task.X.iloc[split.next_test], task.y[split.next_test]))
+    [(train, _)] = inner_parts("tabzilla", task, split, 0)
+    stopped = estimator.fit(task.X.iloc[train], task.y[train]).predict_proba(task.X.iloc[train])
+    whole = build_estimator(replace(job, protocol="tabbench"), MODELS[name])
+    fitted = whole.fit(task.X.iloc[train], task.y[train]).predict_proba(task.X.iloc[train])
+    losses = [compute_metrics(task.y[train], proba)["log_loss"] for proba in (stopped, fitted)]
+    assert losses[0] > losses[1] + 0.05
+    run = execute(job, task, split)
+    assert run.status == "ok", run.details
+    expected = estimator.predict_proba(task.X.iloc[split.test])
+    np.testing.assert_allclose(run.proba, expected, atol=1e-6)
+
+
+def test_validation_rows_of_unknown_classes_stop_nothing():
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(90, 2)), columns=["a", "b"])
+    y = np.array(["p", "q"] * 30 + ["r"] * 30)
+    task = make_task(X.assign(y=y, fold=np.repeat([2, 0, 1], 30)), "y", name="t", test_fold="fold")
+    [split] = [split for split in make_splits(task, None, 1, seed=0) if split.fold == 0]
+    for name in STEPS:
+        run = execute(Job(task.name, task.digest, 0, 0, split.digest, name, protocol="tabzilla"), task, split)
+        assert run.status == "ok", run.details
+        assert run.proba.shape == (30, 3)
 
 
 def test_what_does_not_fit_a_protocol_is_one_line(suite, capsys):

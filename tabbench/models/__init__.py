@@ -19,6 +19,8 @@ from tabbench.space import Space
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
 
+    Part = tuple[Any, Any]
+
 
 @dataclass(frozen=True)
 class Needs:
@@ -45,12 +47,24 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Steps:
+    """How a model is trained step by step, in boosting rounds or epochs.
+
+    parameter : says how many steps there are, at most. stop : (estimator, training part, validation part, patience), fits until
+    the validation part has not been predicted better for so many steps; a part is a table and its labels.
+    """
+
+    parameter: str
+    stop: Callable[[Any, Part, Part, int], object] | None = None
+
+
+@dataclass(frozen=True)
 class Model:
     """A named way to build an unfitted classifier: `build(seed=..., threads=..., **config)`.
 
     imports : modules that its jobs will import, done once in the fork server; without their packages jobs are `unsupported`.
     tolerance : how far a probability may be off when a job is fitted again on the same machine with the same software (0: exact).
-    space : where configurations are searched.
+    space : where configurations are searched. steps : of models that are trained step by step.
     """
 
     name: str
@@ -60,6 +74,7 @@ class Model:
     imports: tuple[str, ...]
     tolerance: float = 0.0
     space: Space = field(default_factory=dict)
+    steps: Steps | None = None
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -90,11 +105,12 @@ def model(
     imports: tuple[str, ...] = (),
     tolerance: float = 0.0,
     space: Space | None = None,
+    steps: Steps | None = None,
 ) -> Callable[[Callable[..., ClassifierMixin]], Model]:
     """Register a builder as a model; `imports` : see `Model`."""
 
     def register(build: Callable[..., ClassifierMixin]) -> Model:
-        return MODELS.add(name, Model(name, build, needs, limits, imports, tolerance, space or {}))
+        return MODELS.add(name, Model(name, build, needs, limits, imports, tolerance, space or {}, steps))
 
     return register
 

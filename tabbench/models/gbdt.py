@@ -6,11 +6,34 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from tabbench.models import Needs, model
+from tabbench.models import Needs, Steps, model
 from tabbench.space import Range
 
 NATIVE = Needs(categories="native", scaled=False, complete=False)
 HIST_MAX_LEVELS = 255
+
+Part = tuple[pd.DataFrame, np.ndarray]
+
+
+def _stop_xgboost(estimator: Any, train: Part, validation: Part, patience: int) -> None:
+    """As TabZilla: by ROC AUC or multiclass log loss, and the rounds after the best stay in the model."""
+    binary = len(np.unique(train[1])) == 2
+    estimator.set_params(early_stopping_rounds=patience, eval_metric="auc" if binary else "mlogloss")
+    estimator.fit(*train, eval_set=[validation], verbose=False)
+    estimator.get_booster().set_attr(best_iteration=None)
+
+
+def _stop_lightgbm(estimator: Any, train: Part, validation: Part, patience: int) -> None:
+    """As TabZilla: by ROC AUC or multiclass log loss; the best round predicts."""
+    from lightgbm import early_stopping
+
+    estimator.set_params(metric="auc" if len(np.unique(train[1])) == 2 else "multi_logloss")
+    estimator.fit(*train, eval_set=[validation], callbacks=[early_stopping(patience, verbose=False)])
+
+
+def _stop_catboost(estimator: Any, train: Part, validation: Part, patience: int) -> None:
+    """As TabZilla: by log loss; the best round predicts."""
+    estimator.fit(*train, validation=validation, patience=patience)
 
 
 @model(
@@ -21,6 +44,7 @@ HIST_MAX_LEVELS = 255
         "max_iter": Range(50, 500, log=True, whole=True),
         "max_leaf_nodes": Range(4, 128, log=True, whole=True),
     },
+    steps=Steps("max_iter"),
 )
 def hist_gbdt(
     seed: int, threads: int, max_iter: int = 100, learning_rate: float = 0.1, max_leaf_nodes: int = 31
@@ -55,6 +79,7 @@ def hist_gbdt(
         "reg_alpha": Range(1e-8, 1.0, log=True),
         "reg_lambda": Range(1e-3, 10.0, log=True),
     },
+    steps=Steps("n_estimators", _stop_xgboost),
 )
 def xgboost(
     seed: int,
@@ -93,6 +118,7 @@ def xgboost(
         "reg_alpha": Range(1e-8, 10.0, log=True),
         "reg_lambda": Range(1e-8, 10.0, log=True),
     },
+    steps=Steps("n_estimators", _stop_lightgbm),
 )
 def lightgbm(
     seed: int,
@@ -133,6 +159,7 @@ def lightgbm(
         "depth": Range(3, 9, whole=True),
         "l2_leaf_reg": Range(0.5, 30.0, log=True),
     },
+    steps=Steps("iterations", _stop_catboost),
 )
 def catboost(
     seed: int,
@@ -176,8 +203,8 @@ class CatBoost(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.thread_count = thread_count
 
-    def fit(self, X: pd.DataFrame, y: np.ndarray) -> Self:
-        """Fit to `X` (n, d) and `y` (n,)."""
+    def fit(self, X: pd.DataFrame, y: np.ndarray, validation: Part | None = None, patience: int | None = None) -> Self:
+        """Fit to `X` (n, d) and `y` (n,); with `validation`, until it has not been predicted better for `patience` rounds."""
         from catboost import CatBoostClassifier
 
         self.classes_ = np.unique(y)
@@ -187,7 +214,8 @@ class CatBoost(ClassifierMixin, BaseEstimator):
             allow_writing_files=False,
             logging_level="Silent",
         )
-        self.model_.fit(_fill_categories(X), y)
+        eval_set = (_fill_categories(validation[0]), validation[1]) if validation else None
+        self.model_.fit(_fill_categories(X), y, eval_set=eval_set, early_stopping_rounds=patience)
         return self
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:

@@ -1,0 +1,208 @@
+"""Searches: which configurations of a model are tried on a fold, given what came of those before.
+
+A search is a generator of rounds. It yields the jobs of a round, whose results it needs before it can go on, and is sent their
+losses. It draws from seeds and losses alone, so that the same losses always lead to the same jobs, whatever ran beside them,
+and an interrupted run goes on where it was. `Schedule` keeps many of them going.
+"""
+
+import json
+import math
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from tabbench.errors import UserError
+from tabbench.job import Job
+from tabbench.metrics import METRICS
+from tabbench.models import get_model
+from tabbench.space import Choice, Range, Space, configurations
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+N_RANDOM = 10  # configurations besides the default that TPE begins with
+SHARES = (1 / 9, 1 / 3, 1.0)  # of its steps that a configuration is given, rung by rung
+KEEP_ONE_IN = 3
+
+Rounds = Generator[list[Job], list[float], None]
+
+
+@dataclass(frozen=True)
+class Series:
+    """The trials of one model on one fold.
+
+    first : the job of the default configuration; the others differ from it in configuration and number alone.
+    n : configurations, the default included. search : a name in SEARCHES.
+    """
+
+    first: Job
+    space: Space
+    n: int
+    search: str
+
+    def rounds(self) -> Rounds:
+        """The jobs, a round at a time; no two of them have the same key."""
+        return SEARCHES[self.search](self)
+
+    def random(self, n: int) -> list[Job]:
+        """Trials of the default and the first random configurations, the same for every fold; no configuration twice."""
+        default = json.loads(self.first.config)
+        configs = configurations(self.first.model, default, self.space, n, self.first.seed)
+        return _unique(self.trial(number, config) for number, config in enumerate(configs))
+
+    def trial(self, number: int, config: Mapping[str, Any], rung: int = 0) -> Job:
+        """The job that tries a configuration."""
+        return replace(self.first, config=json.dumps(dict(config), sort_keys=True), trial=number, rung=rung)
+
+
+def random(series: Series) -> Rounds:
+    """Random search (Bergstra and Bengio 2012): one round of the default and n - 1 random configurations."""
+    yield series.random(series.n)
+
+
+def tpe(series: Series) -> Rounds:
+    """Tree-structured Parzen estimator (Bergstra et al. 2011), Optuna's: after `N_RANDOM` random trials, one trial a round.
+
+    The default is not told of, as it may lie outside the space. It ends if nothing of the first round has a value. Where it asks
+    for a configuration that has been tried, the loss of then counts again.
+    """
+    known: dict[str, float] = {}
+    trials = series.random(min(series.n, 1 + N_RANDOM))
+    yield from _try(trials, known)
+    if not any(map(math.isfinite, known.values())):
+        return
+    for number in range(1 + N_RANDOM, series.n):
+        trial = series.trial(number, _ask(series, [(job, known[job.key]) for job in trials[1:]], number))
+        yield from _try([trial], known)
+        trials.append(trial)
+
+
+def halving(series: Series) -> Rounds:
+    """Successive halving (Jamieson and Talwalkar 2016), one bracket of Hyperband (Li et al. 2018).
+
+    Random configurations get a ninth of their boosting rounds or epochs, the best third of them a third, the best third of these
+    all; the default gets all at once. Every rung is a fit from the start, so that each trial is a job like any other.
+    For a model that is not trained in steps this is random search.
+    """
+    steps = get_model(series.first.model).steps
+    if steps is None:
+        yield from random(series)
+        return
+    default, *alive = series.random(series.n)
+    known: dict[str, float] = {}
+    for rung, share in enumerate(SHARES):
+        trials = [_shortened(series, job, steps.parameter, share, rung) for job in alive]
+        yield from _try([default, *trials], known)
+        best = survivors([known[job.key] for job in trials])
+        alive = [alive[place] for place in best]
+
+
+SEARCHES: dict[str, Callable[[Series], Rounds]] = {"random": random, "tpe": tpe, "halving": halving}
+
+
+def check_search(name: str) -> None:
+    """Raise UserError for an unknown search, or one whose package is not installed."""
+    if name not in SEARCHES:
+        raise UserError(f"no search {name!r}: known: {', '.join(SEARCHES)}")
+    if name == "tpe" and find_spec("optuna") is None:
+        raise UserError("search tpe needs the package optuna, which is not installed: pip install optuna")
+
+
+def survivors(losses: Sequence[float]) -> list[int]:
+    """Places of the best third (rounded up) that have a value, the earlier of equals, in their order."""
+    n = -(-len(losses) // KEEP_ONE_IN)
+    by_loss = sorted(range(len(losses)), key=lambda place: losses[place])
+    return sorted(place for place in by_loss[:n] if math.isfinite(losses[place]))
+
+
+def loss(status: str, facts: Mapping[str, Any], metric: str) -> float:
+    """What a search minimises: the validation value of a metric, negative where more is better; infinite without one."""
+    value = facts.get(f"val_{metric}", math.nan) if status == "ok" else math.nan
+    return math.inf if not math.isfinite(value) else -value if METRICS[metric].greater_is_better else value
+
+
+def _unique(jobs: Iterable[Job]) -> list[Job]:
+    """The first job of every key."""
+    first: dict[str, Job] = {}
+    for job in jobs:
+        first.setdefault(job.key, job)
+    return list(first.values())
+
+
+def _try(jobs: Sequence[Job], known: dict[str, float]) -> Rounds:
+    """A round of those jobs whose loss is not known; afterwards it is."""
+    new = _unique(job for job in jobs if job.key not in known)
+    if new:
+        known.update(zip([job.key for job in new], (yield new), strict=True))
+
+
+def _shortened(series: Series, job: Job, parameter: str, share: float, rung: int) -> Job:
+    config = json.loads(job.config)
+    full = config.get(parameter, get_model(job.model).defaults[parameter])
+    return series.trial(job.trial, {**config, parameter: max(1, round(share * full))}, rung)
+
+
+def _ask(series: Series, history: Sequence[tuple[Job, float]], number: int) -> dict[str, Any]:
+    """The next configuration by Optuna's TPE, from a study made anew of the trials so far, in their order."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would announce every study
+    space = {name: _distribution(values) for name, values in series.space.items()}
+    seed = replace(series.first, trial=number).search_seed
+    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
+    for job, value in history:
+        if math.isfinite(value):
+            params = {name: json.loads(job.config)[name] for name in space}
+            study.add_trial(optuna.trial.create_trial(params=params, distributions=space, value=value))
+    return {**json.loads(series.first.config), **study.ask(space).params}
+
+
+def _distribution(values: Range | Choice) -> "BaseDistribution":
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    if isinstance(values, Choice):
+        return CategoricalDistribution(values.values)
+    if values.whole:
+        return IntDistribution(int(values.low), int(values.high), log=values.log)
+    return FloatDistribution(values.low, values.high, log=values.log)
+
+
+class Schedule:
+    """The jobs of many series, each as far as the losses that are known determine it.
+
+    losses : by key, of the trials that are done. jobs : all that are determined so far, done or not.
+    """
+
+    def __init__(self, series: Iterable[Series], losses: Mapping[str, float]) -> None:
+        self.jobs: list[Job] = []
+        self._losses = dict(losses)
+        self._awaited: dict[str, tuple[Rounds, list[Job]]] = {}
+        for one in {one.first.key: one for one in series}.values():
+            self._go_on(one.rounds(), None)
+
+    def missing(self) -> list[Job]:
+        """Those that are not done."""
+        return [job for job in self.jobs if job.key in self._awaited]
+
+    def ended(self, job: Job, value: float) -> list[Job]:
+        """Take the loss of a job; return the jobs that it is now known are wanted."""
+        self._losses[job.key] = value
+        rounds, jobs = self._awaited.pop(job.key)
+        if any(other.key in self._awaited for other in jobs):
+            return []
+        return self._go_on(rounds, [self._losses[other.key] for other in jobs])
+
+    def _go_on(self, rounds: Rounds, losses: list[float] | None) -> list[Job]:
+        """Go through the rounds as far as losses are known; return what is missing of the next one."""
+        while True:
+            try:
+                jobs = next(rounds) if losses is None else rounds.send(losses)
+            except StopIteration:
+                return []
+            self.jobs += jobs
+            missing = [job for job in jobs if job.key not in self._losses]
+            if missing:
+                self._awaited |= {job.key: (rounds, jobs) for job in missing}
+                return missing
+            losses = [self._losses[job.key] for job in jobs]
