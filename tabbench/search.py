@@ -118,8 +118,10 @@ def survivors(losses: Sequence[float]) -> list[int]:
 
 def loss(status: str, facts: Mapping[str, Any], metric: str) -> float:
     """What a search minimises: the validation value of a metric, negative where more is better; infinite without one."""
-    value = facts.get(f"val_{metric}", math.nan) if status == "ok" else math.nan
-    return math.inf if not math.isfinite(value) else -value if METRICS[metric].greater_is_better else value
+    value = facts.get(f"val_{metric}", math.nan)
+    if status != "ok" or not isinstance(value, int | float) or not math.isfinite(value):
+        return math.inf
+    return -value if METRICS[metric].greater_is_better else value
 
 
 def _unique(jobs: Iterable[Job]) -> list[Job]:

@@ -289,6 +289,7 @@ def test_report_and_tables_name_the_three_rows(suite):
     assert set(pd.read_parquet("r/results.parquet")["model"]) == names
     page, markdown = Path("r/report.html").read_text(), Path("r/leaderboard.md").read_text()
     assert all(name in page and f"| {name} |" in markdown for name in names)
+    assert "Tuned under protocol tabbench, 3 configurations of a model on a fold by random search" in page
     trials = pd.read_parquet("r/trials.parquet")
     assert trials.groupby(["task", "fold", "model"]).size().unique().tolist() == [1, 3]
 
