@@ -1,7 +1,9 @@
 """From a result folder to answers: which metafeatures go with a gap between models, and what won on tables like mine."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +11,29 @@ import numpy as np
 import pandas as pd
 
 from tabbench.errors import UserError
-from tabbench.files import replace_file, replace_text
-from tabbench.metafeatures.analysis import by_dataset, correlations, irregularity, meta_models, nearest
+from tabbench.files import data_folder, replace_file, replace_text
+from tabbench.metafeatures.analysis import (
+    METAFEATURES_FILE,
+    MIN_DATASETS,
+    by_dataset,
+    correlations,
+    irregularity,
+    meta_models,
+    nearest,
+)
 from tabbench.metafeatures.extract import extract
 from tabbench.metrics import METRICS
+from tabbench.report.gaps import gap_between
 from tabbench.report.leaderboard import default_metric, score_table
 from tabbench.runner import Resources
-from tabbench.split import load_splits, make_splits
+from tabbench.split import Split, load_splits, make_splits
 from tabbench.stats.ranks import rank_table
+from tabbench.suite import TaskSpec, load_spec
 from tabbench.task import Task, load_task
 
-# by the beginning of a model's name, in lower case
-GBDT = ("xgb", "lightgbm", "catboost", "hist_gbdt", "gbm")
-NEURAL = (
-    *("mlp", "pfn", "tabpfn", "tabicl", "resnet", "rtdl", "saint", "fttransformer", "node", "danet", "tabnet", "stg", "vime"),
-    *("realmlp", "tabm", "mitra", "limix", "fastai", "neural", "torch", "nn"),
-)
+BRIEF_GROUPS = ("general", "statistical", "info-theory", "tabular")  # TabZilla's irregularity is among them
+BRIEF_SECONDS = 10.0
+OPENML_TASK = re.compile(r"openml__.+__(\d+)")  # how TabZilla names the tasks of OpenML
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,46 +49,64 @@ class Analysis:
 
 
 def describe_results(
-    folder: Path, manifest: dict[str, Any], data: Path, resources: Resources, on_part: Callable[[str], None] = lambda _: None
+    folder: Path,
+    manifest: dict[str, Any],
+    tasks: Sequence[str],
+    resources: Resources,
+    on_part: Callable[[str], None] = lambda _: None,
 ) -> pd.DataFrame:
     """Metafeatures of every training part of a run (`extract`), also written to its metafeatures.parquet.
 
-    `data` : where prepared tables are kept. Raises UserError if they are not there any more, or if the results were imported.
+    Imported results are described by the first official fold of the datasets that were fetched from OpenML. tasks : the datasets
+    that have results. Raises UserError if the prepared tables are not there any more, or no imported one was fetched.
     """
-    if not manifest["tasks"]:
-        raise UserError(f"{folder}: its results were imported without their tables: metafeatures need a run of this machine")
-    pairs = []
-    for entry in manifest["tasks"]:
-        path = data / "tasks" / f"{entry['digest']}.parquet"
-        if not path.exists():
-            raise UserError(f"{folder}: the table of {entry['name']!r} is not in {data / 'tasks'}: run the same command again")
-        task = load_task(path)
-        splits = load_splits(folder / "splits" / f"{task.name}-{task.digest[:12]}.parquet")
-        pairs += [(task, split) for split in splits]
-    frame = extract(pairs, data, resources, on_part)
-    replace_file(folder / "metafeatures.parquet", lambda temporary: frame.to_parquet(temporary, index=False))
+    pairs = _recorded(folder, manifest) if manifest["tasks"] else _fetched(folder, tasks)
+    frame = extract(pairs, data_folder(), resources, on_part)
+    replace_file(folder / METAFEATURES_FILE, lambda temporary: frame.to_parquet(temporary, index=False))
     return frame
 
 
-def gap_between(results: pd.DataFrame, metric: str, models: tuple[str, str] | None = None) -> tuple[pd.Series, tuple[str, str]]:
-    """Score of the first model minus the second's by dataset, signed so that more is better; and what the two are called.
+def _recorded(folder: Path, manifest: dict[str, Any]) -> list[tuple[Task, Split]]:
+    pairs, stored = [], data_folder() / "tasks"
+    for entry in manifest["tasks"]:
+        path = stored / f"{entry['digest']}.parquet"
+        if not path.exists():
+            raise UserError(f"{folder}: the table of {entry['name']!r} is not in {stored}: run the same command again")
+        task = load_task(path)
+        pairs += [(task, split) for split in load_splits(folder / "splits" / f"{task.name}-{task.digest[:12]}.parquet")]
+    return pairs
 
-    Without `models`: best neural network or PFN, best gradient-boosted trees. Datasets without both are left out. Raises
-    UserError for a model that is not there.
+
+def _fetched(folder: Path, tasks: Sequence[str]) -> list[tuple[Task, Split]]:
+    pairs = []
+    for name in tasks:
+        number = OPENML_TASK.fullmatch(name)
+        if number:
+            with suppress(UserError):  # not fetched: one dataset fewer
+                task = load_spec(TaskSpec(name, "openml", f"task/{number[1]}"))
+                pairs.append((task, make_splits(task, None, 1, 0)[0]))
+    if not pairs:
+        raise UserError(
+            f"{folder}: its results were imported without their tables: give metafeatures with --metafeatures FILE, or fetch the "
+            "tables of TabZilla with `tabbench fetch tabzilla`"
+        )
+    return pairs
+
+
+def describe_briefly(folder: Path, first_parts: Sequence[tuple[Task, Split]], resources: Resources) -> None:
+    """Give a run the metafeatures of its report: the quick groups, on one training part of every dataset, within seconds each.
+
+    What is there already for all the datasets, as of `tabbench analyze`, stays; too few datasets have none.
     """
-    table = score_table(results, metric).table
-    sides, titles = [], []
-    for i, (family, title) in enumerate(((NEURAL, "best network"), (GBDT, "best GBDT"))):
-        members = [models[i]] if models else [name for name in table if str(name).lower().startswith(family)]
-        absent = [name for name in members if name not in table]
-        if absent:
-            raise UserError(f"no results of {absent[0]!r}: there are {', '.join(table.columns)}")
-        if not members:
-            raise UserError(f"no {title.removeprefix('best ')} among {', '.join(table.columns)}: name two models with --models")
-        signed = table[members] if METRICS[metric].greater_is_better else -table[members]
-        sides.append(signed.max(axis=1))
-        titles.append(members[0] if models else title)
-    return (sides[0] - sides[1]).dropna().rename("gap"), (titles[0], titles[1])
+    file = folder / METAFEATURES_FILE
+    if len(first_parts) < MIN_DATASETS:
+        return
+    if file.exists():
+        with suppress(OSError, ValueError):
+            if set(pd.read_parquet(file, columns=["task"])["task"]) >= {task.name for task, _ in first_parts}:
+                return
+    frame = extract(first_parts, data_folder(), replace(resources, time_limit=BRIEF_SECONDS), groups=BRIEF_GROUPS)
+    replace_file(file, lambda temporary: frame.to_parquet(temporary, index=False))
 
 
 def analyze(
@@ -146,7 +173,6 @@ def recommend(
     results: pd.DataFrame,
     manifest: dict[str, Any],
     parts: pd.DataFrame,
-    data: Path,
     resources: Resources,
     metric: str | None = None,
 ) -> Advice:
@@ -162,8 +188,9 @@ def recommend(
     known = known.loc[known.index.intersection(scores.table.index)]
     if len(known) < 2:
         raise UserError(f"{len(known)} datasets with metafeatures and scores: at least 2 are needed to compare with")
-    split = make_splits(task, manifest["run"]["folds"], 1, manifest["run"]["seed"])[0]
-    own = by_dataset(extract([(task, split)], data, resources)).iloc[0]
+    run = manifest["run"]
+    split = make_splits(task, run["folds"] if manifest["tasks"] else None, 1, run.get("seed", 0))[0]
+    own = by_dataset(extract([(task, split)], data_folder(), resources)).iloc[0]
     near = nearest(known, own)
     ranks = rank_table(scores.filled.loc[near.index], scores.greater_is_better)
     best = scores.table.loc[near.index]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from tabbench.answers import describe_briefly
 from tabbench.audit import Finding, as_records, audit
 from tabbench.checksums import NAME as CHECKSUMS
 from tabbench.checksums import write_checksums
@@ -192,6 +193,7 @@ def run_request(
 
             progress.begin(schedule.missing(), {digest: part.sizes for digest, part in work.items()})
             run_jobs(schedule.missing(), work, store, resources, on_run, Shared(claims, mark))
+        describe_briefly(folder, [(part.task, next(iter(part.splits.values()))) for part in work.values()], resources)
         with claims.whole_folder():
             write_manifest(folder, add_earlier(manifest, read_manifest(folder)), finished=True)  # another may have joined
             results = Results(folder)

@@ -31,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_run(commands)
     report = commands.add_parser("report", help="write the leaderboard and report of a result folder again")
     report.add_argument("folder", type=Path)
+    report.add_argument("--figures", type=Path, metavar="DIR", help="also write its figures (SVG, PNG) and tables (CSV, MD, TeX)")
     report.set_defaults(func=_report)
     board = commands.add_parser("leaderboard", help="print the leaderboard of a result folder")
     board.add_argument("folder", type=Path)
@@ -180,6 +181,12 @@ def _report(args: argparse.Namespace) -> int:
 
     results = open_results(args.folder)
     path = results.write_report()
+    if args.figures:
+        from tabbench.report.export import write_figures
+
+        files = write_figures(args.folder, results.frame, results.manifest, args.figures)
+        png = "" if any(file.suffix == ".png" for file in files) else "; no PNG without the extra 'plots'"
+        print(f"{len(files)} files of figures and tables: {args.figures}{png}")
     write_checksums(args.folder, derived_only=True)
     print(format_leaderboard(results.leaderboard()))
     print(f"report: {path}")
@@ -199,7 +206,7 @@ def _import(args: argparse.Namespace) -> int:
 
     frame = import_results(args.kind, args.file, args.out, force=args.force)
     print(f"{len(frame):,} results of {frame['model'].nunique()} models on {frame['task'].nunique()} datasets")
-    return _report(argparse.Namespace(folder=args.out))
+    return _report(argparse.Namespace(folder=args.out, figures=None))
 
 
 def _suites(args: argparse.Namespace) -> int:

@@ -5,18 +5,22 @@ import warnings
 import numpy as np
 
 from tabbench.metafeatures.summaries import QUARTILES
-from tabbench.metafeatures.table import Table
+from tabbench.metafeatures.table import MISSING, Table
 
 SUMMARY = ("mean", "sd", "count", "histogram", "iq_range", "kurtosis", "max", "median", "min", "quantiles", "range", "skewness")
 
 
 def pymfe_input(table: Table) -> tuple[np.ndarray, list[int]]:
     """What pymfe is given: the complete columns as objects, and the positions of the categorical ones."""
-    X = table.complete
-    cells = np.empty(X.shape, dtype=object)
-    for i, column in enumerate(X):
-        cells[:, i] = X[column].to_numpy()
-    return cells, [i for i, column in enumerate(X) if column in table.categorical]
+    names = list(table.complete)
+    cells = np.empty(table.complete.shape, dtype=object)
+    for i, name in enumerate(names):
+        column = table.raw[name]
+        is_text = name in table.categorical
+        cells[:, i] = (
+            column.astype(object).where(column.notna(), MISSING).astype(str) if is_text else column.fillna(column.median())
+        )
+    return cells, [i for i, name in enumerate(names) if name in table.categorical]
 
 
 def pymfe_values(table: Table, groups: list[str]) -> dict[str, float]:

@@ -3,13 +3,15 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import spearmanr
+from scipy.stats import binom, spearmanr
 
-from tabbench.answers import gap_between
+from tabbench import answers
 from tabbench.cli import main
 from tabbench.errors import UserError
 from tabbench.metafeatures import analysis, extract
 from tabbench.metafeatures.analysis import by_dataset, correlations, irregularity, meta_models, nearest, usable
+from tabbench.report.gaps import gap_between
+from tabbench.task import make_task
 from tests.synthetic_results import make_results
 
 
@@ -38,14 +40,19 @@ def test_a_planted_effect_is_found_and_its_interval_holds_it():
 
 
 def test_no_effect_is_rarely_found_among_all_yet_often_by_single_ones():
-    first, single = [], []
-    for seed in range(40):
+    """All sixty together find something by chance on 5% of tables, single tests on 1 - 0.95^60: permutations are exact.
+
+    The bounds are binomial; a right test crosses either with a probability of 0.1%.
+    """
+    n_tables, n_permutations, false_alarm = 100, 199, 0.001
+    first, single = 0, 0
+    for seed in range(n_tables):
         gap = pd.Series(np.random.default_rng(seed).normal(size=20), [f"t{i}" for i in range(20)])
-        found = correlations(metafeatures(20, 60, seed=100 + seed), gap, n_permutations=200)
-        first.append(found["p_adjusted"].min() <= 0.05)
-        single.append(found["p"].min() <= 0.05)
-    assert sum(first) <= 8  # 5% of 40 are 2; nine or more have a chance of 0.03%
-    assert sum(single) >= 30
+        found = correlations(metafeatures(20, 60, seed=1000 + seed), gap, n_permutations, seed)
+        first += bool(found["p_adjusted"].min() <= 0.05)
+        single += bool(found["p"].min() <= 0.05)
+    assert first <= binom.isf(false_alarm, n_tables, 0.05)
+    assert single >= binom.ppf(false_alarm, n_tables, 1 - 0.95**60)
 
 
 def test_datasets_do_not_depend_on_their_order_or_names():
@@ -144,11 +151,21 @@ def test_analyze_and_recommend_from_the_command_line(tmp_path, monkeypatch, caps
         main(["run", "--suite", "s.toml", "--models", "tree,knn", "--folds", "2", "--out", "r", "--quiet", "--workers", "1"]) == 0
     )
     capsys.readouterr()
+    brief = pd.read_parquet("r/metafeatures.parquet")
+    assert len(brief) == 7  # of the report: one training part each, the quick groups
+    assert 'id="metafeatures"' in (tmp_path / "r" / "report.html").read_text()
     assert main(["analyze", "r", "--models", "tree,knn"]) == 0
     said = capsys.readouterr().out
     assert "of 7 datasets" in said
     assert "nr_inst" in (tmp_path / "r" / "metafeature_correlations.csv").read_text()
     assert len(pd.read_parquet("r/metafeatures.parquet")) == 14
+    assert main(["verify", "r"]) == 0
+    capsys.readouterr()
+    assert (
+        main(["run", "--suite", "s.toml", "--models", "tree,knn", "--folds", "2", "--out", "r", "--quiet", "--workers", "1"]) == 0
+    )
+    assert len(pd.read_parquet("r/metafeatures.parquet")) == 14  # not overwritten by brief ones
+    capsys.readouterr()
     assert main(["recommend", "t3.csv", "--target", "y", "--results", "r"]) == 0
     said = capsys.readouterr().out
     assert "t3 " in said.splitlines()[2]
@@ -157,3 +174,63 @@ def test_analyze_and_recommend_from_the_command_line(tmp_path, monkeypatch, caps
     assert main(["analyze", "r", "--models", "tree"]) == 2
     assert main(["recommend", "t3.csv", "--target", "y"]) == 2
     assert "results/starter" in capsys.readouterr().err
+
+
+@pytest.fixture
+def imported(tmp_path, monkeypatch):
+    """Results of two algorithms of TabZilla on eight tasks of OpenML, imported into r."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "cache"))
+    names, rng = [f"openml__set-{i}__{30 + i}" for i in range(8)], np.random.default_rng(0)
+    table = pd.DataFrame([(alg, name) for alg in ("MLP", "XGBoost") for name in names], columns=["alg_name", "dataset_name"])
+    table["Accuracy__test_mean"] = rng.random(16)
+    for metric in ("Log Loss", "F1"):
+        table[f"normalized_{metric}__test_mean"] = rng.random(16)
+        table[f"{metric}__test_mean_min"], table[f"{metric}__test_mean_max"] = 0.1, 0.9
+    table.assign(time__train_mean=1.0).to_csv("t.csv")
+    assert main(["import", "tabzilla", "t.csv", "--out", "r"]) == 0
+    return names
+
+
+def test_imported_results_are_analysed_with_published_metafeatures(imported, capsys):
+    rng = np.random.default_rng(1)
+    rows = [(f"{name}__fold_{fold}", *rng.random(2)) for name in imported for fold in (0, 1)]
+    columns = ["dataset_fold_id", "f__pymfe.general.nr_inst", "f__pymfe.statistical.cor.mean"]
+    pd.DataFrame(rows, columns=columns).to_csv("m.csv", index=False)
+    assert main(["analyze", "r", "--metafeatures", "m.csv", "--metric", "accuracy"]) == 0
+    said = capsys.readouterr().out
+    assert "of 8 datasets" in said
+    assert "cor.mean " in said
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("a,b\n1,2\n", "no column task"), ("task,b\nx,2\n", "no metafeatures in it"), ("", "cannot be read as a table")],
+)
+def test_a_file_that_is_no_table_of_metafeatures_is_refused_in_one_line(imported, content, says, tmp_path, capsys):
+    (tmp_path / "m.csv").write_text(content)
+    capsys.readouterr()
+    assert main(["analyze", "r", "--metafeatures", "m.csv", "--metric", "accuracy"]) == 2
+    error = capsys.readouterr().err
+    assert says in error
+    assert error.count("\n") == 1
+
+
+def test_imported_results_are_described_by_the_tables_that_were_fetched(imported, monkeypatch, capsys):
+    monkeypatch.setattr(extract, "GROUPS", ("general",))
+    capsys.readouterr()
+    assert main(["analyze", "r", "--metric", "accuracy"]) == 2
+    assert "tabbench fetch tabzilla" in capsys.readouterr().err
+
+    def load(spec):
+        number = int(spec.path.removeprefix("task/"))
+        if number == 33:
+            raise UserError("not fetched")
+        rng, n = np.random.default_rng(number), number + 10
+        frame = pd.DataFrame(rng.normal(size=(n, number % 4 + 1))).add_prefix("x").assign(y=np.arange(n) % 2)
+        return make_task(frame, "y", name=spec.name)
+
+    monkeypatch.setattr(answers, "load_spec", load)
+    assert main(["analyze", "r", "--metric", "accuracy"]) == 0
+    assert "of 8 datasets" in capsys.readouterr().out
+    assert sorted(pd.read_parquet("r/metafeatures.parquet")["task"]) == [name for name in imported if name != imported[3]]

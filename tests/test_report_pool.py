@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tabbench.metafeatures.analysis import correlations
+from tabbench.report.gaps import gap_between
 from tabbench.report.leaderboard import N_DRAWS, leaderboard
 from tabbench.report.page import render
 from tabbench.report.tables import dataset_facts
@@ -42,6 +44,16 @@ DRIVER = """<pre id="answers"></pre><script>
     answers[`${name} ${measure}`] = { ...pool(), said: document.getElementById("choice-said").textContent };
   }
   form.reset();
+  metric.value = "log_loss"; metric.dispatchEvent(new Event("change"));
+  document.getElementById("rows-to").value = "8000";
+  document.getElementById("side-first").value = "pfn";
+  document.getElementById("side-second").value = "tree";
+  relate();
+  document.getElementById("metafeature").value = "3";
+  relate();
+  answers.relation = { ...relation(), said: document.getElementById("related-said").textContent, names: related.names };
+  answers.scatter = document.querySelector("#related-result svg").outerHTML;
+  form.reset();
   document.getElementById("rows-from").value = "1e9";
   explore();
   answers.nothing = document.getElementById("choice-said").textContent;
@@ -67,11 +79,23 @@ def results():
 
 
 @pytest.fixture(scope="module")
-def dom(results, tmp_path_factory):
+def metafeatures(results):
+    """Twelve by dataset: of few values and of many, of great range, with gaps; one decides over pfn and tree."""
+    tasks = sorted(results["task"].unique())
+    table = pd.DataFrame(np.random.default_rng(5).lognormal(0, 3, size=(60, 11)), tasks, [f"m{i}" for i in range(11)])
+    table["m1"] = table["m1"].round()
+    table.iloc[4:12, 2] = np.nan
+    gap, _ = gap_between(results, "log_loss", ("pfn", "tree"))
+    table["told"] = gap.reindex(tasks).fillna(0).rank() + 20 * np.random.default_rng(6).random(60)
+    return table
+
+
+@pytest.fixture(scope="module")
+def dom(results, metafeatures, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pool")
     choices = {name: [fields, off] for name, (fields, off, _) in CHOICES.items()}
     driver = DRIVER.replace("CHOICES", json.dumps(choices)).replace("METRICS", json.dumps(METRICS_TRIED))
-    (folder / "page.html").write_text(render(results, make_manifest(results)).replace("</body>", driver))
+    (folder / "page.html").write_text(render(results, make_manifest(results), metafeatures).replace("</body>", driver))
     return browse(folder / "page.html", folder)
 
 
@@ -124,6 +148,26 @@ def test_the_page_computes_what_python_computes(name, metric, results, answers):
     np.testing.assert_allclose([test[3] for test in found["tests"]], tests["mean_difference"], rtol=1e-6, atol=1e-12)
     assert f"{int(chosen(facts).sum())} of 60 datasets, {k} of 11 models. " in answer["said"]
     assert f"{means.idxmin()} has the best mean rank, {means.min():.2f}" in answer["said"]
+
+
+@needs_chromium
+def test_the_page_relates_metafeatures_as_python_does(results, metafeatures, answers):
+    answer = answers["relation"]
+    facts = dataset_facts(results, make_manifest(results)["tasks"])
+    gap, _ = gap_between(results, "log_loss", ("pfn", "tree"))
+    gap = gap[[task for task in gap.index if facts.loc[task, "n_rows"] <= 8000]]
+    expected = correlations(metafeatures, gap).set_index("metafeature")
+    found = pd.DataFrame(answer["found"])
+    assert [answer["names"][f] for f in found["f"]] == expected.index.tolist()
+    assert len(found) == 12
+    assert expected.index[0] == "told"
+    for mine, python in {"r": "correlation", "low": "low", "high": "high", "p": "p", "adjusted": "p_adjusted"}.items():
+        np.testing.assert_allclose(found[mine], expected[python], rtol=1e-9)
+    assert answer["gap"] == pytest.approx(gap.tolist())
+    assert f"pfn is ahead of tree on {(gap > 0).sum()} of {len(gap)} datasets; " in answer["said"]
+    dots = ElementTree.fromstring(answers["scatter"]).findall(".//{*}circle")
+    assert len(dots) == metafeatures.loc[gap.index, "m3"].notna().sum()
+    assert "m3" in answers["scatter"]
 
 
 @needs_chromium

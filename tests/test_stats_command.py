@@ -70,6 +70,22 @@ def test_folds_are_averaged_and_used(tmp_path, capsys):
     assert as_json(capsys, tmp_path / "t.csv")["n_missing"] == 1
 
 
+@pytest.mark.parametrize(
+    ("rows", "why"),
+    [
+        (long_rows(201, 2, 2), "201 datasets are more than the 200"),
+        (long_rows(5, 2, 3).iloc[1:], "a fold of a model is missing"),
+        (long_rows(5, 2, 3).query("task > 0 or fold > 0"), "differ in their number of folds"),
+        (long_rows(5, 2, 1), "a dataset has one fold"),
+    ],
+)
+def test_folds_that_are_not_used_are_said_to_be(rows, why, tmp_path, capsys):
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    assert main(["stats", str(tmp_path / "t.csv")]) == 0
+    assert why in " ".join(capsys.readouterr().out.split())
+    assert why in as_json(capsys, tmp_path / "t.csv")["no_hierarchical"]
+
+
 def test_missing_scores_by_every_policy(tmp_path, capsys):
     table = DEMSAR.copy()
     table.iloc[3, 3], table.iloc[5, 1] = np.nan, np.nan

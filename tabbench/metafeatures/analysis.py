@@ -1,10 +1,12 @@
 """What metafeatures tell of results: correlations with a gap between models, models of the winner, irregularity.
 
-Pure functions. The unit is the dataset: `metafeatures` has one row per dataset (means over its training parts), and every
+The unit is the dataset: `metafeatures` has one row per dataset (means over its training parts), and every
 interval, permutation and left-out part is one of datasets, never of folds.
 """
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,13 @@ from scipy.stats import rankdata
 
 from tabbench.errors import UserError
 from tabbench.metafeatures.groups import METAFEATURES
+from tabbench.stats.draws import shuffles
 
+METAFEATURES_FILE = "metafeatures.parquet"  # of a result folder
 MIN_DATASETS = 6
 MAX_GAPS, TWINS = 0.2, 0.999
+DIGITS = 7  # figures of a metafeature that count: what differs by float noise ties
+N_PERMUTATIONS = 2000
 CONFIDENCE_Z = 1.959964  # 95%
 KEPT = 20  # metafeatures that a meta-model may use, chosen anew in every training part
 
@@ -30,10 +36,34 @@ IRREGULARITY = {
 
 
 def by_dataset(parts: pd.DataFrame) -> pd.DataFrame:
-    """Mean of every metafeature over the training parts of a dataset; index: task."""
+    """Mean of every metafeature over the training parts of a dataset, to seven figures; index: task."""
     names = [name for entry in METAFEATURES.values() for name in entry.names]
     names += [f"{name}.relative" for entry in METAFEATURES.values() if entry.group == "landmarking" for name in entry.names]
-    return parts.groupby("task")[[name for name in names if name in parts]].mean()
+    means = parts.groupby("task")[[name for name in names if name in parts]].mean()
+    rounded = [[float(f"{value:.{DIGITS}g}") for value in row] for row in means.to_numpy(np.float64).tolist()]
+    return pd.DataFrame(rounded, means.index, means.columns)
+
+
+def read_parts(path: Path) -> pd.DataFrame:
+    """Metafeatures of training parts from a Parquet or CSV file: column task, and values under pymfe's names.
+
+    TabZilla's published table is one: dataset_name or dataset_fold_id, and names like f__pymfe.statistical.cor.mean. Raises
+    UserError for a file that cannot be read or has neither datasets nor known names.
+    """
+    try:
+        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as a table of metafeatures: {str(error).splitlines()[0]}") from None
+    table = table.rename(columns=lambda name: re.sub(r"^f__pymfe\.[^.]+\.", "", str(name)))
+    if "task" not in table:
+        named = next((table[name] for name in ("dataset_name", "dataset_fold_id") if name in table), None)
+        if named is None:
+            raise UserError(f"{path}: no column task (or dataset_name) says which dataset a row describes")
+        table["task"] = named.astype(str).str.replace(r"__fold_\d+$", "", regex=True)
+    table = table.select_dtypes("number").assign(task=table["task"].astype(str))
+    if by_dataset(table).empty:
+        raise UserError(f"{path}: no metafeatures in it: `tabbench metafeatures` writes such a file")
+    return table
 
 
 def usable(metafeatures: pd.DataFrame) -> pd.DataFrame:
@@ -59,22 +89,21 @@ def _standardised(columns: np.ndarray) -> np.ndarray:
     return (columns - columns.mean(axis=0)) / np.where(spread == 0, 1, spread)
 
 
-def correlations(metafeatures: pd.DataFrame, gap: pd.Series, n_permutations: int = 5000, seed: int = 0) -> pd.DataFrame:
+def correlations(metafeatures: pd.DataFrame, gap: pd.Series, n_permutations: int = N_PERMUTATIONS, seed: int = 0) -> pd.DataFrame:
     """Spearman's correlation of every usable metafeature with a gap over m datasets, largest first.
 
     Columns: metafeature, correlation, low, high (95%, Bonett and Wright 2000), p (two-sided, by permuting the gap over the
     datasets), p_adjusted (the largest correlation of any metafeature under the same permutations: Westfall and Young 1993,
-    which controls the chance of a single false finding among them all).
+    which controls the chance of a single false finding among them all). The report's page computes the same numbers.
 
-    Raises UserError with fewer than six datasets or a gap that does not vary.
+    Raises UserError with fewer than six datasets, a gap that does not vary or no metafeature that does.
     """
     table, gap = _aligned(metafeatures, gap)
     m = len(gap)
     z = _standardised(rankdata(table.to_numpy(), axis=0))
     ranks = _standardised(rankdata(gap.to_numpy())[:, None])[:, 0]
     found = z.T @ ranks / m
-    random = np.random.default_rng(seed)
-    permuted = random.permuted(np.tile(ranks, (n_permutations, 1)), axis=1).T
+    permuted = ranks[shuffles(m, n_permutations, seed)].T
     by_chance = np.abs(z.T @ permuted / m)  # (f, n_permutations)
     size = np.abs(found) - 1e-12
     reach = CONFIDENCE_Z * np.sqrt((1 + found**2 / 2) / (m - 3))
@@ -100,7 +129,10 @@ def _aligned(metafeatures: pd.DataFrame, gap: pd.Series) -> tuple[pd.DataFrame, 
     gap = gap[shared]
     if gap.nunique() == 1:
         raise UserError("the gap is the same on every dataset: there is nothing to explain")
-    return usable(metafeatures.loc[shared]), gap
+    kept = usable(metafeatures.loc[shared])
+    if kept.empty:
+        raise UserError(f"no metafeature is known on {1 - MAX_GAPS:.0%} of the {len(shared)} datasets and varies between them")
+    return kept, gap
 
 
 def irregularity(metafeatures: pd.DataFrame) -> pd.Series:

@@ -39,6 +39,7 @@ def register(commands: Any) -> None:
     advise.add_argument("--results", dest="folder", type=Path, default=Path("results/starter"), help="result folder of a run")
     advise.set_defaults(func=_recommend)
     for parser in (analyze, advise):
+        parser.add_argument("--metafeatures", type=Path, metavar="FILE", help="Parquet or CSV file of them, instead of computing")
         parser.add_argument("--metric", help="metric to compare by (default roc_auc_ovo, or the first recorded)")
         parser.add_argument("--workers", type=int, default=1, help="groups of metafeatures at a time (default 1)")
         parser.add_argument("--time-limit", type=float, default=300, metavar="S", help="wall seconds of one group (default 300)")
@@ -68,31 +69,38 @@ def _metafeatures(args: argparse.Namespace) -> int:
 
 def _analyze(args: argparse.Namespace) -> int:
     from tabbench.answers import analyze, format_analysis
+    from tabbench.checksums import write_checksums
 
     results, parts, _ = _described_results(args)
     models = tuple(args.models.split(",")) if args.models else None
     if models and len(models) != 2:
         raise UserError(f"--models {args.models!r}: give two models separated by a comma")
-    print(format_analysis(analyze(args.folder, results.frame, parts, args.metric, models)))
+    found = analyze(args.folder, results.frame, parts, args.metric, models)
+    results.write_report()
+    write_checksums(args.folder, derived_only=True)
+    print(format_analysis(found))
     return 0
 
 
 def _recommend(args: argparse.Namespace) -> int:
     from tabbench.answers import format_advice, recommend
-    from tabbench.api import data_folder
     from tabbench.task import make_task, read_table
 
     task = make_task(read_table(args.data), args.target, name=args.data.stem)
     results, parts, resources = _described_results(args)
-    advice = recommend(task, results.frame, results.manifest, parts, data_folder(), resources, args.metric)
+    advice = recommend(task, results.frame, results.manifest, parts, resources, args.metric)
     print(format_advice(advice, task.name))
     return 0
 
 
 def _described_results(args: argparse.Namespace) -> "tuple[Results, pd.DataFrame, Resources]":
     from tabbench.answers import describe_results
-    from tabbench.api import data_folder, open_results
+    from tabbench.api import open_results
+    from tabbench.metafeatures.analysis import read_parts
     from tabbench.runner import Resources
 
     results, resources = open_results(args.folder), Resources(args.workers, time_limit=args.time_limit)
-    return results, describe_results(args.folder, results.manifest, data_folder(), resources), resources
+    if args.metafeatures:
+        return results, read_parts(args.metafeatures), resources
+    tasks = results.frame["task"].unique().tolist()
+    return results, describe_results(args.folder, results.manifest, tasks, resources), resources

@@ -116,20 +116,27 @@ class _Line:
 
 @shared
 def _lines(table: Table) -> list[_Line]:
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
     from sklearn.svm import LinearSVC
 
     lines = []
     for i, (N, is_first) in enumerate(_pair_rows(table)):
-        line = make_pipeline(StandardScaler(), LinearSVC(**SVM)).fit(N, is_first)
-        margins = line.decision_function(N)
+        centre, spread = N.mean(axis=0), N.std(axis=0)
+        spread[spread**2 <= _variance_noise(N, centre, spread)] = 1
+        svm = LinearSVC(**SVM).fit((N - centre) / spread, is_first)
+        slope = svm.coef_[0] / spread
+        margins = (N - centre) @ slope + svm.intercept_
         right = (margins > 0) == is_first
         order = [np.flatnonzero(is_first), np.flatnonzero(~is_first)]
         between, labels = interpolate(N, is_first, order, seed=i + 1)
-        right_between = (line.decision_function(between) > 0) == labels
+        right_between = ((between - centre) @ slope + svm.intercept_ > 0) == labels
         lines.append(_Line(1 - np.mean(right), np.abs(margins[~right]).sum() / len(N), 1 - np.mean(right_between)))
     return lines
+
+
+def _variance_noise(N: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Variance that rounding alone may give a constant column; scikit-learn's scaler does not divide by less."""
+    noise = len(N) * np.finfo(np.float64).eps
+    return noise * spread**2 + (noise * centre) ** 2
 
 
 def interpolate(N: np.ndarray, y: np.ndarray, by_class: list[np.ndarray], seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -52,21 +52,24 @@ def extract(
     folder: Path,
     resources: Resources,
     on_part: Callable[[str], None] = lambda _: None,
+    groups: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """One row per training part: task, repeat, fold, the metafeatures, and `reasons` (JSON: metafeature → why it is NaN).
 
     `folder` keeps tasks and what was computed: the same rows are not looked at twice, unless the time limit has grown since
     they exceeded it. A group that exceeds a limit is NaN, with that reason. `on_part` is told of each finished part.
+    `groups` : those to compute, by default all.
     """
+    groups = groups or GROUPS
     parts = [Part(task, split, save_task(task, folder / "tasks")) for task, split in pairs]
-    _compute_missing([piece for part in parts for piece in _pieces(part, folder)], resources, on_part)
-    return pd.DataFrame([_row(part, folder) for part in parts])
+    _compute_missing([piece for part in parts for piece in _pieces(part, folder, groups)], resources, on_part)
+    return pd.DataFrame([_row(part, folder, groups) for part in parts])
 
 
-def _pieces(part: Part, folder: Path) -> Iterator[_Piece]:
+def _pieces(part: Part, folder: Path, groups: Sequence[str]) -> Iterator[_Piece]:
     sha = hashlib.sha256(f"{part.task.digest} {code_digest()}".encode())
     sha.update(part.split.train.tobytes())
-    for group in GROUPS:
+    for group in groups:
         yield _Piece(part, group, folder / "metafeatures" / sha.hexdigest()[:32] / f"{group}.json")
 
 
@@ -129,10 +132,10 @@ def _keep(piece: _Piece, outcome: Outcome, limit_seconds: float) -> None:
     replace_text(piece.file, json.dumps(found))
 
 
-def _row(part: Part, folder: Path) -> dict[str, Any]:
+def _row(part: Part, folder: Path, groups: Sequence[str]) -> dict[str, Any]:
     row: dict[str, Any] = {"task": part.task.name, "repeat": part.split.repeat, "fold": part.split.fold}
     reasons: dict[str, str] = {}
-    for piece in _pieces(part, folder):
+    for piece in _pieces(part, folder, groups):
         kept = json.loads(piece.file.read_text())
         row |= complete(piece.group, kept["values"])
         reasons |= kept["reasons"]

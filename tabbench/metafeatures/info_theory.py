@@ -7,6 +7,7 @@ pymfe, so that no logarithm is of zero.
 from itertools import combinations
 
 import numpy as np
+from scipy.special import xlogy
 
 from tabbench.metafeatures.registry import metafeature, shared
 from tabbench.metafeatures.table import Table
@@ -22,11 +23,6 @@ def _joint(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return counts.reshape(shape) / len(a) + EPSILON
 
 
-def _entropy(counts: np.ndarray) -> float:
-    shares = counts[counts > 0] / counts.sum()
-    return float(-np.sum(shares * np.log(shares)) / np.log(2))
-
-
 def _concentration(joint: np.ndarray) -> float:
     """Goodman and Kruskal's (1954) τ of the rows of a joint distribution given its columns."""
     squares = np.sum(joint.sum(axis=1) ** 2)
@@ -34,8 +30,19 @@ def _concentration(joint: np.ndarray) -> float:
 
 
 @shared
-def _with_class(table: Table) -> list[np.ndarray]:
-    return [_joint(column, table.y) for column in table.C.T]
+def _counts(table: Table) -> np.ndarray:
+    """(c, levels, k) rows by column, level and class; 0 at levels that a column does not have."""
+    levels, k = int(table.C.max()) + 1, len(table.class_counts)
+    c = table.C.shape[1]
+    cells = (np.arange(c) * levels + table.C) * k + table.y[:, None]
+    return np.bincount(cells.ravel(), minlength=c * levels * k).reshape(c, levels, k)
+
+
+@shared
+def _with_class(table: Table) -> np.ndarray:
+    """(c, levels, k) shares of rows, plus EPSILON at the levels that a column has."""
+    counts = _counts(table)
+    return counts / len(table.y) + EPSILON * counts.any(axis=2, keepdims=True)
 
 
 @metafeature("info-theory")
@@ -52,26 +59,31 @@ def attr_conc(table: Table) -> np.ndarray:
 @shared
 def attr_ent(table: Table) -> np.ndarray:
     """Entropy of every column."""
-    return np.array([_entropy(np.bincount(column)) for column in table.C.T])
+    shares = _counts(table).sum(axis=2) / len(table.y)
+    return -xlogy(shares, shares).sum(axis=1) / np.log(2)
 
 
 @metafeature("info-theory")
 def class_conc(table: Table) -> np.ndarray:
     """Concentration coefficient of every column with the class."""
-    return np.array([_concentration(joint) for joint in _with_class(table)])
+    joint = _with_class(table)
+    squares = np.sum(joint.sum(axis=2) ** 2, axis=1)
+    return (np.sum(joint**2 / joint.sum(axis=1, keepdims=True), axis=(1, 2)) - squares) / (1 - squares)
 
 
 @metafeature("info-theory")
 def class_ent(table: Table) -> float:
     """Entropy of the class."""
-    return _entropy(table.class_counts)
+    shares = table.class_counts / len(table.y)
+    return float(-np.sum(shares * np.log2(shares)))
 
 
 @metafeature("info-theory")
 @shared
 def joint_ent(table: Table) -> np.ndarray:
     """Joint entropy of every column with the class."""
-    return np.array([-np.sum(joint * np.log2(joint)) for joint in _with_class(table)])
+    joint = _with_class(table)
+    return -xlogy(joint, joint).sum(axis=(1, 2)) / np.log(2)
 
 
 @metafeature("info-theory")

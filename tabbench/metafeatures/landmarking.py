@@ -13,6 +13,8 @@ from tabbench.metafeatures.registry import metafeature, shared
 from tabbench.metafeatures.table import Table
 
 FOLDS = 10
+BLOCK_CELLS = 2**24  # distances held at a time
+ROUNDING = 1e-12  # distances that differ by less, in the largest squares they are made of, are equal
 SAME_VALUE = 1e-7  # scikit-learn's trees do not split between values that are closer
 RANK_TOLERANCE, SMOOTHING = 1e-4, 1e-9  # scikit-learn's defaults for linear discriminants and naive Bayes
 
@@ -70,10 +72,21 @@ def _stump(N: np.ndarray, y: np.ndarray, k: int, new: np.ndarray) -> np.ndarray:
 
 
 def _nearest(N: np.ndarray, y: np.ndarray, k: int, new: np.ndarray) -> np.ndarray:
-    """Class of the nearest row; among equally near ones scikit-learn's k-d tree chooses."""
+    """Class of the nearest row; among equally near ones of several classes scikit-learn's k-d tree chooses."""
     from sklearn.neighbors import KDTree
 
-    return y[KDTree(N, leaf_size=30).query(new, return_distance=False)[:, 0]]
+    found, unsure = np.zeros(len(new), dtype=np.int64), np.ones(len(new), dtype=bool)
+    if len(N) * len(new) <= BLOCK_CELLS:
+        centre = N.mean(axis=0)
+        near, far = N - centre, new - centre
+        squares, lengths = np.sum(near**2, axis=1), np.sum(far**2, axis=1)
+        distances = squares - 2 * far @ near.T  # squared, less the length of the new row
+        limit = distances.min(axis=1) + ROUNDING * (lengths + squares.max())
+        found = y[distances.argmin(axis=1)]
+        unsure = ((distances <= limit[:, None]) & (y != found[:, None])).any(axis=1)
+    if unsure.any():
+        found[unsure] = y[KDTree(N, leaf_size=30).query(new[unsure], return_distance=False)[:, 0]]
+    return found
 
 
 def _naive_bayes(N: np.ndarray, y: np.ndarray, k: int, new: np.ndarray) -> np.ndarray:

@@ -63,35 +63,60 @@ def _nearest_enemies(table: Table) -> tuple[np.ndarray, np.ndarray]:
     return found, _distances(table)[found, rows]
 
 
-def _nearest(distances: np.ndarray, count: int) -> np.ndarray:
-    """(n, count) columns of the smallest distances of each row, nearest first; scikit-learn chooses among equals like this."""
+def _nearest(distances: np.ndarray, count: int, *, in_order: bool = True) -> np.ndarray:
+    """(n, count) columns of the smallest distances of each row; scikit-learn chooses and orders equal ones like this."""
     step = max(1, BLOCK_CELLS // distances.shape[1])
     parts = []
     for start in range(0, len(distances), step):
         block = distances[start : start + step]
         near = np.argpartition(block, count - 1, axis=1)[:, :count]
-        parts.append(np.take_along_axis(near, np.argsort(np.take_along_axis(block, near, axis=1)), axis=1))
+        if in_order:
+            near = np.take_along_axis(near, np.argsort(np.take_along_axis(block, near, axis=1)), axis=1)
+        parts.append(near)
     return np.concatenate(parts)
 
 
-def _neighbours(table: Table, count: int) -> np.ndarray:
-    """(n, count) nearest other rows, as scikit-learn finds them: the row itself is left out, or else one at distance 0."""
-    near = _nearest(_distances(table), count + 1)
-    is_self = near == np.arange(len(near))[:, None]
-    is_self[~is_self.any(axis=1), 0] = True
-    return near[~is_self].reshape(len(near), count)
+def _nearest_other(table: Table) -> np.ndarray:
+    """(n,) nearest other row, as scikit-learn finds it: of the two nearest the one that is not the row itself."""
+    near = _nearest(_distances(table), 2)
+    return np.where(near[:, 1] == np.arange(len(near)), near[:, 0], near[:, 1])
 
 
 @metafeature("complexity")
 def n1(table: Table) -> float:
     """Share of the rows that the minimum spanning tree joins to another class."""
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import minimum_spanning_tree
-
-    edges = csr_array(np.triu(_distances(table), k=1).astype(np.float64))
-    a, b = minimum_spanning_tree(edges).nonzero()
+    a, b = _spanning_tree(_distances(table))
     crossing = table.y[a] != table.y[b]
     return len(np.unique([a[crossing], b[crossing]])) / len(table.y)
+
+
+def _spanning_tree(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both ends of the edges of the minimum spanning tree of float32 distances, 0 being no edge, by Prim.
+
+    Among equally long edges scipy's tree, by Kruskal after a stable sort, has those with the lowest rows, as has this one: an
+    edge's place in that order is a number, the bits of its distance before its rows. Over the rows that are not in the tree yet
+    stand the first of the edges to it.
+    """
+    n = len(distances)
+    bits, none = distances.view(np.int32), np.iinfo(np.int64).max
+    rest, newest = np.arange(1, n), 0
+    first, end, edges = np.full(n - 1, none), np.zeros(n - 1, dtype=np.int64), []
+    for last in range(n - 2, -1, -1):
+        away = bits[newest].take(rest).astype(np.int64)
+        place = (away << 32) + np.minimum(rest, newest) * n + np.maximum(rest, newest)
+        place[away == 0] = none
+        closer = place < first
+        np.copyto(first, place, where=closer)
+        np.copyto(end, newest, where=closer)
+        at = int(first.argmin())
+        newest = int(rest[at])
+        if first[at] < none:  # else what is left is equal to rows of the tree
+            edges.append((newest, end[at]))
+        for values in (rest, first, end):
+            values[at] = values[last]
+        rest, first, end = rest[:last], first[:last], end[:last]
+    a, b = np.array(edges, dtype=np.int64).reshape(-1, 2).T
+    return a, b
 
 
 @metafeature("complexity")
@@ -108,7 +133,7 @@ def n2(table: Table) -> np.ndarray:
 @metafeature("complexity")
 def n3(table: Table) -> np.ndarray:
     """Whether the nearest neighbour of a row is of another class."""
-    return table.y[_neighbours(table, 1)[:, 0]] != table.y
+    return table.y[_nearest_other(table)] != table.y
 
 
 @metafeature("complexity")
@@ -121,11 +146,11 @@ def n4(table: Table) -> np.ndarray:
 @metafeature("complexity")
 def t1(table: Table) -> float:
     """Share of the rows whose sphere, reaching towards the nearest enemy, no other sphere holds."""
-    inside = _distances(table) <= _radii(*_nearest_enemies(table))
+    inside = _distances(table) <= _radii(*_nearest_enemies(table))[:, None]  # row: sphere
     count = np.ones(len(inside), dtype=np.int64)
-    for i in np.argsort(-inside.sum(axis=0)):
+    for i in np.argsort(-inside.sum(axis=1)):
         if count[i] > 0:
-            held = np.flatnonzero(inside[:, i])
+            held = np.flatnonzero(inside[i])
             total = count[held].sum()
             count[held] = 0
             count[i] = total
@@ -134,20 +159,20 @@ def t1(table: Table) -> float:
 
 def _radii(enemy: np.ndarray, distance: np.ndarray) -> np.ndarray:
     """Radius of the sphere of each row: half way to a mutual nearest enemy, else as far as the enemy's sphere."""
-    distance = distance.astype(np.float64)
-    radii = np.full(len(enemy), -1.0)
-    for row in range(len(enemy)):
+    enemies, lengths = enemy.tolist(), distance.astype(np.float64).tolist()
+    radii = [-1.0] * len(enemies)
+    for row in range(len(enemies)):
         path = []
         while radii[row] < 0:
-            if enemy[enemy[row]] == row:
-                radii[[row, enemy[row]]] = 0.5 * distance[row]
+            if enemies[enemies[row]] == row:
+                radii[row] = radii[enemies[row]] = 0.5 * lengths[row]
             else:
                 radii[row] = 0  # what a ring of enemies finds when it comes back
                 path.append(row)
-                row = enemy[row]
+                row = enemies[row]
         for earlier in reversed(path):
-            radii[earlier] = abs(distance[earlier] - radii[enemy[earlier]])
-    return radii
+            radii[earlier] = abs(lengths[earlier] - radii[enemies[earlier]])
+    return np.array(radii)
 
 
 @metafeature("complexity")
@@ -161,8 +186,8 @@ def _graph(table: Table) -> list[np.ndarray]:
     """Adjacency (rows, rows) of every class in the graph of near rows of one class, equal rows not being joined; float32."""
     distances, count = _distances(table), max(round(len(table.y) * GRAPH_SHARE), 1)
     joined = np.zeros(distances.shape, dtype=bool)
-    np.put_along_axis(joined, _neighbours(table, count), True, axis=1)
-    joined &= distances > 0
+    np.put_along_axis(joined, _nearest(distances, count + 1, in_order=False), True, axis=1)
+    joined &= distances > 0  # the row itself is not joined either; without it in the count + 1 nearest, all of them are at 0
     blocks = [joined[np.ix_(own, own)] for own in table.by_class]
     return [(block | block.T).astype(np.float32) for block in blocks]
 

@@ -67,14 +67,17 @@ def shared(function: Callable[[Table], T]) -> Callable[[Table], T]:
 
 def compute_group(table: Table, group: str) -> tuple[dict[str, float], dict[str, str]]:
     """Values by name, NaN where there is none, and by metafeature the one-line reasons for NaN."""
+    from sklearn import config_context
+
     values: dict[str, float] = {}
     reasons: dict[str, str] = {}
-    for entry in METAFEATURES.values():
-        if entry.group == group:
-            found, reason = _compute(entry, table)
-            values |= found
-            if reason:
-                reasons[entry.name] = reason
+    with config_context(assume_finite=True, skip_parameter_validation=True):  # its checks take longer than a small fit
+        for entry in METAFEATURES.values():
+            if entry.group == group:
+                found, reason = _compute(entry, table)
+                values |= found
+                if reason:
+                    reasons[entry.name] = reason
     return values, reasons
 
 

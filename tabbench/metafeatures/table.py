@@ -41,51 +41,44 @@ class Table:
         return np.bincount(self.y)
 
     @cached_property
-    def _columns(self) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Complete columns that vary: numbers (float64), and categories (texts)."""
-        numbers, categories = {}, {}
+    def complete(self) -> pd.DataFrame:
+        """(n, c) complete columns that vary, in order: numbers (float64), categories as codes of their sorted levels (int64)."""
+        columns = {}
         for name in self.raw:
             column = self.raw[name]
-            if isinstance(column.dtype, pd.CategoricalDtype):
-                texts = column.astype(object).where(column.notna(), MISSING).to_numpy().astype(str)
-                if (texts != texts[0]).any():
-                    categories[name] = texts
-                continue
-            values = column.to_numpy(np.float64)
-            if not np.isnan(values).all():
-                values = np.where(np.isnan(values), np.nanmedian(values), values)
-                if (values != values[0]).any():
-                    numbers[name] = values
-        if not numbers and not categories:
+            is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
+            values = _level_codes(column) if is_categorical else _filled(column.to_numpy(np.float64))
+            if (values != values[0]).any():
+                columns[name] = values
+        if not columns:
             raise UserError("no column varies in the training rows")
-        return numbers, categories
+        return pd.DataFrame(columns)
 
-    @property
+    @cached_property
     def numeric(self) -> list[str]:
         """Names of the numeric columns."""
-        return list(self._columns[0])
+        return [name for name in self.complete if self.complete[name].dtype == np.float64]
 
-    @property
+    @cached_property
     def categorical(self) -> list[str]:
         """Names of the categorical columns."""
-        return list(self._columns[1])
+        return [name for name in self.complete if self.complete[name].dtype == np.int64]
 
     @cached_property
-    def complete(self) -> pd.DataFrame:
-        """(n, c) the columns in their order: float64 and text."""
-        numbers, categories = self._columns
-        both = numbers | categories
-        return pd.DataFrame({name: both[name] for name in self.raw if name in both})
+    def _numbers(self) -> np.ndarray:
+        return self.complete[self.numeric].to_numpy(np.float64)
 
     @cached_property
-    def n_distinct(self) -> np.ndarray:
-        """(c,) distinct values of each column of `complete`."""
-        return np.array([len(np.unique(self.complete[name].to_numpy())) for name in self.complete])
+    def _levels(self) -> np.ndarray:
+        return self.complete[self.categorical].to_numpy(np.int64)
 
     @cached_property
-    def _levels(self) -> list[np.ndarray]:
-        """(n,) codes of the sorted levels of each categorical column."""
-        return [np.unique(texts, return_inverse=True)[1] for texts in self._columns[1].values()]
+    def n_distinct(self) -> pd.Series:
+        """Distinct values by column of `complete`."""
+        ordered = np.sort(self._numbers, axis=0)
+        counts = dict(zip(self.numeric, 1 + np.sum(ordered[1:] != ordered[:-1], axis=0), strict=True))
+        counts |= dict(zip(self.categorical, 1 + self._levels.max(axis=0, initial=0), strict=True))
+        return pd.Series([counts[name] for name in self.complete], self.complete.columns)
 
     @cached_property
     def N(self) -> np.ndarray:
@@ -94,20 +87,41 @@ class Table:
         Of the first category all levels have one, of the others all but the first: treatment coding without an intercept,
         which pymfe takes from patsy.
         """
-        dummies = [np.eye(codes.max() + 1)[codes][:, min(i, 1) :] for i, codes in enumerate(self._levels)]
-        return np.column_stack([*self._columns[0].values(), *dummies])
+        dummies = [np.eye(codes.max() + 1)[codes][:, min(i, 1) :] for i, codes in enumerate(self._levels.T)]
+        return np.column_stack([self._numbers, *dummies])
 
     @cached_property
     def C(self) -> np.ndarray:
         """(n, c) int64 codes: the levels, then the numeric columns in ⌊n^⅓⌋ bins of equal frequency."""
         bins = int(len(self.y) ** (1 / 3))
-        binned = [np.unique(_equal_frequency(values, bins), return_inverse=True)[1] for values in self._columns[0].values()]
-        return np.column_stack([*self._levels, *binned])
+        binned = [_consecutive(_equal_frequency(values, bins)) for values in self._numbers.T]
+        return np.column_stack([self._levels, *binned])
 
     @cached_property
     def by_class(self) -> list[np.ndarray]:
         """Row numbers of each class."""
         return [np.flatnonzero(self.y == code) for code in range(len(self.class_counts))]
+
+
+def _filled(values: np.ndarray) -> np.ndarray:
+    """Numbers with their median in the gaps; constant if there are only gaps."""
+    gaps = np.isnan(values)
+    if not gaps.any():
+        return values
+    return np.zeros(len(values)) if gaps.all() else np.where(gaps, np.median(values[~gaps]), values)
+
+
+def _level_codes(column: pd.Series) -> np.ndarray:
+    """Codes of the levels there are, in the order of their texts; equal texts are one level."""
+    names = np.array([*column.cat.categories.astype(str), MISSING])
+    used, codes = np.unique(column.cat.codes.to_numpy(np.int64), return_inverse=True)
+    return np.unique(names[used], return_inverse=True)[1][codes].astype(np.int64)
+
+
+def _consecutive(codes: np.ndarray) -> np.ndarray:
+    """Codes ≥ 0 renumbered 0, 1, … in their order, without gaps."""
+    there = np.bincount(codes) > 0
+    return (np.cumsum(there) - 1)[codes]
 
 
 def _equal_frequency(values: np.ndarray, bins: int) -> np.ndarray:

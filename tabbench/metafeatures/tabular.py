@@ -46,14 +46,13 @@ def share_categorical(table: Table) -> float:
 @metafeature("tabular")
 def cardinality(table: Table) -> np.ndarray:
     """Levels of every categorical column (missing counts as one)."""
-    return np.array([count for name, count in zip(table.complete, table.n_distinct, strict=True) if name in table.categorical])
+    return table.n_distinct[table.categorical].to_numpy()
 
 
 @metafeature("tabular")
 def distinct(table: Table) -> np.ndarray:
     """Distinct values of every numeric column, over the rows."""
-    counts = [count for name, count in zip(table.complete, table.n_distinct, strict=True) if name in table.numeric]
-    return np.array(counts) / len(table.y)
+    return table.n_distinct[table.numeric].to_numpy() / len(table.y)
 
 
 @metafeature("tabular")

@@ -14,10 +14,14 @@ const fixed = (value, places) => (value === null || value === undefined ? "–" 
 const listing = (names) => (names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`);
 const pText = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`);
 
+function refresh() {
+  explore();
+  if (related) relate();
+}
 function show() {
   for (const view of document.querySelectorAll(".view")) view.hidden = view.dataset.metric !== metric.value;
   for (const link of document.querySelectorAll("[data-part]")) link.hash = `${link.dataset.part}-${metric.value}`;
-  explore();
+  refresh();
 }
 
 // sorting: one listener for every table, those of later as well
@@ -118,17 +122,10 @@ function winRates(names, found, best) {
 function criticalDifference(names, found) {  // as plots.critical_difference
   const place = names.map((_, i) => i).sort((a, b) => found.meanRanks[a] - found.meanRanks[b]), k = place.length, half = Math.ceil(k / 2);
   const labels = place.map((i) => `${names[i]}  ${found.meanRanks[i].toFixed(2)}`), widest = (texts) => 6.9 * Math.max(...texts.map((text) => text.length));
-  const left = 24 + widest(labels.slice(0, half)), right = left + 420, width = right + 24 + widest(labels.slice(half)), axis = 60, below = 72 + 8 * found.groups.length;
-  const at = (rank) => left + (rank - 1) / (k - 1) * (right - left), svg = (tag, attributes, ...text) => {
-    const element = document.createElementNS(SVG, tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    element.append(...text);
-    return element;
-  };
-  const line = (points, kind) => svg("polyline", { points: points.map((point) => point.map((value) => value.toFixed(1)).join(",")).join(" "), class: kind });
-  const write = (x, y, content, anchor) => svg("text", { x: x.toFixed(1), y: y.toFixed(1), "text-anchor": anchor }, content);
+  const left = 24 + widest(labels.slice(0, half)), right = left + 420, step = [1, 2, 5, 10, 20, 50, 100].find((by) => by >= k || by * 420 / (k - 1) >= 26) ?? k, width = right + 24 + widest(labels.slice(half)), axis = 60, below = 72 + 8 * found.groups.length;
+  const at = (rank) => left + (rank - 1) / (k - 1) * (right - left);
   const parts = [line([[left, axis], [right, axis]], "axis")], height = below + 19 * half + 6;
-  for (let tick = 1; tick <= k; tick += 1) parts.push(line([[at(tick), axis - 5], [at(tick), axis]], "axis"), write(at(tick), axis - 9, tick, "middle"));
+  for (let tick = 1; tick <= k; tick += 1) parts.push(line([[at(tick), axis - 5], [at(tick), axis]], "axis"), ...((tick - 1) % step ? [] : [write(at(tick), axis - 9, tick, "middle")]));
   const end = found.cd <= k - 1 ? at(1 + found.cd) : right;
   parts.push(line([[left, 20], [left, 26], [end, 26], [end, 20]], "axis"), write((left + end) / 2, 16, `CD = ${found.cd.toFixed(2)}${found.cd <= k - 1 ? "" : " (wider than the axis)"}`, "middle"));
   found.groups.forEach((group, i) => parts.push(line([[at(found.meanRanks[group[0]]) - 4, axis + 9 + 8 * i], [at(found.meanRanks[group.at(-1)]) + 4, axis + 9 + 8 * i]], "bar")));
@@ -136,8 +133,76 @@ function criticalDifference(names, found) {  // as plots.critical_difference
     const onLeft = i < half, y = below + 19 * ((onLeft ? i : k - 1 - i) + 0.5), [stop, anchor, gap] = onLeft ? [left - 12, "end", -5] : [right + 12, "start", 5];
     parts.push(line([[at(found.meanRanks[model]), axis], [at(found.meanRanks[model]), y], [stop, y]], "thin"), write(stop + gap, y + 4, labels[i], anchor));
   });
-  return svg("svg", { viewBox: `0 0 ${width.toFixed(1)} ${height}`, style: `max-width:${width.toFixed(1)}px;min-width:${(0.8 * width).toFixed(1)}px`, role: "img",
-    "aria-label": `Critical-difference diagram. Mean ranks: ${labels.join(", ")}` }, ...parts);
+  return figure(width, height, `Critical-difference diagram. Mean ranks: ${labels.join(", ")}`, parts);
+}
+
+
+// shapes of figures
+function shape(tag, attributes, ...content) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...content);
+  return element;
+}
+const line = (points, kind) => shape("polyline", { points: points.map((point) => point.map((value) => value.toFixed(1)).join(",")).join(" "), class: kind });
+const write = (x, y, content, anchor, more = {}) => shape("text", { x: x.toFixed(1), y: y.toFixed(1), "text-anchor": anchor, ...more }, content);
+const figure = (width, height, label, parts) => shape("svg", { viewBox: `0 0 ${width.toFixed(1)} ${height}`, role: "img", "aria-label": label,
+  style: `max-width:${width.toFixed(1)}px;min-width:${(0.8 * width).toFixed(1)}px` }, ...parts);
+
+// metafeatures
+const related = numbers.related;
+function bestOf(side, d) {  // score of a model, or the best of a family, on a dataset, more being better; null: none
+  const { scores, better } = numbers.metrics[metric.value], members = related.families[side] ?? [numbers.models.indexOf(side)];
+  const known = members.map((m) => scores[d][m]).filter((score) => score !== null);
+  return known.length ? Math.max(...known.map((score) => (better ? score : -score))) : null;
+}
+function relation() {  // of the chosen datasets on which both sides have a score
+  const sides = [byId("side-first").value, byId("side-second").value];
+  const sets = chosenDatasets().filter((d) => sides.every((side) => bestOf(side, d) !== null) && related.values[d].some((value) => value !== null));
+  const gap = sets.map((d) => bestOf(sides[0], d) - bestOf(sides[1], d)), column = (_, f) => sets.map((d) => related.values[d][f]);
+  const found = sets.length >= 6 && new Set(gap).size > 1 ? correlate(related.names.map(column), gap, related.draws) : [];
+  return { sides, sets, gap, found };
+}
+function relate() {
+  const { sides, sets, gap, found } = relation(), select = byId("metafeature"), wanted = select.value, out = byId("related-result");
+  select.replaceChildren(...found.map(({ f }) => make("option", { value: f }, related.names[f])));
+  if (!found.length) { byId("related-said").textContent = `${sets.length} datasets: at least 6 with a varying gap are needed.`; out.replaceChildren(); return; }
+  if (found.some(({ f }) => String(f) === wanted)) select.value = wanted;
+  const sure = found.filter(({ adjusted }) => adjusted < ALPHA).length, ahead = gap.filter((value) => value > 0).length;
+  byId("related-said").textContent = `${sides[0]} is ahead of ${sides[1]} on ${ahead} of ${sets.length} datasets; ${sure || "none"} of ${found.length} metafeatures correlate${sure === 1 ? "s" : ""} with the gap beyond chance.`;
+  const body = make("tbody"), titles = ["Metafeature", "Correlation", "95% interval", "p", "Adjusted p"];
+  for (const { f, r, low, high, p, adjusted } of found.slice(0, 12)) body.append(make("tr", {}, make("th", { scope: "row" }, related.names[f]),
+    ...[fixed(r, 2), `${fixed(low, 2)} – ${fixed(high, 2)}`, fixed(p, 4), fixed(adjusted, 4)].map((cell) => make("td", {}, cell))));
+  const table = make("table", {}, make("thead", {}, make("tr", {}, ...titles.map((title) => make("th", { scope: "col" }, title)))), body);
+  const about = make("p", { class: "soft" }, `The largest of Spearman's correlations with the gap over the chosen datasets, with 95% intervals; p by ${related.draws} shuffles of the gap; adjusted: for having looked at every metafeature.`);
+  const places = [region("Gap against a metafeature", scatter()), region("Correlations of metafeatures with the gap", table)];
+  out.replaceChildren(places[0], about, places[1]);
+  places.forEach(addTools);
+  function scatter() {
+    const f = Number(select.value), known = sets.map((d, i) => ({ name: numbers.datasets[d].name, x: related.values[d][f], y: gap[i] })).filter(({ x }) => x !== null);
+    return scatterOf(known, related.names[f], `${metric.selectedOptions[0].textContent}: ${sides.join(" − ")}`);
+  }
+}
+function axisOf(values, start, stop) {  // as plots._linear_axis and plots._log_axis
+  const ends = [Math.min(...values), Math.max(...values)], isLog = ends[0] > 0 && ends[1] / ends[0] >= 50, scale = isLog ? Math.log10 : (value) => value;
+  let [low, high] = ends.map(scale);
+  const margin = 0.06 * (high - low) || 0.05;
+  low -= margin; high += margin;
+  const power = 10 ** Math.floor(Math.log10((high - low) / 3)), fit = [5, 2].find((factor) => (high - low) / (power * factor) >= 3) ?? 1;
+  const step = isLog ? Math.max(1, Math.ceil((high - low) / 8)) : power * fit, places = Math.max(0, Math.ceil(-Math.log10(step)));
+  const at = (value) => start + (value - low) / (high - low) * (stop - start), ticks = [];
+  for (let i = Math.ceil(low / step); i * step <= high; i += 1) ticks.push([at(i * step), isLog ? (10 ** (i * step)).toLocaleString("en", { maximumSignificantDigits: 3 }) : (i * step).toFixed(places)]);
+  return { of: (value) => at(scale(value)), ticks, isLog };
+}
+function scatterOf(points, xName, yName) {  // as plots.scatter
+  const [left, top, right, bottom] = [64, 20, 590, 330], middle = (top + bottom) / 2, x = axisOf(points.map((point) => point.x), left, right);
+  const y = axisOf([...points.map((point) => point.y), 0], bottom, top);
+  const parts = [...y.ticks.flatMap(([at, label]) => [line([[left, at], [right, at]], "grid"), write(left - 8, at + 4, label, "end")]),
+    line([[left, top], [left, bottom], [right, bottom]], "axis"), line([[left, y.of(0)], [right, y.of(0)]], "thin"),
+    ...x.ticks.flatMap(([at, label]) => [line([[at, bottom], [at, bottom + 5]], "axis"), write(at, bottom + 19, label, "middle")]),
+    write((left + right) / 2, bottom + 40, x.isLog ? `${xName} (log scale)` : xName, "middle"), write(14, middle, yName, "middle", { transform: `rotate(-90 14 ${middle})` }),
+    ...points.map((point) => shape("circle", { cx: x.of(point.x).toFixed(1), cy: y.of(point.y).toFixed(1), r: 5, class: "dot best" }, shape("title", {}, point.name)))];
+  return figure(760, 378, `${yName} against ${xName}, a dot a dataset`, parts);
 }
 
 // drill-down: the folds of one dataset
@@ -231,14 +296,22 @@ byId("source").closest("label").hidden = byId("source").options.length < 3;  // 
 const about = byId("source").closest("fieldset");
 about.hidden = [...about.querySelectorAll("label")].every((label) => label.hidden);
 let waiting = 0;
-form.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(explore, 150); });
-form.addEventListener("reset", () => setTimeout(explore, 0));
+form.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(refresh, 150); });
+form.addEventListener("reset", () => setTimeout(refresh, 0));
 form.addEventListener("submit", (event) => event.preventDefault());
 for (const [id, checked] of [["all-models", true], ["no-models", false]]) byId(id).addEventListener("click", () => {
   form.querySelectorAll("[name=model]").forEach((box) => { box.checked = checked; });
   explore();
 });
 metric.addEventListener("change", show);
+if (related) {
+  for (const [id, side] of [["side-first", related.sides[0]], ["side-second", related.sides[1]]]) {
+    byId(id).append(...[...Object.keys(related.families), ...numbers.models].map((name) => make("option", name === side ? { selected: "" } : {}, name)));
+  }
+  byId("relate").hidden = false;
+  byId("relate").addEventListener("change", relate);
+  byId("relate").addEventListener("submit", (event) => event.preventDefault());
+}
 document.querySelectorAll(".scroll").forEach(addTools);
 byId("explore").hidden = false;
 for (const link of document.querySelectorAll("[href='#explore']")) link.hidden = false;

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabbench.report.gaps import Relations, page_relations
 from tabbench.report.leaderboard import N_DRAWS
 from tabbench.report.verdict import ALPHA, Comparison
 from tabbench.stats.significance import nemenyi_q
@@ -15,9 +16,13 @@ FOLD_DIGITS = 4  # of the scores of single folds, which are only shown
 
 
 def page_numbers(
-    results: pd.DataFrame, comparisons: Sequence[Comparison], facts: pd.DataFrame, why: Mapping[tuple[str, str], str]
+    results: pd.DataFrame,
+    comparisons: Sequence[Comparison],
+    facts: pd.DataFrame,
+    why: Mapping[tuple[str, str], str],
+    related: Relations | None,
 ) -> str:
-    """JSON, safe inside a script element: models, facts of the datasets, scores by metric, dataset and model, and folds."""
+    """JSON, safe inside a script element: models, facts of the datasets, scores by metric, dataset and model, metafeatures."""
     models, datasets = sorted(results["model"].unique().tolist()), sorted(facts.index)  # as in the leaderboard: equal resamples
     folds = results[["task", "repeat", "fold"]].drop_duplicates().sort_values(["task", "repeat", "fold"])
     numbers = {
@@ -25,6 +30,7 @@ def page_numbers(
         "datasets": [_facts(name, row) for name, row in facts.loc[datasets].iterrows()],
         "q": [None, None, *(nemenyi_q(k, ALPHA) for k in range(2, len(models) + 1))],
         "draws": N_DRAWS,
+        "related": page_relations(related, models, datasets),
         "folds": {task: [_label(*row) for row in rows] for task, rows in _by_task(folds).items()},
         "why": {task: {model: text for (name, model), text in why.items() if name == task} for task in datasets},
         "metrics": {

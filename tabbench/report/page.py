@@ -12,9 +12,11 @@ import jinja2
 import pandas as pd
 
 from tabbench.files import replace_text
+from tabbench.metafeatures.analysis import METAFEATURES_FILE, by_dataset, read_parts
 from tabbench.metrics import METRICS
 from tabbench.report import plots, tables
 from tabbench.report.curves import learning_curves
+from tabbench.report.gaps import relations
 from tabbench.report.leaderboard import N_DRAWS, POLICY, default_metric, leaderboard, write_leaderboard
 from tabbench.report.numbers import page_numbers
 from tabbench.report.verdict import ALPHA, Comparison, compare, verdict
@@ -33,13 +35,19 @@ METRIC_NAMES = {
 
 
 def write_report(folder: Path, results: pd.DataFrame, manifest: Mapping[str, Any]) -> None:
-    """Write leaderboard.csv, leaderboard.md and report.html into `folder`."""
+    """Write leaderboard.csv, leaderboard.md and report.html into `folder`, with its metafeatures if there are any."""
     write_leaderboard(folder, leaderboard(results, default_metric(results)))
-    replace_text(folder / "report.html", render(results, manifest))
+    replace_text(folder / "report.html", render(results, manifest, read_metafeatures(folder)))
 
 
-def render(results: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
-    """Return the page as HTML; everything that comes from data is escaped."""
+def read_metafeatures(folder: Path) -> pd.DataFrame | None:
+    """Metafeatures by dataset from a result folder; None if they were not computed. Raises UserError for a damaged file."""
+    path = folder / METAFEATURES_FILE
+    return by_dataset(read_parts(path)) if path.exists() else None
+
+
+def render(results: pd.DataFrame, manifest: Mapping[str, Any], metafeatures: pd.DataFrame | None = None) -> str:
+    """Return the page as HTML; everything that comes from data is escaped. metafeatures : by dataset."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -47,15 +55,18 @@ def render(results: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
     facts, why = tables.dataset_facts(results, manifest["tasks"]), tables.reasons(results)
     comparisons = [compare(results, metric) for metric in METRICS]
     views = [_view(comparison, facts, why, results) for comparison in comparisons]
+    metric = default_metric(results)
+    related = None if metafeatures is None else relations(results, metafeatures, metric, METRIC_NAMES.get(metric, metric))
     return environment.get_template("template.html").render(
         manifest=manifest,
         run=manifest["run"],
         command=shlex.join(manifest["argv"]),
         policy=POLICY,
         alpha=ALPHA,
-        default_metric=default_metric(results),
+        default_metric=metric,
         views=views,
-        numbers=page_numbers(results, comparisons, facts, why),
+        related=related,
+        numbers=page_numbers(results, comparisons, facts, why, related),
         n_draws=N_DRAWS,
         statistics=(FOLDER / "statistics.js").read_text(encoding="utf-8"),
         explore=(FOLDER / "explore.js").read_text(encoding="utf-8"),
@@ -82,9 +93,9 @@ def _view(
         "verdict": verdict(comparison, name),
         "models": comparison.board["model"].tolist(),
         "board": tables.board_rows(comparison.board),
-        "cd": _critical_difference(comparison),
+        "cd": critical_difference(comparison),
         "duels": tables.duels(comparison),
-        "pareto": _time_quality(comparison),
+        "pareto": time_quality(comparison),
         "heat": tables.heat_map(comparison, facts.index.tolist(), why),
         "kinds": tables.kinds(comparison, facts),
         "curves": learning_curves(comparison, results, name),
@@ -93,13 +104,15 @@ def _view(
     }
 
 
-def _critical_difference(comparison: Comparison) -> str:
+def critical_difference(comparison: Comparison) -> str:
+    """The diagram as SVG; "" where there is nothing to compare."""
     if comparison.cd is None:
         return ""
     return plots.critical_difference(comparison.ranks.mean(), comparison.groups, comparison.cd)
 
 
-def _time_quality(comparison: Comparison) -> str:
+def time_quality(comparison: Comparison) -> str:
+    """Time against quality as SVG; "" without a time."""
     board = comparison.board.set_index("model")
     seconds = board["fit_seconds_per_1000_rows"] + board["predict_seconds_per_1000_rows"]
     return plots.time_quality(seconds, board["mean_normalized_score"], "mean normalised score")

@@ -12,6 +12,14 @@ GLYPH = 6.9  # mean width of a letter at 12 px, rounded up
 ROW = 19
 CHART = (64.0, 20.0, 590.0, 330.0)  # left, top, right, bottom of the plotting area
 WIDTH, HEIGHT = 760.0, 378.0
+AXIS_WIDTH, LABEL_WIDTH = 420.0, 26.0  # of the axis of mean ranks, and least distance of its labels
+MOST_TICKS = 10  # of a logarithmic axis
+LOG_RATIO = 50  # largest over smallest value from which an axis is logarithmic
+STYLE = (  # of a figure outside the page, as in its light theme
+    "text{font:12px system-ui,'Segoe UI',Roboto,'Liberation Sans','DejaVu Sans',sans-serif;fill:#1c2430}polyline{fill:none}"
+    ".axis{stroke:#1c2430}.thin{stroke:#5a6572}.grid{stroke:#d5dbe2}.bar{stroke:#0a5f9e;stroke-width:5}.dot{fill:#5a6572}"
+    ".dot.best{fill:#0a5f9e}.front{stroke:#0a5f9e;stroke-dasharray:4 3}.curve{stroke-width:2}"
+)
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
@@ -47,7 +55,7 @@ def critical_difference(ranks: pd.Series, groups: Sequence[tuple[str, ...]], cd:
     k, half = len(ranks), (len(ranks) + 1) // 2
     labels = [f"{name}  {rank:.2f}" for name, rank in ranks.items()]
     left = 24 + GLYPH * max(len(label) for label in labels[:half])
-    right = left + 420
+    right = left + AXIS_WIDTH
     width = right + 24 + GLYPH * max([len(label) for label in labels[half:]])
     axis, below = 60.0, 72.0 + 8 * len(groups)
 
@@ -55,8 +63,8 @@ def critical_difference(ranks: pd.Series, groups: Sequence[tuple[str, ...]], cd:
         return left + (rank - 1) / (k - 1) * (right - left)
 
     parts = [_path([(left, axis), (right, axis)], "axis")]
-    for tick in range(1, k + 1):
-        parts += [_path([(at(tick), axis - 5), (at(tick), axis)], "axis"), _text(at(tick), axis - 9, str(tick), "middle")]
+    parts += [_path([(at(tick), axis - 5), (at(tick), axis)], "axis") for tick in range(1, k + 1)]
+    parts += [_text(at(tick), axis - 9, str(tick), "middle") for tick in range(1, k + 1, _label_step(k))]
     end, wide = (at(1 + cd), "") if cd <= k - 1 else (right, " (wider than the axis)")
     parts.append(_path([(left, 20), (left, 26), (end, 26), (end, 20)], "axis"))
     parts.append(_text((left + end) / 2, 16, f"CD = {cd:.2f}{wide}", "middle"))
@@ -68,6 +76,37 @@ def critical_difference(ranks: pd.Series, groups: Sequence[tuple[str, ...]], cd:
         end, anchor, gap = (left - 12, "end", -5) if on_left else (right + 12, "start", 5)
         parts += [_path([(at(rank), axis), (at(rank), y), (end, y)], "thin"), _text(end + gap, y + 4, label, anchor)]
     return _svg(width, below + ROW * half + 6, f"Critical-difference diagram. Mean ranks: {', '.join(labels)}", parts)
+
+
+def _label_step(k: int) -> int:
+    """From one labelled rank of k to the next, so that labels do not touch."""
+    return next(step for step in (1, 2, 5, 10, 20, 50, 100, k) if step >= k or step * AXIS_WIDTH / (k - 1) >= LABEL_WIDTH)
+
+
+def standalone(svg: str) -> str:
+    """A figure of the page as a file of its own: with its style, size and a white ground."""
+    width, height = svg.split('viewBox="0 0 ')[1].split('"')[0].split()
+    head, _, body = svg.partition(">")
+    namespace = f'xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}"'
+    ground = f'<style>{STYLE}</style><rect width="{width}" height="{height}" fill="#fff"/>'
+    return f"{head.replace('<svg', f'<svg {namespace}', 1)}>{ground}{body}\n"
+
+
+def scatter(x: pd.Series, y: pd.Series, x_name: str, y_name: str) -> str:
+    """One quantity against another by dataset, with a line at y = 0; the x axis is logarithmic where that spreads the points."""
+    both = pd.DataFrame({"x": x, "y": y}).replace([np.inf, -np.inf], np.nan).dropna()
+    left, top, right, bottom = CHART
+    is_log = both["x"].min() > 0 and both["x"].max() / both["x"].min() >= LOG_RATIO
+    x_axis = (_log_axis if is_log else _linear_axis)(both["x"], left, right)
+    y_axis = _linear_axis(pd.Series([0.0, *both["y"]]), bottom, top)
+    parts = _frame(x_axis.ticks, y_axis.ticks, f"{x_name} (log scale)" if is_log else x_name, y_name)
+    parts.append(_path([(left, y_axis.of(0)), (right, y_axis.of(0))], "thin"))
+    parts += [
+        f'<circle cx="{x_axis.of(row.x):.1f}" cy="{y_axis.of(row.y):.1f}" r="5" class="dot best"><title>{escape(str(row.Index))}'
+        "</title></circle>"
+        for row in both.itertuples()
+    ]
+    return _svg(WIDTH, HEIGHT, f"{y_name} against {x_name}, a dot a dataset", parts)
 
 
 def pareto_front(cost: np.ndarray, quality: np.ndarray) -> np.ndarray:
@@ -163,7 +202,8 @@ def _log_axis(values: pd.Series, start: float, stop: float) -> Axis:
 
     factors = (1, 2, 5) if high - low < 2 else (1,)
     ticks = [factor * 10.0**power for power in range(int(np.floor(low)), int(np.ceil(high)) + 1) for factor in factors]
-    return Axis(of, [(of(tick), f"{tick:,g}") for tick in ticks if low <= np.log10(tick) <= high])
+    ticks = [tick for tick in ticks if low <= np.log10(tick) <= high]
+    return Axis(of, [(of(tick), f"{tick:,g}") for tick in ticks[:: 1 + len(ticks) // MOST_TICKS]])
 
 
 def _linear_axis(values: pd.Series, start: float, stop: float) -> Axis:

@@ -155,6 +155,38 @@ function* resamples(n, draws, seed = 0) {  // how often each of n datasets is dr
     yield weights;
   }
 }
+function* shuffles(n, draws, seed = 0) {  // orders of n things: the very draws of Python's
+  const mask = hash(seed + 1);
+  for (let draw = 0; draw < draws; draw += 1) {
+    const keys = Array.from({ length: n }, (_, i) => hash((draw * n + i) ^ mask));
+    yield keys.map((_, i) => i).sort((a, b) => keys[a] - keys[b]);
+  }
+}
+function standardized(values) {
+  const mean = sum(values) / values.length, spread = Math.sqrt(sum(values.map((value) => (value - mean) ** 2)) / values.length);
+  return Float64Array.from(values, (value) => (value - mean) / spread);
+}
+function metafeatureRanks(values) {  // standardised, gaps at the median rank; null for more gaps than a fifth, or where nothing varies
+  const known = values.filter((value) => value !== null), ranks = averageRanks(known, 0), sorted = [...ranks].sort((a, b) => a - b);
+  if (new Set(known).size < 2 || values.length - known.length > 0.2 * values.length) return null;
+  const middle = quantile(sorted, 0.5);
+  let next = 0;
+  return standardized(averageRanks(values.map((value) => (value === null ? middle : ranks[next++])), 0));
+}
+function correlate(columns, gap, draws) {  // Spearman's with the gap of every column (null: unknown), as metafeatures/analysis.py
+  const m = gap.length, kept = columns.flatMap((column, f) => { const z = metafeatureRanks(column); return z ? [{ f, z }] : []; });
+  const ranks = standardized(averageRanks(gap, 0)), dot = (a, b) => { let total = 0; for (let i = 0; i < m; i += 1) total += a[i] * b[i]; return total / m; };
+  const found = kept.map(({ f, z }) => ({ f, r: dot(z, ranks), alone: 0, among: 0 }));
+  for (const order of shuffles(m, draws)) {
+    const permuted = Float64Array.from(order, (i) => ranks[i]), sizes = kept.map(({ z }) => Math.abs(dot(z, permuted)));
+    const largest = sizes.reduce((a, b) => Math.max(a, b), 0);
+    found.forEach((one, i) => { const size = Math.abs(one.r) - 1e-12; one.alone += sizes[i] >= size; one.among += largest >= size; });
+  }
+  return found.map(({ f, r, alone, among }) => {
+    const centre = Math.atanh(Math.max(1e-12 - 1, Math.min(1 - 1e-12, r))), reach = 1.959964 * Math.sqrt((1 + r * r / 2) / (m - 3));
+    return { f, r, low: Math.tanh(centre - reach), high: Math.tanh(centre + reach), p: (1 + alone) / (1 + draws), adjusted: (1 + among) / (1 + draws) };
+  }).sort((a, b) => Math.abs(b.r) - Math.abs(a.r));
+}
 function quantile(sorted, share) {
   const place = share * (sorted.length - 1), low = Math.floor(place);
   return sorted[low] + (place - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);

@@ -23,7 +23,7 @@ def format_summary(summary: Summary, settings: Settings, form: Form = "text") ->
     for title, note, table in _tables(summary, settings, form):
         if len(table):
             if form == "md":
-                blocks += [f"## {title}", note, _markdown(table)]
+                blocks += [f"## {title}", note, markdown_table(table)]
             else:
                 blocks += [f"{title}\n{'-' * len(title)}\n{textwrap.fill(note, TERMINAL_WIDTH)}", _aligned(table)]
     return "\n\n".join(block for block in blocks if block)
@@ -70,8 +70,7 @@ def _tables(summary: Summary, settings: Settings, form: Form) -> list[tuple[str,
         ),
         (
             f"How probably {leader} is better",
-            f"Bayesian signed-rank test, region of practical equivalence ±{settings.rope:g}"
-            f"{'; hier.: hierarchical test from the folds' if 'h_model' in summary.leader else ''}.",
+            f"Bayesian signed-rank test, region of practical equivalence ±{settings.rope:g}{_hierarchical(summary)}.",
             _posteriors(summary.leader),
         ),
         (
@@ -86,6 +85,12 @@ def _tables(summary: Summary, settings: Settings, form: Form) -> list[tuple[str,
             _failures(summary) if summary.n_missing else pd.DataFrame(),
         ),
     ]
+
+
+def _hierarchical(summary: Summary) -> str:
+    if summary.no_hierarchical:
+        return f"; no hierarchical test from the folds: {summary.no_hierarchical}"
+    return "; hier.: hierarchical test from the folds" if "h_model" in summary.leader else ""
 
 
 def _models(models: pd.DataFrame) -> pd.DataFrame:
@@ -168,7 +173,9 @@ def _aligned(table: pd.DataFrame) -> str:
     )
 
 
-def _markdown(table: pd.DataFrame) -> str:
+def markdown_table(table: pd.DataFrame) -> str:
+    """A table of texts as Markdown."""
+
     def line(cells: Sequence[str]) -> str:
         return f"| {' | '.join(cell.strip().replace('|', chr(92) + '|') for cell in cells)} |"
 

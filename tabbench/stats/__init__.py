@@ -10,6 +10,7 @@ effects        sizes of differences
 bayes          sign, signed-rank and correlated t-test with a region of practical equivalence; Nadeau–Bengio
 hierarchical   Bayesian comparison over datasets from the folds of each
 ratings        Bradley–Terry on Elo's scale, intervals clustered by dataset
+draws          resamples and shuffles that the report's page makes as well
 failures       what a missing score may mean, and how much depends on it
 extrapolation  learning curves carried on to full size
 """

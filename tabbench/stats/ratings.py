@@ -5,18 +5,15 @@ of models has tied once more: with W wins in N meetings the odds of two models a
 total dominance has a finite rating that grows with the number of datasets, and 20 datasets outweigh the prior 20 to 1.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 
-from tabbench.errors import UserError
+from tabbench.stats.draws import resamples
 from tabbench.stats.ranks import TOLERANCE, check_names
 
 PRIOR = 1.0  # tied meetings of every pair
 CENTRE = 1000.0
 POINTS = 400 / np.log(10)
-CHUNK = 2000  # resamples at a time: 2000 × 20 × 20 numbers are 6 MB
 
 
 def pair_wins(scores: pd.DataFrame, greater_is_better: bool, tolerance: float = TOLERANCE) -> np.ndarray:
@@ -89,29 +86,6 @@ def bootstrap_means(
     drawn = [weights @ table / len(table) for weights in resamples(len(table), n_bootstrap, seed)]
     low, high = interval(np.concatenate(drawn), level)
     return pd.Series(low, values.columns), pd.Series(high, values.columns)
-
-
-def resamples(n: int, n_bootstrap: int, seed: int) -> Iterator[np.ndarray]:
-    """Chunks (≤ 2000, n) of how often each of n datasets is drawn in each of `n_bootstrap` draws of n with replacement.
-
-    The draws are hashes of a counter, so that the report's page can make the very same ones. Raises UserError for n = 0.
-    """
-    if n == 0:
-        raise UserError("there is no dataset to resample")
-    mask = _hash(np.array([seed + 1], np.uint32))[0]
-    for start in range(0, n_bootstrap, CHUNK):
-        size = min(CHUNK, n_bootstrap - start)
-        counter = np.arange(start * n, (start + size) * n, dtype=np.uint64).astype(np.uint32)
-        drawn = (_hash(counter ^ mask).astype(np.uint64) * np.uint64(n)) >> np.uint64(32)
-        cells = drawn.astype(np.int64) + n * np.repeat(np.arange(size), n)
-        yield np.bincount(cells, minlength=size * n).reshape(size, n).astype(np.float64)
-
-
-def _hash(x: np.ndarray) -> np.ndarray:
-    """Mix 32-bit numbers so that every bit depends on all (the finaliser of MurmurHash3 with Wellons' constants)."""
-    x = (x ^ (x >> np.uint32(16))) * np.uint32(0x7FEB352D)
-    x = (x ^ (x >> np.uint32(15))) * np.uint32(0x846CA68B)
-    return x ^ (x >> np.uint32(16))
 
 
 def interval(drawn: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:

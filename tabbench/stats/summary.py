@@ -51,6 +51,7 @@ class Summary:
     """Tables by model, by pair, and by policy for missing scores; None or empty where there is nothing to compare.
 
     n_missing : missing scores; they count as worst rank in everything but `failures`. unscored : datasets without any score.
+    no_hierarchical : why folds that are there were not used for the hierarchical test; "" if they were, or if there are none.
     """
 
     n_datasets: int
@@ -62,6 +63,7 @@ class Summary:
     groups: Sequence[tuple[str, ...]]
     pairs: pd.DataFrame
     leader: pd.DataFrame
+    no_hierarchical: str
     control: pd.DataFrame
     failures: pd.DataFrame
     stability: pd.DataFrame
@@ -100,6 +102,7 @@ def summarize(table: pd.DataFrame, settings: Settings, folds: pd.DataFrame | Non
         groups=_groups(means, nemenyi_cd(k, n, settings.alpha)) if several else [],
         pairs=_pairs(filled, better) if several else pd.DataFrame(),
         leader=_leader(filled, settings, folds) if several else pd.DataFrame(),
+        no_hierarchical=_no_hierarchical(folds) if several and folds is not None else "",
         control=against_control(means, n, settings.control) if settings.control and k > 1 else pd.DataFrame(),
         failures=by_policy,
         stability=stability(by_policy),
@@ -149,9 +152,8 @@ def _leader(filled: pd.DataFrame, settings: Settings, folds: pd.DataFrame | None
     better = settings.greater_is_better
     order = mean_ranks(filled, better).sort_values(kind="stable").index
     found = compare_with(filled[order], better, order[0], settings.rope, settings.seed)
-    share = _test_share(folds)
-    if folds is not None and share is not None:
-        share = settings.test_share or share
+    if folds is not None and not _no_hierarchical(folds):
+        share = settings.test_share or _test_share(folds)
         for other in order[1 : 1 + N_HIERARCHICAL]:
             gap = (folds[order[0]] - folds[other]) * (1 if better else -1)
             by_fold = gap.groupby(level=0).agg(list).to_list()
@@ -160,19 +162,26 @@ def _leader(filled: pd.DataFrame, settings: Settings, folds: pd.DataFrame | None
     return found.rename_axis("model")
 
 
-def _test_share(folds: pd.DataFrame | None) -> float | None:
-    """1 / folds of cross-validation; None without folds or for many datasets, or if they differ in number or have gaps.
+def _no_hierarchical(folds: pd.DataFrame) -> str:
+    """Why there is no hierarchical test on scores by (dataset, fold); "" if there is one."""
+    counts = folds.groupby(level=0).size()
+    if len(counts) > MOST_HIERARCHICAL:
+        return f"{len(counts):,} datasets are more than the {MOST_HIERARCHICAL} for which it takes seconds"
+    if folds.isna().any(axis=None):
+        return "a fold of a model is missing"
+    if counts.nunique() > 1:
+        return "the datasets differ in their number of folds"
+    return "a dataset has one fold" if counts.iloc[0] < 2 else ""
+
+
+def _test_share(folds: pd.DataFrame) -> float:
+    """1 / folds of cross-validation.
 
     Ten repeats of ten folds come as 100 rows: with both a fold and a repeat level, the folds of one repeat count.
     """
-    if folds is None or folds.isna().any(axis=None):
-        return None
-    counts = folds.groupby(level=0).size()
-    if counts.nunique() > 1 or counts.iloc[0] < 2 or not 2 <= len(counts) <= MOST_HIERARCHICAL:
-        return None
     names = [str(name).lower() for name in folds.index.names]
-    n_folds = folds.index.get_level_values(names.index("fold")).nunique() if "fold" in names else counts.iloc[0]
-    return 1 / max(int(n_folds), 2)
+    levels = folds.index.get_level_values(names.index("fold")) if "fold" in names else folds.groupby(level=0).cumcount()
+    return 1 / max(int(levels.nunique()), 2)
 
 
 def as_records(summary: Summary) -> dict[str, Any]:

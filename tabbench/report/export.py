@@ -1,0 +1,92 @@
+"""The figures and tables of the page as files: SVG and PNG; CSV, Markdown and LaTeX."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tabbench.files import replace_file, replace_text
+from tabbench.metrics import METRICS
+from tabbench.report import plots, tables
+from tabbench.report.curves import learning_curves
+from tabbench.report.gaps import relations
+from tabbench.report.leaderboard import rounded
+from tabbench.report.page import METRIC_NAMES, critical_difference, read_metafeatures, time_quality
+from tabbench.report.summary_text import markdown_table
+from tabbench.report.verdict import Comparison, compare
+
+
+def write_figures(folder: Path, results: pd.DataFrame, manifest: Mapping[str, Any], out: Path) -> list[Path]:
+    """Write what the page of a result folder shows for every recorded metric, `<what>-<metric>.<ending>`; returns the files.
+
+    PNG needs the extra "plots"; without it there is none.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    metafeatures, facts, why = (
+        read_metafeatures(folder),
+        tables.dataset_facts(results, manifest["tasks"]),
+        tables.reasons(results),
+    )
+    files = list(_write_table(facts.reset_index(), out / "datasets"))
+    for metric in METRICS:
+        if results[metric].notna().any():
+            comparison, name = compare(results, metric), METRIC_NAMES.get(metric, metric)
+            shown = _tables(comparison, facts, why)
+            figures = _figures(comparison, results, name)
+            related = None if metafeatures is None else relations(results, metafeatures, metric, name)
+            if related:
+                figures["metafeature"], shown["metafeatures"] = related.figure, related.table
+            for what, svg in figures.items():
+                files += _write_figure(svg, out / f"{what}-{metric}") if svg else []
+            for what, table in shown.items():
+                files += _write_table(table, out / f"{what}-{metric}")
+    return files
+
+
+def _figures(comparison: Comparison, results: pd.DataFrame, name: str) -> dict[str, str]:
+    return {
+        "critical-difference": critical_difference(comparison),
+        "time-quality": time_quality(comparison),
+        "training-size": learning_curves(comparison, results, name).svg,
+    }
+
+
+def _tables(comparison: Comparison, facts: pd.DataFrame, why: Mapping[tuple[str, str], str]) -> dict[str, pd.DataFrame]:
+    models = comparison.board["model"].tolist()
+    grids = {
+        "win-rates": tables.duels(comparison),
+        "scores": tables.heat_map(comparison, facts.index.tolist(), why),
+        "kinds": tables.kinds(comparison, facts),
+    }
+    return {"leaderboard": rounded(comparison.board), **{what: _grid(rows, models) for what, rows in grids.items() if rows}}
+
+
+def _grid(rows: Sequence[tables.Row], models: Sequence[str]) -> pd.DataFrame:
+    return pd.DataFrame([[row.name, *(cell.text for cell in row.cells)] for row in rows], columns=["", *models])
+
+
+def _write_figure(svg: str, path: Path) -> Iterator[Path]:
+    text = plots.standalone(svg)
+    replace_text(path.with_name(f"{path.name}.svg"), text)
+    yield path.with_name(f"{path.name}.svg")
+    try:
+        from resvg_py import svg_to_bytes
+    except ImportError:
+        return
+    png = path.with_name(f"{path.name}.png")
+    replace_file(png, lambda temporary: temporary.write_bytes(bytes(svg_to_bytes(svg_string=text, zoom=2))))
+    yield png
+
+
+def _write_table(table: pd.DataFrame, path: Path) -> Iterator[Path]:
+    text = table.astype(object).where(table.notna(), "")
+    forms = {
+        "csv": table.to_csv(index=False, lineterminator="\n"),
+        "md": markdown_table(text.astype(str)) + "\n",
+        "tex": text.style.hide(axis="index").format(escape="latex").format_index(axis=1, escape="latex").to_latex(hrules=True),
+    }
+    for ending, content in forms.items():
+        file = path.with_name(f"{path.name}.{ending}")
+        replace_text(file, content)
+        yield file
