@@ -1,5 +1,7 @@
 """Analysis of metafeatures on synthetic results with a planted effect and without one, and both commands from end to end."""
 
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,6 +15,12 @@ from tabbench.metafeatures.analysis import by_dataset, correlations, irregularit
 from tabbench.report.gaps import gap_between
 from tabbench.task import make_task
 from tests.synthetic_results import make_results
+
+
+@pytest.fixture
+def few_permutations(monkeypatch):
+    """Commands that try their meta-models once on shuffled gaps: the number is tested elsewhere."""
+    monkeypatch.setattr(answers, "meta_models", partial(meta_models, n_permutations=1))
 
 
 def metafeatures(m=30, f=40, seed=0) -> pd.DataFrame:
@@ -136,10 +144,11 @@ def test_by_dataset_is_the_mean_over_training_parts_of_metafeatures_alone():
     assert found.to_dict() == {"nr_inst": {"a": 3.0, "b": 1.0}}
 
 
-def test_analyze_and_recommend_from_the_command_line(tmp_path, monkeypatch, capsys):
+def test_analyze_and_recommend_from_the_command_line(tmp_path, monkeypatch, capsys, few_permutations):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "cache"))
     monkeypatch.setattr(extract, "GROUPS", ("general", "tabular"))  # the others take their time
+    monkeypatch.setattr(answers, "BRIEF_GROUPS", ("tabular",))
     rng, entries = np.random.default_rng(0), []
     for i in range(7):
         n = 40 + 10 * i
@@ -177,7 +186,7 @@ def test_analyze_and_recommend_from_the_command_line(tmp_path, monkeypatch, caps
 
 
 @pytest.fixture
-def imported(tmp_path, monkeypatch):
+def imported(tmp_path, monkeypatch, few_permutations):
     """Results of two algorithms of TabZilla on eight tasks of OpenML, imported into r."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "cache"))

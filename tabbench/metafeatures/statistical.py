@@ -47,7 +47,7 @@ def can_cor(table: Table) -> np.ndarray:
     both = np.column_stack([table.N, is_class])
     both = (both - both.mean(axis=0)) / both.std(axis=0, ddof=1)
     if 2 * both.shape[1] < len(both):
-        coordinates = np.linalg.qr(both).R
+        coordinates = np.asarray(np.linalg.qr(both, mode="r"))
         both = np.concatenate([coordinates, -coordinates])
     ours, theirs = CCA(count, scale=False, max_iter=500).fit_transform(both[:, :p], both[:, p:])
     used = int(np.argmin([*ours.any(axis=0), False]))  # scores of zeros: nothing is left to explain
