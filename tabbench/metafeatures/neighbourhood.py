@@ -11,6 +11,7 @@ from tabbench.metafeatures.registry import metafeature, shared
 from tabbench.metafeatures.table import Table
 
 BLOCK_CELLS = 2**22
+BLOCK_ROWS = 128  # of a matrix of which only one half is computed
 GRAPH_SHARE = 0.15  # of the rows that are neighbours in the graph
 
 
@@ -38,9 +39,8 @@ def _gower(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     unit = high.astype(np.float64) * np.abs(1 - reach)
     unit[unit == 0] = np.inf
     distances = np.empty((n, n), dtype=np.float32)
-    step = max(1, BLOCK_CELLS // n)
-    for start in range(0, n, step):
-        stop = min(start + step, n)
+    for start in range(0, n, BLOCK_ROWS):
+        stop = min(start + BLOCK_ROWS, n)
         distances[start:stop, start:] = cdist(a[start:stop] / unit, b[start:] / unit, "cityblock") / a.shape[1]
         corner = distances[start:stop, start:stop]
         np.copyto(corner, corner.T, where=np.tri(len(corner), k=-1, dtype=bool))
@@ -91,30 +91,37 @@ def n1(table: Table) -> float:
 
 
 def _spanning_tree(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both ends of the edges of the minimum spanning tree of float32 distances, 0 being no edge, by Prim.
+    """Both ends of the edges of the minimum spanning tree, a distance of 0 being no edge, by Prim.
 
-    Among equally long edges scipy's tree, by Kruskal after a stable sort, has those with the lowest rows, as has this one: an
-    edge's place in that order is a number, the bits of its distance before its rows. Over the rows that are not in the tree yet
-    stand the first of the edges to it.
+    Among equally long edges scipy's tree, by Kruskal after a stable sort, has those with the lowest rows, as has this. Over the
+    rows that are not in the tree yet stand the length of the first edge to it, and its end there.
     """
     n = len(distances)
-    bits, none = distances.view(np.int32), np.iinfo(np.int64).max
+    lengths = np.where(distances > 0, distances, np.inf)
+
+    def place(a: np.ndarray, b: np.ndarray | int) -> np.ndarray:
+        return np.minimum(a, b) * n + np.maximum(a, b)
+
     rest, newest = np.arange(1, n), 0
-    first, end, edges = np.full(n - 1, none), np.zeros(n - 1, dtype=np.int64), []
+    length, end, edges = np.full(n - 1, np.inf, dtype=lengths.dtype), np.zeros(n - 1, dtype=np.int64), []
     for last in range(n - 2, -1, -1):
-        away = bits[newest].take(rest).astype(np.int64)
-        place = (away << 32) + np.minimum(rest, newest) * n + np.maximum(rest, newest)
-        place[away == 0] = none
-        closer = place < first
-        np.copyto(first, place, where=closer)
+        away = lengths[newest].take(rest)
+        closer = away < length
+        equal = np.flatnonzero(away == length)
+        if len(equal):
+            closer[equal] = place(rest[equal], newest) < place(rest[equal], end[equal])
+        np.copyto(length, away, where=closer)
         np.copyto(end, newest, where=closer)
-        at = int(first.argmin())
+        at = int(length.argmin())
+        shortest = np.flatnonzero(length == length[at])
+        if len(shortest) > 1:
+            at = int(shortest[place(rest[shortest], end[shortest]).argmin()])
         newest = int(rest[at])
-        if first[at] < none:  # else what is left is equal to rows of the tree
+        if length[at] < np.inf:  # else what is left is equal to rows of the tree
             edges.append((newest, end[at]))
-        for values in (rest, first, end):
+        for values in (rest, length, end):
             values[at] = values[last]
-        rest, first, end = rest[:last], first[:last], end[:last]
+        rest, length, end = rest[:last], length[:last], end[:last]
     a, b = np.array(edges, dtype=np.int64).reshape(-1, 2).T
     return a, b
 
