@@ -1,9 +1,10 @@
 """Kill runners and workers at random moments, resume, and compare with an undisturbed run.
 
-    python benchmarks/chaos.py [--rounds 100] [--seed 0]
+    python benchmarks/chaos.py [--rounds 100] [--seed 0] [--dask]
 
 A round runs 24 short jobs in a fresh folder, with one runner or two, under kill -9 of a runner, its fork server, or a process of
-a job, each after a random wait; then the same command resumes until nothing is left. It fails unless
+a job, each after a random wait; then the same command resumes until nothing is left. With --dask the jobs run on a cluster of
+three worker processes, and these are killed, too. It fails unless
 
 - the leaderboard equals that of the undisturbed run to the byte (time columns dropped),
 - every job is stored once, every stored run matches its hash, and level 1 of `tabbench verify` passes,
@@ -19,17 +20,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import psutil
 
+from benchmarks.dask_cluster import ROOT, Cluster
 from tabbench.store import ResultStore
 from tabbench.verify import verify
 
-ROOT = Path(__file__).parents[1]
 MODEL = """
 import os, time
 import numpy as np
@@ -37,7 +40,7 @@ from sklearn.naive_bayes import GaussianNB
 
 class Slow(GaussianNB):
     def fit(self, X, y):
-        with open(os.environ["CHAOS_FITS"], "a") as file:
+        with open(os.environ["CHAOS_PLACE"] + "/fits", "a") as file:
             file.write("x")
         time.sleep(0.05)
         return super().fit(X, y)
@@ -45,45 +48,76 @@ class Slow(GaussianNB):
 class Slower(Slow):
     pass
 """
-N_FOLDS, WORKERS, KILLS = 12, 2, 4
+N_FOLDS, WORKERS, DASK_WORKERS, KILLS = 12, 2, 3, 4
 N_JOBS = 2 * N_FOLDS
+
+
+@dataclass(frozen=True)
+class Arena:
+    """Where the rounds take place. cluster : None for this machine."""
+
+    place: Path
+    cluster: Cluster | None
+
+    @property
+    def in_flight(self) -> int:
+        """Jobs that a kill can hit: those that run, and on a cluster the one ahead on each worker, which may have just begun."""
+        return 2 * DASK_WORKERS if self.cluster else WORKERS
+
+    @property
+    def n_fits(self) -> int:
+        """Number of fits that have begun so far."""
+        return len((self.place / "fits").read_text()) if (self.place / "fits").exists() else 0
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """Environment of runners and workers; the first marks them."""
+        return {"CHAOS_PLACE": str(self.place), "TABBENCH_DATA": str(self.place / "data"), "PYTHONPATH": str(ROOT)}
+
+    def start(self, folder: str, *more: str) -> subprocess.Popen:
+        """Start a runner of the command, with these options more."""
+        command = [sys.executable, "-m", "tabbench", "run", "--data", "t.csv", "--target", "y"]
+        command += ["--models", "slow:Slow,slow:Slower", "--folds", str(N_FOLDS), "--out", folder, "--quiet", *more]
+        command += ["--scheduler", self.cluster.address] if self.cluster else ["--workers", str(WORKERS)]
+        environment = {**os.environ, **self.variables}
+        return subprocess.Popen(
+            command, cwd=self.place, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--dask", action="store_true", help="on a cluster of three worker processes")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        chaos(Path(name), args.rounds, args.seed)
+        chaos(Path(name), args.rounds, args.seed, dask=args.dask)
 
 
-def chaos(place: Path, rounds: int, seed: int) -> None:
+def chaos(place: Path, rounds: int, seed: int, *, dask: bool = False) -> None:
     """Run the rounds in `place`; raises AssertionError with what went wrong."""
     (place / "slow.py").write_text(MODEL)
     x = np.random.default_rng(0).normal(size=(120, 3))
     pd.DataFrame(x, columns=list("abc")).assign(y=np.arange(120) % 2).to_csv(place / "t.csv", index=False)
-    finish(start(place, "calm"))
+    finish(Arena(place, None).start("calm"))
     calm = board(place / "calm")
     draw, started, total = random.Random(seed), time.monotonic(), 0
-    for number in range(rounds):
-        folder, runners = f"round{number}", draw.choice([1, 2])
-        hit = disturb(place, folder, runners, draw)
-        while not (place / folder / "SHA256SUMS").exists() or has_failed(place / folder):
-            finish(start(place, folder, "--retry-failed"))
-        check(place, folder, calm, hit)
-        total += hit
-        print(f"round {number + 1}: {runners} runners, {hit} jobs hit by kills, fits {n_fits(place, folder)}", flush=True)
+    with Cluster(place) if dask else nullcontext() as cluster:
+        arena = Arena(place, cluster)
+        if cluster:
+            cluster.add_workers(DASK_WORKERS, variables={"CHAOS_PLACE": str(place)})
+        for number in range(rounds):
+            folder, runners, before = f"round{number}", draw.choice([1, 2]), arena.n_fits
+            hit = disturb(arena, folder, runners, draw)
+            while not (place / folder / "SHA256SUMS").exists() or has_failed(place / folder):
+                finish(arena.start(folder, "--retry-failed"))
+            fits = arena.n_fits - before
+            check(arena, place / folder, calm)
+            assert N_JOBS <= fits <= N_JOBS + hit, f"{fits} fits, {hit} jobs were hit"
+            total += hit
+            print(f"round {number + 1}: {runners} runners, {hit} jobs hit by kills, fits {fits}", flush=True)
     print(f"{rounds} rounds in {time.monotonic() - started:.0f} s, {total} jobs hit: tables equal, nothing lost, nothing left")
-
-
-def start(place: Path, folder: str, *more: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "tabbench", "run", "--data", "t.csv", "--target", "y", "--models", "slow:Slow,slow:Slower"]
-    command += ["--folds", str(N_FOLDS), "--workers", str(WORKERS), "--out", folder, "--quiet", *more]
-    variables = {"CHAOS_FITS": str(place / f"{folder}.fits"), "TABBENCH_DATA": str(place / "data"), "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        command, cwd=place, env={**os.environ, **variables}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
 
 
 def finish(runner: subprocess.Popen) -> None:
@@ -91,27 +125,33 @@ def finish(runner: subprocess.Popen) -> None:
     assert runner.returncode == 0, err
 
 
-def disturb(place: Path, folder: str, n_runners: int, draw: random.Random) -> int:
+def disturb(arena: Arena, folder: str, n_runners: int, draw: random.Random) -> int:
     """Start the runners and kill something a few times; return how many jobs in flight the kills can have hit."""
-    runners = [start(place, folder) for _ in range(n_runners)]
+    runners = [arena.start(folder) for _ in range(n_runners)]
     hit = 0
     for _ in range(KILLS):
         time.sleep(draw.uniform(0, 2) * draw.random())
         alive = [runner for runner in runners if runner.poll() is None]
         if not alive:
             break
-        victim = draw.choice(alive)
-        below = psutil.Process(victim.pid).children(recursive=True)
-        target = draw.choice([psutil.Process(victim.pid), *below])
+        tops = [psutil.Process(draw.choice(alive).pid), *(arena.cluster.workers() if arena.cluster else ())]
+        target = draw.choice([process for top in tops for process in (top, *below(top))])
         with suppress(psutil.NoSuchProcess):
             target.kill()
-            hit += WORKERS
+            hit += arena.in_flight
         if draw.random() < 0.5:
-            runners.append(start(place, folder))
+            runners.append(arena.start(folder))
     for runner in runners:
         _, err = runner.communicate(timeout=600)
         assert runner.returncode in (0, -signal.SIGKILL), err
     return hit
+
+
+def below(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return list(process.children(recursive=True))
+    except psutil.NoSuchProcess:
+        return []
 
 
 def has_failed(folder: Path) -> bool:
@@ -119,23 +159,22 @@ def has_failed(folder: Path) -> bool:
         return any(run.status != "ok" for run in store.runs())
 
 
-def check(place: Path, folder: str, calm: str, hit: int) -> None:
-    assert board(place / folder) == calm
-    with ResultStore(place / folder / "store.sqlite") as store:
+def check(arena: Arena, folder: Path, calm: str) -> None:
+    assert board(folder) == calm
+    with ResultStore(folder / "store.sqlite") as store:
         assert len({run.job.key for run in store.runs()}) == N_JOBS
         assert store.damaged() == {}
-    assert verify(place / folder, 1).problems == []
-    assert N_JOBS <= n_fits(place, folder) <= N_JOBS + hit, f"{n_fits(place, folder)} fits, {hit} jobs were hit"
+    assert verify(folder, 1).problems == []
     deadline = time.monotonic() + 10
-    while left := [
-        p.pid for p in psutil.process_iter(["environ"]) if (p.info["environ"] or {}).get("CHAOS_FITS", "").startswith(str(place))
-    ]:
+    while left := marked(arena.place) - (arena.cluster.own() if arena.cluster else set()):
         assert time.monotonic() < deadline, f"processes left: {left}"
         time.sleep(0.05)
 
 
-def n_fits(place: Path, folder: str) -> int:
-    return len((place / f"{folder}.fits").read_text())
+def marked(place: Path) -> set[int]:
+    """Processes that were started by this program or by what it has started."""
+    processes = psutil.process_iter(["environ"])
+    return {process.pid for process in processes if (process.info["environ"] or {}).get("CHAOS_PLACE") == str(place)}
 
 
 def board(folder: Path) -> str:

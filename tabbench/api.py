@@ -1,10 +1,11 @@
 """`tabbench.run`: from tasks to a result folder with its leaderboard; reading such a folder again; metafeatures of tasks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
@@ -36,12 +37,15 @@ from tabbench.replay import Budget, replay, trials_table
 from tabbench.report.leaderboard import default_metric, leaderboard
 from tabbench.report.page import write_report
 from tabbench.request import DEFAULT_MODELS, Request, gather, make_request, series_of, settled_losses
-from tabbench.runner import Resources, Shared, Work, run_jobs
+from tabbench.runner import Resources, Shared, Work, run_jobs, spare_workers
 from tabbench.search import Schedule, loss
 from tabbench.split import Split, load_splits, make_splits, save_splits, splits_digest
 from tabbench.store import NAME as STORE
 from tabbench.store import ResultStore
 from tabbench.task import Task, save_task
+
+if TYPE_CHECKING:
+    from tabbench.cluster import DaskEngine
 
 PROTOCOL = ("folds", "repeats", "seed", "threads", "protocol", "search")  # one result folder holds runs that agree in these
 
@@ -133,6 +137,7 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     retry_failed: bool = False,
     quiet: bool = False,
     log: Path | None = None,
+    scheduler: str | None = None,
 ) -> Results:
     """Run every model on every fold of every task, skipping what `out` already holds, and write the report.
 
@@ -142,48 +147,67 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     ("random", "tpe", "halving") finds (None: as many as the protocol says); with more than one, default, tuned and ensembled
     are rows of their own (see `replay`). shard : "i/n", do only the i-th of n parts, for `tabbench merge`; trials of a model
     on a fold stay together. log : file to append events to, JSON lines.
+    scheduler : address of a Dask scheduler; the jobs are done on the workers of its cluster, as many as they have threads for.
     Raises UserError on bad input, before anything is run; KeyboardInterrupt leaves a folder that the same call continues.
     """
-    request = make_request(
-        suite,
-        data=data,
-        target=target,
-        models=models,
-        folds=folds,
-        repeats=repeats,
-        seed=seed,
-        subsamples=subsamples,
-        resources=resources,
-        protocol=protocol,
-        configs=configs,
-        search=search,
-        shard=shard,
-        quiet=quiet,
-    )
-    return run_request(request, Path(out), retry_failed=retry_failed, quiet=quiet, log=log)
+    with _engine(scheduler, resources, models) as engine:
+        request = make_request(
+            suite,
+            data=data,
+            target=target,
+            models=models,
+            folds=folds,
+            repeats=repeats,
+            seed=seed,
+            subsamples=subsamples,
+            resources=engine.resources if engine else resources,
+            protocol=protocol,
+            configs=configs,
+            search=search,
+            shard=shard,
+            quiet=quiet,
+        )
+        return run_request(request, Path(out), engine, retry_failed=retry_failed, quiet=quiet, log=log)
+
+
+@contextmanager
+def _engine(scheduler: str | None, resources: Resources, models: Sequence[str]) -> "Iterator[DaskEngine | None]":
+    """The engine on the cluster of a scheduler, or None for this machine."""
+    if scheduler is None:
+        resources.check_cores()
+        yield None
+        return
+    try:
+        from tabbench.cluster import DaskEngine
+    except ImportError:
+        raise UserError("--scheduler needs Dask: pip install 'tabbench-harness[dask]'") from None
+    with DaskEngine(scheduler, resources, models) as engine:
+        yield engine
 
 
 def run_request(
     request: Request,
     folder: Path,
+    engine: "DaskEngine | None" = None,
     *,
     retry_failed: bool = False,
     quiet: bool = False,
     log: Path | None = None,
 ) -> Results:
-    """Do what is asked for in `folder`; see `run`."""
+    """Do what is asked for in `folder`, on an engine (None: this machine); see `run`."""
     spec = request.spec
     open_folder(folder)
     resources = Resources(**{name: spec[name] for name in ("workers", "threads", "time_limit", "memory_limit")})
     with Claims(folder) as claims, Progress(quiet=quiet, log=log) as progress:
         with claims.whole_folder():
-            manifest, work = _begin(request, folder, progress)
-            for line in repair_store(folder / STORE, claims):
+            facts = engine.crew.facts if engine else {"name": "local"}
+            manifest, work = _begin(request, facts, folder, progress)
+            for line in (*(engine.crew.warnings if engine else ()), *repair_store(folder / STORE, claims)):
                 progress.note(line)
         pairs = [(part.task, list(part.splits.values())) for part in work.values()]
         with ResultStore(folder / STORE) as store:
-            mark = store.mark()
-            schedule = Schedule(series_of(spec, pairs), settled_losses(spec, store, resources, retry_failed=retry_failed))
+            mark, limits = store.mark(), (engine or resources).limits
+            schedule = Schedule(series_of(spec, pairs), settled_losses(spec, store, limits, retry_failed=retry_failed))
             metric = get_protocol(spec.get("protocol") or "tabbench").search_by
 
             def on_run(job: Job, run: Run) -> list[Job]:
@@ -192,8 +216,9 @@ def run_request(
                 return more
 
             progress.begin(schedule.missing(), {digest: part.sizes for digest, part in work.items()})
-            run_jobs(schedule.missing(), work, store, resources, on_run, Shared(claims, mark))
-        describe_briefly(folder, [(part.task, next(iter(part.splits.values()))) for part in work.values()], resources)
+            run_jobs(schedule.missing(), work, store, resources, on_run, Shared(claims, mark), engine)
+        first = [(part.task, next(iter(part.splits.values()))) for part in work.values()]
+        describe_briefly(folder, first, Resources(spare_workers(1)) if engine else resources)
         with claims.whole_folder():
             write_manifest(folder, add_earlier(manifest, read_manifest(folder)), finished=True)  # another may have joined
             results = Results(folder)
@@ -202,7 +227,7 @@ def run_request(
     return results
 
 
-def _begin(request: Request, folder: Path, progress: Progress) -> tuple[dict[str, Any], dict[str, Work]]:
+def _begin(request: Request, engine: dict[str, Any], folder: Path, progress: Progress) -> tuple[dict[str, Any], dict[str, Work]]:
     """Write the manifest, then the splits: a run that is killed in between finds a folder it can go on with."""
     tasks, spec = request.tasks, request.spec
     for temporary in folder.rglob(".*.tmp"):  # of a killed run: while we hold the folder nobody else writes one
@@ -212,6 +237,7 @@ def _begin(request: Request, folder: Path, progress: Progress) -> tuple[dict[str
     splits = {task.digest: _splits_of(task, folder, spec, recorded.get(task.digest), progress) for task in tasks}
     summaries = [{**task.summary(), "splits": splits_digest(splits[task.digest])} for task in tasks]
     manifest = new_manifest(spec, summaries, request.missing)
+    manifest["engine"] = engine
     manifest["audit"] = as_records(audit([(task, splits[task.digest]) for task in tasks], data_folder() / "audit"))
     if old:
         check_protocol(folder, old, manifest, PROTOCOL)

@@ -72,6 +72,7 @@ def _add_run(commands: "argparse._SubParsersAction[_Parser]") -> None:
     run.add_argument("--retry-failed", action="store_true", help="run failed jobs of this folder again")
     run.add_argument("--strict", action="store_true", help="exit with 1 if a job did not end well")
     run.add_argument("--quiet", action="store_true", help="no progress")
+    run.add_argument("--scheduler", metavar="ADDRESS", help="do the jobs on a Dask cluster, e.g. tcp://host:8786")
     run.add_argument("--log", type=Path, metavar="FILE", help="append what happens to a file, one JSON object a line")
     run.set_defaults(func=_run)
     plan = commands.add_parser("plan", help="say what such a run would do and cost, without doing it")
@@ -110,6 +111,8 @@ def _run(args: argparse.Namespace) -> int:
     from tabbench import api
     from tabbench.report.leaderboard import format_leaderboard
 
+    if args.scheduler and args.workers is not None:
+        raise UserError("--workers is for this machine: with --scheduler the cluster does as many jobs as it has threads for")
     results = api.run(
         **_request(args),
         out=_out(args),
@@ -117,6 +120,7 @@ def _run(args: argparse.Namespace) -> int:
         retry_failed=args.retry_failed,
         quiet=args.quiet,
         log=args.log,
+        scheduler=args.scheduler,
     )
     print(format_leaderboard(results.leaderboard()))
     for missing in results.manifest["missing_tasks"]:

@@ -132,6 +132,7 @@ _MANIFEST = {
     "missing_tasks": [{"name": str, "reason": str}],
     "imported?": [{"kind": str, "file": str}],
     "audit?": [{"task": str, "kind": str, "columns": [str], "message": str}],
+    "engine?": dict,
     "environment": {"tabbench": str, "python": str, "packages": dict},
     "git": (dict, type(None)),
     "argv": [str],

@@ -82,4 +82,4 @@ def _settled(folder: Path, spec: dict[str, Any], resources: Resources) -> dict[s
         return {}
     open_results(folder)
     with ResultStore(folder / STORE) as store:
-        return settled_losses(spec, store, resources)
+        return settled_losses(spec, store, resources.limits)

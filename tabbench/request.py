@@ -110,19 +110,19 @@ def losses_of(spec: Mapping[str, Any], store: ResultStore) -> dict[str, float]:
 
 
 def settled_losses(
-    spec: Mapping[str, Any], store: ResultStore, resources: Resources, *, retry_failed: bool = False
+    spec: Mapping[str, Any], store: ResultStore, limits: dict[str, float], *, retry_failed: bool = False
 ) -> dict[str, float]:
-    """By key, the losses of the runs that need no new attempt.
+    """By key, the losses of the runs that need no new attempt under these limits.
 
     A search has gone on from how its trials ended: they stay as they are, whatever the limits are now. Raises UserError if
     failed ones are to be tried again.
     """
     if not spec.get("search"):
-        return dict.fromkeys(store.settled(resources.limits, retry_failed), math.inf)
+        return dict.fromkeys(store.settled(limits, retry_failed), math.inf)
     if retry_failed:
         raise UserError(f"--retry-failed: search {spec['search']} has gone on from its failures: give --out a new folder")
     losses = losses_of(spec, store)
-    return {key: losses[key] for key in store.settled(dict.fromkeys(resources.limits, 0.0), retry_failed=False)}
+    return {key: losses[key] for key in store.settled(dict.fromkeys(limits, 0.0), retry_failed=False)}
 
 
 def parse_shard(shard: str | None) -> tuple[int, int]:

@@ -33,9 +33,12 @@ class Resources:
     memory_limit: float = 0.0  # 0: four fifths of the machine's memory, shared by the workers
 
     def __post_init__(self) -> None:
-        cores = psutil.cpu_count() or 1
         if self.workers < 1 or self.threads < 1 or self.time_limit <= 0 or self.memory_limit < 0:
             raise UserError("workers, threads and limits must be positive")
+
+    def check_cores(self) -> None:
+        """Raise UserError if this machine has fewer cores."""
+        cores = psutil.cpu_count() or 1
         if self.workers * self.threads > cores:
             raise UserError(f"{self.workers} workers × {self.threads} threads exceed the {cores} cores: lower one of them")
 
@@ -74,8 +77,10 @@ class Shared:
 
 
 class Engine(Protocol):
-    """Where jobs are done. `free` : how many more it takes now."""
+    """Where jobs are done. `limits` : of one job, seconds and memory_mb; `free` : how many more it takes now."""
 
+    @property
+    def limits(self) -> dict[str, float]: ...  # noqa: D102
     @property
     def free(self) -> int: ...  # noqa: D102
     @property
@@ -106,7 +111,7 @@ def run_jobs(
     A job that another runner has claimed is waited for, and done here if that one dies.
     On KeyboardInterrupt the jobs that run are killed and what is stored stays.
     """
-    limits = resources.limits
+    limits = (engine or resources).limits
 
     def able(jobs: Iterable[Job]) -> list[Job]:
         """Those that can be tried, last first; the others are stored as unsupported."""
@@ -126,7 +131,7 @@ def run_jobs(
     queue = able(jobs)
     if not queue:
         return
-    engine = engine or LocalEngine(resources, preload(queue))
+    engine = engine or LocalEngine(resources, preload({job.model for job in queue}))
     try:
         while queue or engine.running:
             mine, theirs = _claim(queue, engine.free, store, shared)
@@ -163,9 +168,9 @@ def _claim(queue: list[Job], n: int, store: ResultStore, shared: Shared) -> tupl
     return mine, done
 
 
-def preload(jobs: Iterable[Job]) -> list[str]:
-    """Modules worth importing once in the fork server."""
-    models = [get_model(name) for name in sorted({job.model for job in jobs})]
+def preload(names: Iterable[str]) -> list[str]:
+    """Modules worth importing once in the fork server, for jobs of these models."""
+    models = [get_model(name) for name in sorted(names)]
     packages = {package for model in models if not missing_imports(model) for package in model.imports}
     return [__name__, "pyarrow.dataset", "pyarrow.pandas_compat", "pyarrow.parquet", *sorted(packages), "tabbench.warm"]
 
@@ -175,7 +180,7 @@ class LocalEngine:
 
     def __init__(self, resources: Resources, modules: Sequence[str]) -> None:
         start_server(modules)
-        self.resources = resources
+        self.resources, self.limits = resources, resources.limits
         self._children: dict[Job, Child] = {}
         self._leaving: list[Child] = []  # have answered; tearing a large process down takes as long as starting one
 
@@ -191,7 +196,7 @@ class LocalEngine:
 
     def start(self, job: Job, part: Work) -> None:
         """Begin a job."""
-        self._children[job] = start_child(job, part.path, part.splits[job.repeat, job.fold], self.resources.limits)
+        self._children[job] = start_child(job, part.path, part.splits[job.repeat, job.fold], self.limits)
 
     def finished(self) -> Iterator[tuple[Job, Run]]:
         """Jobs that have ended, after a short wait for one."""

@@ -81,6 +81,7 @@ GOOD = ["run", "--data", "t.csv", "--target", "y", "--models", "dummy", "--quiet
         ([*GOOD, "--folds", "two"], "invalid int value"),
         ([*GOOD, "--folds", "61"], "cannot make 61 folds"),
         ([*GOOD, "--workers", "0"], "must be positive"),
+        ([*GOOD, "--workers", "2", "--scheduler", "tcp://127.0.0.1:1"], "--workers is for this machine"),
         ([*GOOD, "--time-limit", "0"], "must be positive"),
         ([*GOOD, "--max-rows", "0"], "max_rows"),
         ([*GOOD, "--max-rows", "20", "--row-policy", "randm"], "did you mean 'random'"),

@@ -184,7 +184,7 @@ def test_bad_requests_are_refused_before_anything_runs(tmp_path):
     with pytest.raises(UserError, match="holds a run with folds=3, not 5"):
         run(tmp_path / "r", ["dummy"], folds=5)
     with pytest.raises(UserError, match="exceed the"):
-        Resources(workers=1000)
+        run(tmp_path / "new", resources=Resources(workers=1000))
     with pytest.raises(UserError, match="folds must be"):
         run(tmp_path / "new", folds=1)
     assert not (tmp_path / "new").exists()

@@ -59,7 +59,9 @@ def extract(
     `folder` keeps tasks and what was computed: the same rows are not looked at twice, unless the time limit has grown since
     they exceeded it. A group that exceeds a limit is NaN, with that reason. `on_part` is told of each finished part.
     `groups` : those to compute, by default all.
+    Raises UserError if the machine has fewer cores than the resources say.
     """
+    resources.check_cores()
     groups = groups or GROUPS
     parts = [Part(task, split, save_task(task, folder / "tasks")) for task, split in pairs]
     _compute_missing([piece for part in parts for piece in _pieces(part, folder, groups)], resources, on_part)

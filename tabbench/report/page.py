@@ -60,6 +60,7 @@ def render(results: pd.DataFrame, manifest: Mapping[str, Any], metafeatures: pd.
     return environment.get_template("template.html").render(
         manifest=manifest,
         run=manifest["run"],
+        machines=manifest.get("engine", {}).get("machines") or [manifest["environment"]],
         command=shlex.join(manifest["argv"]),
         policy=POLICY,
         alpha=ALPHA,

@@ -1,0 +1,73 @@
+"""What a Dask worker does for a run: it keeps tables in its scratch folder and does jobs in child processes under limits."""
+
+import multiprocessing.process
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from distributed import get_worker
+
+from tabbench.errors import UserError
+from tabbench.files import replace_file
+from tabbench.job import Job
+from tabbench.manifest import environment
+from tabbench.models import get_model, missing_imports
+from tabbench.runner import POLL_SECONDS, start_child
+from tabbench.sandbox import Child, Outcome, start_server, wait_for_any
+from tabbench.split import Split
+
+_lock = threading.Lock()  # a worker has a thread for each job; starting a child is not made for threads
+_running: set[Child] = set()
+
+
+def describe(models: Sequence[str]) -> dict[str, Any]:
+    """Environment of this worker (see `manifest.environment`), and as "trouble" why one of the models cannot run here, or ""."""
+    return {**environment(), "trouble": next(filter(None, map(_trouble, models)), "")}
+
+
+def _trouble(name: str) -> str:
+    try:
+        missing = missing_imports(get_model(name))
+    except UserError as error:
+        return str(error)
+    return f"model {name!r}: package {missing[0]!r} is not installed" if missing else ""
+
+
+def keep_table(name: str, content: bytes) -> str:
+    """Write a prepared table into the scratch folder, which ends with the worker; return its path."""
+    path = Path(get_worker().local_directory) / "tabbench" / name
+    with _lock:
+        if not path.exists():
+            replace_file(path, lambda temporary: temporary.write_bytes(content))
+    return str(path)
+
+
+def do_job(job: Job, path: str, split: Split, limits: Mapping[str, float], modules: Sequence[str]) -> Outcome:
+    """Do a job in a child process and say how that ended; it is given up when the run that asked for it is gone.
+
+    modules : what the fork server imports. Raises FileNotFoundError if the table has gone with an earlier worker of this address.
+    """
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path}: the table is not on this worker any more")  # it is sent again
+    worker = get_worker()
+    task = worker.state.tasks[worker.get_current_task()]
+    child = _start(job, Path(path), split, limits, modules)
+    try:
+        while (outcome := child.poll()) is None and task.state != "cancelled":
+            wait_for_any([child], POLL_SECONDS)
+    finally:
+        child.kill()
+        _running.discard(child)
+    return outcome or Outcome("failed", "nobody waits for it any more")
+
+
+def _start(job: Job, path: Path, split: Split, limits: Mapping[str, float], modules: Sequence[str]) -> Child:
+    with _lock:
+        # Dask's nanny makes its workers daemons, which multiprocessing forbids children. Ours end with the worker all the same.
+        multiprocessing.process.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
+        if not _running:  # else it might start anew, under the jobs of another run
+            start_server(modules)
+        child = start_child(job, path, split, limits)
+        _running.add(child)
+        return child
