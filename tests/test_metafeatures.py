@@ -59,6 +59,13 @@ def single(n=40, seed=3) -> Table:
     return Table(pd.DataFrame({"a": rng.normal(size=n) + y}), y)
 
 
+def rare(n=60, seed=4) -> Table:
+    """Five classes, the first and the third of a single row: in some folds they are not there to learn."""
+    rng = np.random.default_rng(seed)
+    y = np.sort(np.concatenate([[0, 2], rng.choice([1, 3, 4], n - 2)]))
+    return Table(pd.DataFrame({"a": rng.normal(size=n) + y, "b": rng.normal(size=n) - y, "c": rng.normal(size=n)}), y)
+
+
 TABLES = [numbers, mixed, categories, single]
 PYMFE_GROUPS = [group for group in GROUPS if group != "tabular"]
 
@@ -73,6 +80,14 @@ def test_values_are_those_of_pymfe(make, group):
     assert len(theirs) >= 8
     stated = ["sd_ratio"] if make is single and group == "statistical" else []  # docs/metafeatures.md
     assert differences(complete(group, ours), theirs) == stated
+
+
+def test_landmarkers_do_without_a_class_that_a_fold_lacks():
+    table = rare()
+    theirs = pymfe_values(table, ["landmarking", "relative"])
+    assert theirs["linear_discr.count"] == theirs["best_node.count"] == 10
+    differing = differences(complete("landmarking", compute_group(table, "landmarking")[0]), theirs)
+    assert {name.partition(".")[2] for name in differing} <= {"iq_range.relative"}  # docs/metafeatures.md: ranks of rounding
 
 
 def test_the_comparison_can_fail():

@@ -48,7 +48,7 @@ def made(tmp_path_factory):
 def folder(made, tmp_path, monkeypatch):
     """A copy to spoil; its report is not drawn again, which takes seconds (the test of the intact folder draws it)."""
     page = (made / "r" / "report.html").read_text()
-    monkeypatch.setattr("tabbench.report.page.render", lambda results, manifest: page)
+    monkeypatch.setattr("tabbench.report.page.render", lambda *_: page)
     shutil.copytree(made / "r", tmp_path / "r")
     return tmp_path / "r"
 
