@@ -37,19 +37,13 @@ def _lower(matrix: np.ndarray) -> np.ndarray:
 def can_cor(table: Table) -> np.ndarray:
     """Canonical correlations of the columns and the class, from scikit-learn's alternating CCA as in pymfe.
 
-    Its steps see scalar products only, so it is given coordinates in an orthonormal basis of all columns: p + k - 1 rows instead
-    of n. It centres what it gets; the same rows with the other sign keep the means at 0.
+    Its steps on all rows: in a basis of the columns they would be fewer numbers, but where it does not converge others.
     """
     from sklearn.cross_decomposition import CCA
 
     is_class = np.eye(len(table.class_counts))[table.y][:, 1:]
-    p, count = table.N.shape[1], min(is_class.shape[1], table.N.shape[1])
-    both = np.column_stack([table.N, is_class])
-    both = (both - both.mean(axis=0)) / both.std(axis=0, ddof=1)
-    if 2 * both.shape[1] < len(both):
-        coordinates = np.asarray(np.linalg.qr(both, mode="r"))
-        both = np.concatenate([coordinates, -coordinates])
-    ours, theirs = CCA(count, scale=False, max_iter=500).fit_transform(both[:, :p], both[:, p:])
+    count = min(is_class.shape[1], table.N.shape[1])
+    ours, theirs = CCA(count, max_iter=500).fit(table.N, is_class).transform(table.N, is_class)
     used = int(np.argmin([*ours.any(axis=0), False]))  # scores of zeros: nothing is left to explain
     return np.array([np.corrcoef(ours[:, i], theirs[:, i])[0, 1] for i in range(used)])
 
