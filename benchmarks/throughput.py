@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.naive_bayes import GaussianNB
 
 from benchmarks.dask_cluster import Cluster
 from tabbench.claims import Claims
@@ -26,15 +25,7 @@ from tabbench.split import make_splits
 from tabbench.store import ResultStore
 from tabbench.task import make_task, save_task
 
-MODEL = "benchmarks.throughput:Sleeper"
-
-
-class Sleeper(GaussianNB):
-    """Takes its time, by the clock and not by the processor."""
-
-    def fit(self, X, y):  # noqa: D102
-        time.sleep(float(os.environ["SLEEPER_SECONDS"]))
-        return super().fit(X, y)
+MODEL = "benchmarks.sleeper:Sleeper"
 
 
 def main() -> None:
