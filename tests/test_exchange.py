@@ -31,7 +31,7 @@ def place(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setenv("TABBENCH_DATA", str(folder / "data"))
-        patch.setattr("tabbench.report.page.render", lambda results, manifest: "drawing takes seconds")
+        patch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
         (folder / "broken.py").write_text(BROKEN)
         x = np.random.default_rng(0).normal(size=(60, 2))
         pd.DataFrame(x, columns=["a", "b"]).assign(y=np.arange(60) % 2).to_csv("t.csv", index=False)

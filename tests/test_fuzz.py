@@ -47,7 +47,7 @@ def made(tmp_path_factory):
     place = tmp_path_factory.mktemp("fuzz")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TABBENCH_DATA", str(place / "data"))
-        patch.setattr("tabbench.report.page.render", lambda results, manifest: "drawing takes seconds")
+        patch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
         frame = pd.DataFrame({"a": range(40), "y": np.arange(40) % 2})
         tabbench.run(data=frame, target="y", models=["dummy"], folds=2, out=place / "r", quiet=True)
         pack(place / "r", place / "r.zip")

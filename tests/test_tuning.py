@@ -163,7 +163,7 @@ def suite(tmp_path, monkeypatch):
 
 @pytest.fixture
 def undrawn(monkeypatch):
-    monkeypatch.setattr("tabbench.report.page.render", lambda results, manifest: "drawing takes seconds")
+    monkeypatch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
 
 
 def trials_of(folder):
