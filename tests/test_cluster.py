@@ -15,6 +15,7 @@ import pytest
 
 import tabbench
 from benchmarks.dask_cluster import Cluster
+from tabbench import sandbox
 from tabbench.cli import main
 from tabbench.compare import compare_folders
 from tabbench.errors import UserError
@@ -121,6 +122,7 @@ def test_a_wrong_address_is_one_line(place, capsys, address):
 def test_a_cluster_gives_what_this_machine_gives(cluster, tmp_path):
     models = ["dummy", "tree", "guests:OnGPU", "tests.hostile:Segfaults", "tests.hostile:Allocates"]
     os.environ["TEST_GPU"] = "1"
+    sandbox._server._stop()  # that of earlier tests has their environment
     try:
         local = run(tmp_path / "local", models, folds=2, resources=Resources(memory_limit=700))
     finally:
