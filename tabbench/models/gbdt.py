@@ -39,6 +39,7 @@ def _stop_catboost(estimator: Any, train: Part, validation: Part, patience: int)
 @model(
     "hist_gbdt",
     needs=NATIVE,
+    imports=("sklearn.ensemble",),
     space={
         "learning_rate": Range(0.01, 0.3, log=True),
         "max_iter": Range(50, 500, log=True, whole=True),
