@@ -12,13 +12,12 @@ from distributed import Client
 
 from tabbench import __version__
 from tabbench.errors import UserError
-from tabbench.manifest import environment
+from tabbench.manifest import NUMERIC, environment
 from tabbench.models import get_model
 from tabbench.remote import describe
 
 CONNECT_SECONDS = 5.0
 MACHINE = ("platform", "cpu", "cores", "memory_mb", "python")
-NUMERIC = ("numpy", "scipy", "scikit-learn", "pandas")  # and the packages of the models: other versions, other last digits
 
 
 def connect(address: str) -> Client:

@@ -19,6 +19,7 @@ from tabbench.files import replace_text
 
 FORMAT = 1
 NAME = "manifest.json"
+NUMERIC = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy")  # packages that every number depends on
 
 
 def environment() -> dict[str, Any]:

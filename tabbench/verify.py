@@ -21,7 +21,7 @@ from tabbench.api import Results, splits_path
 from tabbench.checksums import NAME as CHECKSUMS
 from tabbench.checksums import check_checksums, content_files, file_hash, read_checksums
 from tabbench.errors import UserError
-from tabbench.manifest import environment, read_manifest
+from tabbench.manifest import NUMERIC, environment, read_manifest
 from tabbench.metrics import METRICS, compute_metrics
 from tabbench.models import get_model
 from tabbench.recorded import recorded_jobs, recorded_tasks
@@ -29,8 +29,6 @@ from tabbench.refit import Material, refit
 from tabbench.split import load_splits, make_splits, splits_digest
 from tabbench.store import NAME as STORE
 from tabbench.store import ResultStore, Stored
-
-NUMERIC = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy")  # packages that every number depends on
 
 
 @dataclass
