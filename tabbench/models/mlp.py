@@ -59,8 +59,8 @@ class MLP(ClassifierMixin, BaseEstimator):
     Inputs are squashed by 3 tanh(x / 3), so that one extreme value cannot dominate. GELU layers with dropout follow.
     Each epoch visits four fifths of the rows in mini-batches; training stops when the log loss on the other fifth
     (stratified) has not improved for `PATIENCE` epochs, and the best epoch is kept. Given validation rows, it visits all rows
-    and stops by those. Every draw comes from one generator
-    of its own, seeded by `random_state`; the same seed and number of threads give the same network.
+    and stops by those. Every draw comes from one generator of its own, seeded by `random_state`; the same seed and number of
+    threads give the same network.
     """
 
     def __init__(  # noqa: PLR0913 - its configuration
