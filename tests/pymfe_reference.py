@@ -1,13 +1,32 @@
 """pymfe's values of a Table, and where ours differ; for the tests and the benchmark."""
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 
+from tabbench.metafeatures.groups import GROUPS, complete, compute_group
 from tabbench.metafeatures.summaries import QUARTILES
 from tabbench.metafeatures.table import MISSING, Table
+from tabbench.split import make_splits
+from tabbench.suite import TaskSpec, load_spec
 
 SUMMARY = ("mean", "sd", "count", "histogram", "iq_range", "kurtosis", "max", "median", "min", "quantiles", "range", "skewness")
+
+SHARED = [group for group in GROUPS if group != "tabular"]
+
+
+def training_part(spec: TaskSpec, rows: int) -> Table:
+    """Training part of the first of three folds, cut to `rows` drawn ones."""
+    task = load_spec(spec)
+    train = make_splits(task, 3, 1, 0)[0].train
+    train = np.sort(np.random.default_rng(0).permutation(train)[:rows])
+    return Table(task.X.iloc[train].reset_index(drop=True), task.y[train])
+
+
+def our_values(table: Table) -> dict[str, float]:
+    """All values of the groups that pymfe has, too."""
+    return {name: value for group in SHARED for name, value in complete(group, compute_group(table, group)[0]).items()}
 
 
 def pymfe_input(table: Table) -> tuple[np.ndarray, list[int]]:
@@ -23,8 +42,8 @@ def pymfe_input(table: Table) -> tuple[np.ndarray, list[int]]:
     return cells, [i for i, name in enumerate(names) if name in table.categorical]
 
 
-def pymfe_values(table: Table, groups: list[str]) -> dict[str, float]:
-    """All values of the groups by name."""
+def pymfe_values(table: Table, groups: Sequence[str] = (*SHARED, "relative")) -> dict[str, float]:
+    """All values of the groups by name, by default of all that both have."""
     from pymfe import _summary
     from pymfe.mfe import MFE
 
@@ -34,7 +53,7 @@ def pymfe_values(table: Table, groups: list[str]) -> dict[str, float]:
     cells, categorical = pymfe_input(table)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        extractor = MFE(groups=groups, summary=SUMMARY, random_state=0)
+        extractor = MFE(groups=list(groups), summary=SUMMARY, random_state=0)
         extractor.fit(cells, table.y.copy(), cat_cols=categorical, suppress_warnings=True)
         names, values = extractor.extract(suppress_warnings=True)
     return {name: float(value) for name, value in zip(names, values, strict=True)}

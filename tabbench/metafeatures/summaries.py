@@ -27,17 +27,27 @@ def summarize(values: np.ndarray) -> list[float]:
     mean = values.mean()
     sd = values.std(ddof=1) if count > 1 else np.nan
     skewness, kurtosis = moments(values)
-    spread = (mean, sd, count, q3 - q1, kurtosis, high, median, low, high - low, skewness)
+    spread = (mean, sd, count, _iq_range(ordered), kurtosis, high, median, low, high - low, skewness)
     return [float(value) for value in (*spread, *_histogram(ordered), low, q1, median, q3, high)]
+
+
+def _around(ordered: np.ndarray, share: float) -> tuple[float, float, float]:
+    """The two values of a sorted sample between which a quantile lies, and where between them, in [0, 1)."""
+    place = share * (len(ordered) - 1)
+    below = int(place)
+    return ordered[below], ordered[min(below + 1, len(ordered) - 1)], place - below
 
 
 def _quantile(ordered: np.ndarray, share: float) -> float:
     """`np.quantile` of a sorted sample, without its checks."""
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    a, b = ordered[below], ordered[min(below + 1, len(ordered) - 1)]
-    t = place - below
+    a, b, t = _around(ordered, share)
     return a + (b - a) * t if t < 0.5 else b - (b - a) * (1 - t)
+
+
+def _iq_range(ordered: np.ndarray) -> float:
+    """`scipy.stats.iqr` of a sorted sample; it rounds otherwise than numpy's quantiles do, which ranks of it would show."""
+    (a, b, t), (c, d, u) = _around(ordered, 0.25), _around(ordered, 0.75)
+    return ((1 - u) * c + u * d) - ((1 - t) * a + t * b)
 
 
 def _histogram(ordered: np.ndarray) -> np.ndarray:
