@@ -11,6 +11,7 @@ import pandas as pd
 
 from tabbench.answers import describe_briefly
 from tabbench.audit import Finding, as_records, audit
+from tabbench.cgroup import held_by
 from tabbench.checksums import NAME as CHECKSUMS
 from tabbench.checksums import write_checksums
 from tabbench.claims import Claims
@@ -200,7 +201,7 @@ def run_request(
     resources = Resources(**{name: spec[name] for name in ("workers", "threads", "time_limit", "memory_limit")})
     with Claims(folder) as claims, Progress(quiet=quiet, log=log) as progress:
         with claims.whole_folder():
-            facts = engine.crew.facts if engine else {"name": "local"}
+            facts = engine.crew.facts if engine else {"name": "local", "limits": held_by()}
             manifest, work = _begin(request, facts, folder, progress)
             for line in (*(engine.crew.warnings if engine else ()), *repair_store(folder / STORE, claims)):
                 progress.note(line)

@@ -17,7 +17,7 @@ from tabbench.models import get_model
 from tabbench.remote import describe
 
 CONNECT_SECONDS = 5.0
-MACHINE = ("platform", "cpu", "cores", "memory_mb", "python")
+MACHINE = ("platform", "cpu", "cores", "memory_mb", "python", "limits")
 
 
 def connect(address: str) -> Client:

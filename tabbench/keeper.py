@@ -13,9 +13,12 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 import psutil
+
+from tabbench.cgroup import enter, kill_group
 
 GRACE_SECONDS = 1.0
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -25,8 +28,11 @@ class _StopError(BaseException):
     """SIGTERM has come: from the runner, or from the kernel because our parent has died."""
 
 
-def keep(work: Callable[[], object]) -> NoReturn:
-    """Do `work()` in a worker process and end, with all its descendants, as the worker ends; on SIGTERM end them at once."""
+def keep(work: Callable[[], object], group: Path | None) -> NoReturn:
+    """Do `work()` in a worker process and end, with all its descendants, as the worker ends; on SIGTERM end them at once.
+
+    group : the cgroup for the worker and what it starts.
+    """
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the runner's to handle
     signal.signal(signal.SIGTERM, _stop)
@@ -35,24 +41,28 @@ def keep(work: Callable[[], object]) -> NoReturn:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     worker = os.fork()
     if worker == 0:
-        _be_the_worker(work)
+        _be_the_worker(work, group)
     status = 0
     try:
         status = _wait_for(worker)
     except _StopError:
-        end_descendants(os.getpid(), GRACE_SECONDS)
+        ask_descendants(os.getpid(), GRACE_SECONDS)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if _has_children():
-        end_descendants(os.getpid(), 0.0)
+        if group:
+            kill_group(group)
+        end_descendants(os.getpid())
     if os.WIFSIGNALED(status):
         signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
         os.kill(os.getpid(), os.WTERMSIG(status))
     os._exit(os.waitstatus_to_exitcode(status))
 
 
-def _be_the_worker(work: Callable[[], object]) -> NoReturn:
+def _be_the_worker(work: Callable[[], object], group: Path | None) -> NoReturn:
     code = 1
     try:
+        if group:
+            enter(group)
         os.setsid()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -84,16 +94,19 @@ def _has_children() -> bool:
     return True
 
 
-def end_descendants(pid: int, grace: float) -> None:
-    """SIGTERM to every descendant of `pid`, `grace` seconds, then SIGKILL until none is left.
+def ask_descendants(pid: int, grace: float) -> None:
+    """SIGTERM to every descendant of `pid`; wait until none is left, at most `grace` seconds."""
+    deadline = time.monotonic() + grace
+    _signal_all(descendants(pid), signal.SIGTERM)
+    while time.monotonic() < deadline and _left(pid):
+        time.sleep(0.01)
+
+
+def end_descendants(pid: int) -> None:
+    """SIGKILL to every descendant of `pid`, until none is left.
 
     They are stopped before they are killed, so that processes which fork all the time cannot outrun us.
     """
-    deadline = time.monotonic() + grace
-    if grace:
-        _signal_all(descendants(pid), signal.SIGTERM)
-    while time.monotonic() < deadline and _left(pid):
-        time.sleep(0.01)
     stopped: set[int] = set()
     while fresh := [process for process in descendants(pid) if process.pid not in stopped]:
         _signal_all(fresh, signal.SIGSTOP)

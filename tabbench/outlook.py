@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from tabbench.api import Results, open_results
+from tabbench.cgroup import held_by
 from tabbench.costs import BYTES_PER_RUN, learn
 from tabbench.job import Job
 from tabbench.request import Request, series_of, settled_losses
@@ -51,6 +52,7 @@ def outlook(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
         f"{n_unsupported:,} unsupported, {len(rows):,} to do{more}",
         f"store   about {n_bytes / 2**20:,.1f} MB",
         f"memory  at most {resources.limits['memory_mb']:,.0f} MB a job, {resources.workers} at a time",
+        f"limits  held by: {held_by()}",
     ]
     if costs is None or not costs.n_runs:
         return "\n".join([*lines, "time    not known: name result folders of this machine to learn from (--learn)"])

@@ -8,6 +8,7 @@ from typing import Any
 
 from distributed import get_worker
 
+from tabbench.cgroup import held_by
 from tabbench.errors import UserError
 from tabbench.files import replace_file
 from tabbench.job import Job
@@ -22,8 +23,11 @@ _running: set[Child] = set()
 
 
 def describe(models: Sequence[str]) -> dict[str, Any]:
-    """Environment of this worker (see `manifest.environment`), and as "trouble" why one of the models cannot run here, or ""."""
-    return {**environment(), "trouble": next(filter(None, map(_trouble, models)), "")}
+    """Environment of this worker (see `manifest.environment`) and what holds limits there (see `cgroup.held_by`).
+
+    As "trouble" it says why one of the models cannot run here, or "".
+    """
+    return {**environment(), "limits": held_by(), "trouble": next(filter(None, map(_trouble, models)), "")}
 
 
 def _trouble(name: str) -> str:

@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
@@ -21,6 +22,7 @@ from typing import Any
 
 import psutil
 
+from tabbench.cgroup import home, ran_out_of_memory, remove_group
 from tabbench.keeper import GRACE_SECONDS, descendants, end_descendants, keep
 
 THREAD_VARIABLES = (
@@ -54,6 +56,7 @@ def start_server(preload: Sequence[str]) -> None:
 
     Its libraries start with one thread each.
     """
+    home()  # before there is a server: only who is alone in a cgroup can hand its controllers down
     if not _imported.issuperset(preload):
         _server._stop()
         _imported.update(preload)
@@ -84,7 +87,10 @@ class Child:
         context = multiprocessing.get_context("forkserver")
         self.connection, theirs = context.Pipe(duplex=False)
         self.seconds, self.memory_mb = seconds, memory_mb
-        self.process = context.Process(target=_child_main, args=(theirs, function, args, threads), daemon=True)
+        place = home()
+        self.group = place.new_group(memory_mb) if place else None
+        child_args = (theirs, function, args, threads, self.group)
+        self.process = context.Process(target=_child_main, args=child_args, daemon=True)
         main = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")  # else the child would run the caller's script once more
         try:
@@ -99,14 +105,15 @@ class Child:
 
     def poll(self) -> Outcome | None:
         """The outcome if the child has ended or broke a limit, else None; after an outcome `kill` it."""
+        ended = not self.process.is_alive()  # asked first: an answer comes before the end
         if self.connection.poll():
-            try:
+            with suppress(EOFError):
                 answer = self.connection.recv_bytes()
                 self._answered = True
                 return Outcome("done", answer=answer)
-            except EOFError:
-                self.process.join(GRACE_SECONDS)
-                return Outcome("failed", _death(self.process.exitcode))
+            ended = True
+        if ended:  # without an answer; something that has got away may still hold the pipe open
+            return self._unanswered()
         now = time.monotonic()
         if now - self.started > self.seconds:
             return Outcome("timeout", f"stopped after the time limit of {self.seconds:g} s")
@@ -121,6 +128,12 @@ class Child:
             return Outcome("memory", f"stopped at {used:.0f} MB, over the memory limit of {self.memory_mb:g} MB")
         return None
 
+    def _unanswered(self) -> Outcome:
+        self.process.join(GRACE_SECONDS)
+        if self.group and ran_out_of_memory(self.group):
+            return Outcome("memory", f"stopped by the kernel at the memory limit of {self.memory_mb:g} MB")
+        return Outcome("failed", _death(self.process.exitcode))
+
     def terminate(self) -> None:
         """Ask the keeper to end the worker and all it has started: SIGTERM, a grace period, SIGKILL."""
         if self.process.is_alive() and not self._answered:
@@ -132,15 +145,17 @@ class Child:
         pid = self.process.pid or 0
         self.process.join(GRACE_SECONDS + KEEPER_SECONDS)
         if self.process.is_alive():  # stopped or stuck: do its work from here
-            end_descendants(pid, 0.0)
+            end_descendants(pid)
             self.process.kill()
             self.process.join()
+        if self.group:
+            remove_group(self.group)
         self.connection.close()
 
 
 def wait_for_any(children: Sequence[Child], seconds: float) -> None:
     """Sleep until one of the children has something to say, at most `seconds`."""
-    wait([child.connection for child in children], timeout=seconds)
+    wait([source for child in children for source in (child.connection, child.process.sentinel)], timeout=seconds)
 
 
 def _tree(pid: int) -> list[psutil.Process]:
@@ -199,7 +214,9 @@ def _death(exitcode: int | None) -> str:
     return f"the process ended by itself with exit code {exitcode}"
 
 
-def _child_main(connection: Connection, function: Callable[..., bytes], args: tuple[Any, ...], threads: int) -> None:
+def _child_main(
+    connection: Connection, function: Callable[..., bytes], args: tuple[Any, ...], threads: int, group: Path | None
+) -> None:
     _let_go_of_the_server()
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
@@ -212,7 +229,7 @@ def _child_main(connection: Connection, function: Callable[..., bytes], args: tu
             limit_threads(threads)
         connection.send_bytes(function(*args))
 
-    keep(work)
+    keep(work, group)
 
 
 def _let_go_of_the_server() -> None:

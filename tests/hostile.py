@@ -51,6 +51,12 @@ class Segfaults(_Base):
         os.kill(os.getpid(), signal.SIGSEGV)
 
 
+class KillsItsKeeper(_Base):
+    def fit(self, X, y):
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+
+
 class IgnoresSigterm(_Base):
     def fit(self, X, y):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -11,6 +11,7 @@ import pytest
 
 import tabbench
 from tabbench.archive import pack, unpack, without_paths
+from tabbench.cgroup import held_by
 from tabbench.cli import main
 from tabbench.errors import UserError
 from tabbench.merge import merge
@@ -186,6 +187,7 @@ def test_status_and_plan(place, capsys):
     out = capsys.readouterr().out
     assert "jobs    9: 1 datasets, 3 models; 0 are stored, 0 unsupported, 9 to do" in out
     assert "core-hours by 6 stored runs" in out
+    assert f"limits  held by: {held_by()}" in out
     assert not Path("nowhere").exists()
     call[-1] = "whole"
     assert main(call) == 0
