@@ -1,5 +1,7 @@
 """A results table and manifest as a run would leave them, from a seed: close and clear models, failures, limits, subsampling."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -23,17 +25,23 @@ TIMES = ["fit_seconds", "predict_seconds", "fit_cpu_seconds", "predict_cpu_secon
 
 
 def make_results(
-    n_tasks: int = 12, seed: int = 0, sizes: tuple[int | None, ...] = (None,), models: list[str] = MODELS
+    n_tasks: int = 12,
+    seed: int = 0,
+    sizes: tuple[int | None, ...] = (None,),
+    models: list[str] = MODELS,
+    n_folds: int = 3,
+    metrics: Sequence[str] = tuple(METRICS),
 ) -> pd.DataFrame:
-    """Three folds of each task; on the first tasks one model each times out, fails, is unsupported or cut to 1,024 rows."""
+    """Folds of each task; on the first tasks one model each times out, fails, is unsupported or cut to 1,024 rows."""
     rng = np.random.default_rng(seed)
     rows = []
     for t in range(n_tasks):
         hardness, n = rng.uniform(0.5, 1.1), int(10 ** rng.uniform(2.2, 4.3))
         liking = {model: 0.05 * rng.normal() for model in MODELS}
-        for fold in range(3):
+        for fold in range(n_folds):
             rows += [_row(rng, t, fold, m, size, hardness + liking[m], n) for m in models for size in sizes]
     frame = pd.DataFrame(rows).astype({"max_rows": "Int64", "max_columns": "Int64"})
+    frame[[name for name in METRICS if name not in metrics]] = np.nan
     spoil(frame, "mlp", "task01", "timeout", "stopped after the time limit of 60 s")
     spoil(frame, "tree", "task02", "failed", "ValueError: <b>odd</b> input")
     spoil(frame, "knn", "task03", "unsupported", "5000 rows exceed the limit of 10")
@@ -56,7 +64,7 @@ def _row(rng, t, fold, model, size, hardness, n):
     return row | {name: auc if metric.greater_is_better else 1 - auc for name, metric in METRICS.items()}
 
 
-def spoil(frame: pd.DataFrame, model: str, task: str, status: str, reason: str, folds: tuple[int, ...] = (0, 1, 2)) -> None:
+def spoil(frame: pd.DataFrame, model: str, task: str, status: str, reason: str, folds: Sequence[int] = range(10)) -> None:
     """Make the jobs of a model on a task end badly, in place."""
     rows = (frame["model"] == model) & (frame["task"] == task) & frame["fold"].isin(folds)
     frame.loc[rows, ["status", "reason"]] = [status, reason]

@@ -17,6 +17,8 @@ from tabbench.report.page import render, write_report
 from tabbench.report.plots import critical_difference, scatter
 from tests.synthetic_results import make_manifest, make_results
 
+SHOWN = ["roc_auc_ovo", "log_loss", "f1"]
+
 
 def parts(results, seed=0) -> pd.DataFrame:
     """Two training parts of every dataset, three metafeatures; the first goes with the gap."""
@@ -30,14 +32,14 @@ def parts(results, seed=0) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    folder, results = tmp_path_factory.mktemp("r"), make_results(12)
+    folder, results = tmp_path_factory.mktemp("r"), make_results(12, metrics=SHOWN)
     parts(results).to_parquet(folder / "metafeatures.parquet", index=False)
     write_report(folder, results, make_manifest(results))
     return folder
 
 
 def test_the_page_shows_what_goes_with_the_gap(folder):
-    results, page = make_results(12), (folder / "report.html").read_text()
+    results, page = make_results(12, metrics=SHOWN), (folder / "report.html").read_text()
     section = page[page.index('<section id="metafeatures">') : page.index('<section id="datasets">')]
     gap, _ = gap_between(results, "roc_auc_ovo")
     first = correlations(by_dataset(parts(results)), gap).iloc[0]
@@ -60,7 +62,7 @@ def test_a_damaged_file_of_metafeatures_is_named(tmp_path):
 
 
 def test_without_both_families_the_two_best_models_are_compared():
-    results = make_results(8, models=["tree", "knn", "logreg"])
+    results = make_results(8, metrics=SHOWN[:1], models=["tree", "knn", "logreg"])
     table = by_dataset(parts(make_results(8)))
     page = render(results, make_manifest(results), table)
     assert '"sides":["logreg","knn"]' in page
@@ -68,7 +70,7 @@ def test_without_both_families_the_two_best_models_are_compared():
 
 
 def test_every_figure_and_table_is_a_file(folder, tmp_path):
-    results = make_results(12)
+    results = make_results(12, metrics=SHOWN)
     files = write_figures(folder, results, make_manifest(results), tmp_path / "f")
     names = {file.name for file in files}
     assert names == {file.name for file in (tmp_path / "f").iterdir()}
@@ -91,7 +93,7 @@ def test_every_figure_and_table_is_a_file(folder, tmp_path):
 def test_png_has_ink_where_the_library_is(folder, tmp_path):
     pytest.importorskip("resvg_py")
     image = pytest.importorskip("PIL.Image")
-    results = make_results(12)
+    results = make_results(12, metrics=SHOWN)
     write_figures(folder, results, make_manifest(results), tmp_path)
     with image.open(tmp_path / "critical-difference-log_loss.png") as picture:
         width = float(ElementTree.parse(tmp_path / "critical-difference-log_loss.svg").getroot().get("width"))

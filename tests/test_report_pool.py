@@ -72,7 +72,9 @@ DRIVER = """<pre id="answers"></pre><script>
 
 @pytest.fixture(scope="module")
 def results():
-    results = make_results(60)  # more than 50 datasets: Wilcoxon's test by the normal approximation, and exact for the choices
+    results = make_results(
+        60, metrics=METRICS_TRIED
+    )  # more than 50 datasets: Wilcoxon's test by the normal approximation, and exact for the choices
     results.loc[results["task"] == "task09", "roc_auc_ovo"] = np.nan  # a dataset without a score
     results.loc[(results["task"] == "task07") & (results["model"].isin(["pfn", "catboost"])), "log_loss"] = 0.25  # a tie
     return results
@@ -201,3 +203,49 @@ def test_figures_and_tables_are_saved_as_they_stand(answers, dom):
         "Save Time against quality as SVG",
     ):
         assert what in dom
+
+
+FULL_SIZE = """<pre id="answers"></pre><script>
+  const before = byId("related-said").textContent;
+  byId("rows-from").value = "1000";
+  form.querySelectorAll("[name=model]")[0].click();
+  byId("metafeatures").scrollIntoView();
+  setTimeout(() => {
+    const shown = [...document.querySelectorAll("main table, main svg")].map((element) => element.closest(".scroll"));
+    const rows = [...document.querySelectorAll("#choice-result .board tbody tr")];
+    byId("answers").textContent = JSON.stringify({
+      before, said: byId("choice-said").textContent, related: byId("related-said").textContent,
+      ranks: rows.map((row) => [row.cells[0].textContent, row.cells[1].textContent]),
+      figures: document.querySelectorAll("#choice-result svg").length,
+      rates: document.querySelectorAll("#choice-result .heat td").length,
+      shown: shown.length, bare: shown.filter((place) => !place?.nextElementSibling?.matches(".tools")).length,
+    });
+  }, 2000);
+</script></body>"""
+
+
+@needs_chromium
+def test_a_page_of_176_datasets_20_models_and_10_folds_answers_a_click(tmp_path):
+    """How long that takes is what benchmarks/report_page.py measures."""
+    results = make_results(176, sizes=(None, 1024), models=MODELS[1:], n_folds=10, metrics=METRICS_TRIED)
+    tasks = sorted(results["task"].unique())
+    table = pd.DataFrame(np.random.default_rng(5).lognormal(0, 3, size=(176, 50)).round(4), tasks, [f"m{i}" for i in range(50)])
+    page = render(results, make_manifest(results), table)
+    assert len(page.encode()) < 2_000_000
+    (tmp_path / "page.html").write_text(page.replace("</body>", FULL_SIZE))
+    answer = json.loads(
+        html.unescape(re.search(r'<pre id="answers">(.*?)</pre>', browse(tmp_path / "page.html", tmp_path)).group(1))
+    )
+    facts = dataset_facts(results, make_manifest(results)["tasks"])
+    models = sorted(results["model"].unique())[1:]
+    scores = compare(results, "roc_auc_ovo").scores
+    chosen = scores.table.loc[sorted(facts.index[facts["n_rows"] >= 1000]), models].dropna(how="all")
+    assert answer["said"].startswith(f"{len(chosen)} of 176 datasets, 19 of 20 models. ")
+    assert dict(answer["ranks"]) == {
+        name: f"{mean:.2f}" for name, mean in rank_table(fill_worst(chosen, True), True).mean().items()
+    }
+    assert (answer["figures"], answer["rates"]) == (1, 19 * 19)
+    assert answer["before"] == ""
+    assert " of 50 metafeatures correlate" in answer["related"]
+    assert answer["shown"] > 20
+    assert answer["bare"] == 0  # every figure and table can be saved

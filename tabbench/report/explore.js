@@ -16,7 +16,7 @@ const pText = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`);
 
 function refresh() {
   explore();
-  if (related) relate();
+  relateAgain();
 }
 function show() {
   for (const view of document.querySelectorAll(".view")) view.hidden = view.dataset.metric !== metric.value;
@@ -151,6 +151,7 @@ const figure = (width, height, label, parts) => shape("svg", { viewBox: `0 0 ${w
 
 // metafeatures
 const related = numbers.related;
+let lastRelation = {};  // another metafeature in the figure needs no new correlations
 function bestOf(side, d) {  // score of a model, or the best of a family, on a dataset, more being better; null: none
   const { scores, better } = numbers.metrics[metric.value], members = related.families[side] ?? [numbers.models.indexOf(side)];
   const known = members.map((m) => scores[d][m]).filter((score) => score !== null);
@@ -160,8 +161,9 @@ function relation() {  // of the chosen datasets on which both sides have a scor
   const sides = [byId("side-first").value, byId("side-second").value];
   const sets = chosenDatasets().filter((d) => sides.every((side) => bestOf(side, d) !== null) && related.values[d].some((value) => value !== null));
   const gap = sets.map((d) => bestOf(sides[0], d) - bestOf(sides[1], d)), column = (_, f) => sets.map((d) => related.values[d][f]);
-  const found = sets.length >= 6 && new Set(gap).size > 1 ? correlate(related.names.map(column), gap, related.draws) : [];
-  return { sides, sets, gap, found };
+  const asked = [metric.value, sides, sets].join(" ");
+  if (lastRelation.asked !== asked) lastRelation = { asked, found: sets.length >= 6 && new Set(gap).size > 1 ? correlate(related.names.map(column), gap, related.draws) : [] };
+  return { sides, sets, gap, found: lastRelation.found };
 }
 function relate() {
   const { sides, sets, gap, found } = relation(), select = byId("metafeature"), wanted = select.value, out = byId("related-result");
@@ -304,12 +306,22 @@ for (const [id, checked] of [["all-models", true], ["no-models", false]]) byId(i
   explore();
 });
 metric.addEventListener("change", show);
+let isStale = false, isSeen = false;  // correlations take longest: they are computed when they come into view
+function relateAgain() {
+  isStale = true;
+  relateIfDue();
+}
+function relateIfDue() {
+  if (related && isStale && isSeen) { isStale = false; relate(); }
+}
 if (related) {
   for (const [id, side] of [["side-first", related.sides[0]], ["side-second", related.sides[1]]]) {
     byId(id).append(...[...Object.keys(related.families), ...numbers.models].map((name) => make("option", name === side ? { selected: "" } : {}, name)));
   }
   byId("relate").hidden = false;
   byId("relate").addEventListener("change", relate);
+  new IntersectionObserver((entries) => { isSeen = entries.at(-1).isIntersecting; relateIfDue(); }, { rootMargin: "100%" }).observe(byId("metafeatures"));
+  window.addEventListener("beforeprint", () => { isSeen = true; relateIfDue(); });
   byId("relate").addEventListener("submit", (event) => event.preventDefault());
 }
 document.querySelectorAll(".scroll").forEach(addTools);

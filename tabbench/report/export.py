@@ -7,11 +7,10 @@ from typing import Any
 import pandas as pd
 
 from tabbench.files import replace_file, replace_text
-from tabbench.metrics import METRICS
 from tabbench.report import plots, tables
 from tabbench.report.curves import learning_curves
 from tabbench.report.gaps import relations
-from tabbench.report.leaderboard import rounded
+from tabbench.report.leaderboard import recorded_metrics, rounded
 from tabbench.report.page import METRIC_NAMES, critical_difference, read_metafeatures, time_quality
 from tabbench.report.summary_text import markdown_table
 from tabbench.report.verdict import Comparison, compare
@@ -29,18 +28,17 @@ def write_figures(folder: Path, results: pd.DataFrame, manifest: Mapping[str, An
         tables.reasons(results),
     )
     files = list(_write_table(facts.reset_index(), out / "datasets"))
-    for metric in METRICS:
-        if results[metric].notna().any():
-            comparison, name = compare(results, metric), METRIC_NAMES.get(metric, metric)
-            shown = _tables(comparison, facts, why)
-            figures = _figures(comparison, results, name)
-            related = None if metafeatures is None else relations(results, metafeatures, metric, name)
-            if related:
-                figures["metafeature"], shown["metafeatures"] = related.figure, related.table
-            for what, svg in figures.items():
-                files += _write_figure(svg, out / f"{what}-{metric}") if svg else []
-            for what, table in shown.items():
-                files += _write_table(table, out / f"{what}-{metric}")
+    for metric in recorded_metrics(results):
+        comparison, name = compare(results, metric), METRIC_NAMES.get(metric, metric)
+        shown = _tables(comparison, facts, why)
+        figures = _figures(comparison, results, name)
+        related = None if metafeatures is None else relations(results, metafeatures, metric, name)
+        if related:
+            figures["metafeature"], shown["metafeatures"] = related.figure, related.table
+        for what, svg in figures.items():
+            files += _write_figure(svg, out / f"{what}-{metric}") if svg else []
+        for what, table in shown.items():
+            files += _write_table(table, out / f"{what}-{metric}")
     return files
 
 

@@ -27,10 +27,15 @@ N_DRAWS = 500  # resamples of the datasets behind an interval
 TERMINAL_WIDTH = 100
 
 
+def recorded_metrics(results: pd.DataFrame) -> list[str]:
+    """The metrics that have a value, ROC AUC first; it alone where nothing has one."""
+    order = dict.fromkeys([DEFAULT_METRIC, *METRICS])
+    return [name for name in order if results[name].notna().any()] or [DEFAULT_METRIC]
+
+
 def default_metric(results: pd.DataFrame) -> str:
     """ROC AUC, or the first metric with a value where the results come without it."""
-    recorded = [name for name in (DEFAULT_METRIC, *METRICS) if results[name].notna().any()]
-    return recorded[0] if recorded else DEFAULT_METRIC
+    return recorded_metrics(results)[0]
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,11 +13,10 @@ import pandas as pd
 
 from tabbench.files import replace_text
 from tabbench.metafeatures.analysis import METAFEATURES_FILE, by_dataset, read_parts
-from tabbench.metrics import METRICS
 from tabbench.report import plots, tables
 from tabbench.report.curves import learning_curves
 from tabbench.report.gaps import relations
-from tabbench.report.leaderboard import N_DRAWS, POLICY, default_metric, leaderboard, write_leaderboard
+from tabbench.report.leaderboard import N_DRAWS, POLICY, default_metric, leaderboard, recorded_metrics, write_leaderboard
 from tabbench.report.numbers import page_numbers
 from tabbench.report.verdict import ALPHA, Comparison, compare, verdict
 
@@ -53,9 +52,9 @@ def render(results: pd.DataFrame, manifest: Mapping[str, Any], metafeatures: pd.
     )
     environment.filters.update(seconds=_seconds, number=_number, moment=_moment)
     facts, why = tables.dataset_facts(results, manifest["tasks"]), tables.reasons(results)
-    comparisons = [compare(results, metric) for metric in METRICS]
+    comparisons = [compare(results, metric) for metric in recorded_metrics(results)]
     views = [_view(comparison, facts, why, results) for comparison in comparisons]
-    metric = default_metric(results)
+    metric = comparisons[0].scores.metric
     related = None if metafeatures is None else relations(results, metafeatures, metric, METRIC_NAMES.get(metric, metric))
     return environment.get_template("template.html").render(
         manifest=manifest,
