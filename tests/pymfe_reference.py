@@ -31,8 +31,8 @@ def our_values(table: Table) -> dict[str, float]:
 
 def pymfe_input(table: Table) -> tuple[np.ndarray, list[int]]:
     """What pymfe is given: the complete columns as objects, and the positions of the categorical ones."""
-    names = list(table.complete)
-    cells = np.empty(table.complete.shape, dtype=object)
+    names = [name for name in table.raw if name in table.numeric or name in table.categorical]
+    cells = np.empty((len(table.raw), len(names)), dtype=object)
     for i, name in enumerate(names):
         column = table.raw[name]
         is_text = name in table.categorical

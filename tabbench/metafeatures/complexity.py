@@ -14,7 +14,8 @@ from tabbench.metafeatures.statistical import covariance
 from tabbench.metafeatures.table import Table
 
 EXPLAINED = 0.95
-SVM = {"penalty": "l2", "loss": "hinge", "C": 2.0, "tol": 0.01, "max_iter": 100_000, "random_state": 0}
+HINGE_DUAL, C, TOLERANCE, MAX_ITER = 3, 2.0, 0.01, 100_000  # liblinear's number of the solver, and its settings
+LIBLINEAR_SEED = 209652396  # what scikit-learn draws for random_state=0
 
 
 @shared
@@ -24,16 +25,15 @@ def _pairs(table: Table) -> np.ndarray:
 
 
 @shared
-def _centres(table: Table) -> np.ndarray:
-    """(k, p) means of the classes."""
-    return np.array([table.N[rows].mean(axis=0) for rows in table.by_class])
+def _classes(table: Table) -> list[np.ndarray]:
+    """Rows of every class."""
+    return [table.N[rows] for rows in table.by_class]
 
 
 @shared
-def _ends(table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """Minimum and maximum of every column in every class, each (k, p)."""
-    parts = [table.N[rows] for rows in table.by_class]
-    return np.array([part.min(axis=0) for part in parts]), np.array([part.max(axis=0) for part in parts])
+def _centres(table: Table) -> np.ndarray:
+    """(k, p) means of the classes."""
+    return np.array([rows.mean(axis=0) for rows in _classes(table)])
 
 
 @metafeature("complexity")
@@ -47,15 +47,13 @@ def f1(table: Table) -> np.ndarray:
 @metafeature("complexity")
 def f1v(table: Table) -> np.ndarray:
     """1 / (1 + Fisher's ratio along the discriminant) of every pair of classes."""
-    from scipy.linalg import pinv
-
-    counts, centres = table.class_counts, _centres(table)
-    scatters = [np.atleast_2d(np.cov(table.N[rows], rowvar=False)) for rows in table.by_class]
+    counts, centres, p = table.class_counts, _centres(table), table.N.shape[1]
+    scatters = [len(rows) * np.atleast_2d(np.cov(rows, rowvar=False)) for rows in _classes(table)]
     ratios = []
     for a, b in _pairs(table):
-        within = (counts[a] * scatters[a] + counts[b] * scatters[b]) / (counts[a] + counts[b])
+        within = (scatters[a] + scatters[b]) / (counts[a] + counts[b])
         difference = centres[a] - centres[b]
-        direction = pinv(within) @ difference
+        direction = np.linalg.pinv(within, rcond=p * np.finfo(np.float64).eps) @ difference
         ratios.append((direction @ difference) ** 2 / (direction @ within @ direction))
     return 1 / (1 + np.array(ratios))
 
@@ -63,46 +61,52 @@ def f1v(table: Table) -> np.ndarray:
 @metafeature("complexity")
 def f2(table: Table) -> np.ndarray:
     """Volume in which both classes of a pair lie, over the volume of both."""
-    low, high = _ends(table)
+    low, high = (np.array([end(rows, axis=0) for rows in _classes(table)]) for end in (np.min, np.max))
     a, b = _pairs(table).T
     overlap = np.maximum(0, np.minimum(high[a], high[b]) - np.maximum(low[a], low[b]))
     return np.prod(overlap / (np.maximum(high[a], high[b]) - np.minimum(low[a], low[b])), axis=1)
 
 
-def _in_overlap(N: np.ndarray, is_first: np.ndarray) -> np.ndarray:
-    """(n, p) whether a value is where both classes have values; nowhere if a class has no rows."""
-    if is_first.all() or not is_first.any():
-        return np.zeros(N.shape, dtype=bool)
-    first, second = N[is_first], N[~is_first]
+def _in_overlap(first: np.ndarray, second: np.ndarray) -> list[np.ndarray]:
+    """Of either class (rows, columns), whether a value is where both have values."""
     low = np.maximum(first.min(axis=0), second.min(axis=0))
-    return (low <= N) & (np.minimum(first.max(axis=0), second.max(axis=0)) >= N)
+    high = np.minimum(first.max(axis=0), second.max(axis=0))
+    return [(low <= rows) & (rows <= high) for rows in (first, second)]
+
+
+def _undecided_rows(first: np.ndarray, second: np.ndarray) -> list[int]:
+    """Rows of two classes that the best column leaves undecided, then the best of the others, and so on."""
+    left: list[int] = []
+    taken = np.zeros(first.shape[1], dtype=np.int64)
+    for _ in taken:
+        if not (len(first) and len(second)):
+            return [*left, 0]
+        inside = _in_overlap(first, second)
+        counts = np.count_nonzero(inside[0], axis=0) + np.count_nonzero(inside[1], axis=0)
+        best = int((counts + taken).argmin())
+        left.append(int(counts[best]))
+        taken[best] = len(first) + len(second)
+        first, second = first[inside[0][:, best]], second[inside[1][:, best]]
+    return left
+
+
+@shared
+def _undecided(table: Table) -> np.ndarray:
+    """(m, 2) share of a pair's rows that its best column leaves undecided, and that all do, the best first."""
+    left = [_undecided_rows(_classes(table)[a], _classes(table)[b]) for a, b in _pairs(table)]
+    return np.array([[rows[0], rows[-1]] for rows in left]) / table.class_counts[_pairs(table)].sum(axis=1)[:, None]
 
 
 @metafeature("complexity")
 def f3(table: Table) -> np.ndarray:
     """Share of a pair's rows that its best column leaves undecided."""
-    return np.array([_in_overlap(N, is_first).sum(axis=0).min() / len(N) for N, is_first in _pair_rows(table)])
+    return _undecided(table)[:, 0]
 
 
 @metafeature("complexity")
 def f4(table: Table) -> np.ndarray:
     """Share of a pair's rows that all columns, the best first, leave undecided."""
-    shares = []
-    for N, is_first in _pair_rows(table):
-        rows = len(N)
-        while N.size:
-            inside = _in_overlap(N, is_first)
-            best = int(np.argmin(inside.sum(axis=0)))
-            N, is_first = np.delete(N[inside[:, best]], best, axis=1), is_first[inside[:, best]]
-        shares.append(len(N) / rows)
-    return np.array(shares)
-
-
-@shared
-def _pair_rows(table: Table) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Rows of every pair of classes, in the table's order, and which are of the first."""
-    taken = [np.flatnonzero((table.y == a) | (table.y == b)) for a, b in _pairs(table)]
-    return [(table.N[rows], table.y[rows] == a) for rows, (a, _) in zip(taken, _pairs(table), strict=True)]
+    return _undecided(table)[:, 1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,21 +120,35 @@ class _Line:
 
 @shared
 def _lines(table: Table) -> list[_Line]:
-    from sklearn.svm import LinearSVC
-
+    random = np.random.RandomState(0)
     lines = []
-    for i, (N, is_first) in enumerate(_pair_rows(table)):
-        centre, spread = N.mean(axis=0), N.std(axis=0)
+    for i, (a, b) in enumerate(_pairs(table)):
+        rows = np.sort(np.concatenate([table.by_class[a], table.by_class[b]]))
+        N, is_first = table.N[rows], table.y[rows] == a
+        centre = N.sum(axis=0) / len(N)
+        centred = N - centre
+        spread = np.sqrt((centred**2).sum(axis=0) / len(N))
         spread[spread**2 <= _variance_noise(N, centre, spread)] = 1
-        svm = LinearSVC(**SVM).fit((N - centre) / spread, is_first)
-        slope = svm.coef_[0] / spread
-        margins = (N - centre) @ slope + svm.intercept_
+        slope, intercept = _hinge(centred / spread, is_first)
+        slope /= spread
+        margins = centred @ slope + intercept
         right = (margins > 0) == is_first
-        order = [np.flatnonzero(is_first), np.flatnonzero(~is_first)]
-        between, labels = interpolate(N, is_first, order, seed=i + 1)
-        right_between = ((between - centre) @ slope + svm.intercept_ > 0) == labels
-        lines.append(_Line(1 - np.mean(right), np.abs(margins[~right]).sum() / len(N), 1 - np.mean(right_between)))
+        random.seed(i + 1)
+        between, labels = interpolate(N, is_first, [np.flatnonzero(is_first), np.flatnonzero(~is_first)], random)
+        right_between = ((between - centre) @ slope + intercept > 0) == labels
+        distance = np.abs(margins[~right]).sum() / len(N)
+        lines.append(_Line(1 - np.count_nonzero(right) / len(N), distance, 1 - np.count_nonzero(right_between) / len(N)))
     return lines
+
+
+def _hinge(N: np.ndarray, is_first: np.ndarray) -> tuple[np.ndarray, float]:
+    """Slope (p,) and intercept of the linear support vector machine: scikit-learn's LinearSVC without its checks."""
+    from sklearn.svm._liblinear import set_verbosity_wrap, train_wrap
+
+    set_verbosity_wrap(0)
+    settings = HINGE_DUAL, TOLERANCE, 1.0, C, np.ones(2), MAX_ITER, LIBLINEAR_SEED, 0.1, np.ones(len(N))
+    found = train_wrap(N, is_first.astype(np.float64), False, *settings)[0][0]
+    return found[:-1], found[-1]
 
 
 def _variance_noise(N: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
@@ -139,12 +157,13 @@ def _variance_noise(N: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np
     return noise * spread**2 + (noise * centre) ** 2
 
 
-def interpolate(N: np.ndarray, y: np.ndarray, by_class: list[np.ndarray], seed: int) -> tuple[np.ndarray, np.ndarray]:
+def interpolate(
+    N: np.ndarray, y: np.ndarray, by_class: list[np.ndarray], random: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
     """As many new rows as old ones, class after class, each between two rows of its class; the draws are pymfe's."""
-    random = np.random.RandomState(seed)
     parts = []
     for rows in by_class:
-        a, b = N[rows[random.choice(len(rows), len(rows))]], N[rows[random.choice(len(rows), len(rows))]]
+        a, b = N[rows[random.randint(len(rows), size=len(rows))]], N[rows[random.randint(len(rows), size=len(rows))]]
         parts.append(a + (b - a) * random.random_sample(a.shape))
     return np.concatenate(parts), np.concatenate([y[rows] for rows in by_class])
 

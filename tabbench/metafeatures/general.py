@@ -15,19 +15,19 @@ def attr_to_inst(table: Table) -> float:
 @metafeature("general")
 def inst_to_attr(table: Table) -> float:
     """Rows per column."""
-    return len(table.y) / table.complete.shape[1]
+    return len(table.y) / table.n_columns
 
 
 @metafeature("general")
 def cat_to_num(table: Table) -> float:
     """Categorical columns per numeric one; NaN without numeric ones."""
-    return len(table.categorical) / len(table.numeric) if table.numeric else np.nan
+    return table.categorical.shape[1] / (table.numeric.shape[1] or np.nan)
 
 
 @metafeature("general")
 def num_to_cat(table: Table) -> float:
     """Numeric columns per categorical one; NaN without categorical ones."""
-    return len(table.numeric) / len(table.categorical) if table.categorical else np.nan
+    return table.numeric.shape[1] / (table.categorical.shape[1] or np.nan)
 
 
 @metafeature("general")
@@ -39,7 +39,7 @@ def freq_class(table: Table) -> np.ndarray:
 @metafeature("general")
 def nr_attr(table: Table) -> float:
     """Columns."""
-    return table.complete.shape[1]
+    return table.n_columns
 
 
 @metafeature("general")
@@ -51,13 +51,13 @@ def nr_bin(table: Table) -> float:
 @metafeature("general")
 def nr_cat(table: Table) -> float:
     """Categorical columns."""
-    return len(table.categorical)
+    return table.categorical.shape[1]
 
 
 @metafeature("general")
 def nr_num(table: Table) -> float:
     """Numeric columns."""
-    return len(table.numeric)
+    return table.numeric.shape[1]
 
 
 @metafeature("general")

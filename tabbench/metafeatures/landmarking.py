@@ -1,77 +1,109 @@
 """Accuracies of simple classifiers in ten unshuffled stratified folds of the training part: pymfe's group "landmarking".
 
-The folds and one full tree per fold are shared: the trees rank the columns, and their first split is the best node. The other
-classifiers are scikit-learn's, written out: on small tables its checks of the input would take most of the time.
+The folds, their class means and one full tree per fold are shared: the trees rank the columns, and their first split is the best
+node. The other classifiers are scikit-learn's, written out: on small tables its checks of the input would take most of the time.
 """
 
-from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from tabbench.metafeatures.registry import metafeature, shared
 from tabbench.metafeatures.table import Table
+from tabbench.metafeatures.tree import grow, importances
 
 FOLDS = 10
 BLOCK_CELLS = 2**24  # distances held at a time
 ROUNDING = 1e-12  # distances that differ by less, in the largest squares they are made of, are equal
-SAME_VALUE = 1e-7  # scikit-learn's trees do not split between values that are closer
 RANK_TOLERANCE, SMOOTHING = 1e-4, 1e-9  # scikit-learn's defaults for linear discriminants and naive Bayes
 
-# from training values (n, p), classes (n,) of k, and values (m, p) to their predicted classes (m,)
-Classifier = Callable[[np.ndarray, np.ndarray, int, np.ndarray], np.ndarray]
+
+@dataclass(frozen=True, eq=False)
+class _Fold:
+    """Rows to learn from and to predict, the k classes there are to learn, and the codes 0..k-1 of the rows to learn from."""
+
+    table: Table
+    train: np.ndarray
+    test: np.ndarray
+    classes: np.ndarray
+    y: np.ndarray
+
+    @cached_property
+    def by_class(self) -> np.ndarray:
+        """(n, p) rows to learn from, class after class."""
+        return self.table.N[self.train[np.argsort(self.y, kind="stable")]]
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """(k,) rows of each class."""
+        return np.bincount(self.y)
+
+    @cached_property
+    def means(self) -> np.ndarray:
+        """(k, p) means of the classes."""
+        return self._sums(self.by_class) / self.counts[:, None]
+
+    @cached_property
+    def deviations(self) -> np.ndarray:
+        """(n, p) `by_class` less the means of the classes."""
+        return self.by_class - np.repeat(self.means, self.counts, axis=0)
+
+    @cached_property
+    def squares(self) -> np.ndarray:
+        """(k, p) sums of squared deviations."""
+        return self._sums(self.deviations**2)
+
+    def _sums(self, rows: np.ndarray) -> np.ndarray:
+        return np.add.reduceat(rows, np.cumsum(self.counts) - self.counts, axis=0)
+
+    def accuracy(self, found: np.ndarray) -> float:
+        """Share of the rows to predict whose class was found, as a number in `classes`."""
+        return np.count_nonzero(self.classes[found] == self.table.y[self.test]) / len(self.test)
 
 
 @shared
-def _folds(table: Table) -> list[tuple[np.ndarray, np.ndarray]]:
+def _folds(table: Table) -> list[_Fold]:
     from sklearn.model_selection import StratifiedKFold
 
-    return list(StratifiedKFold(FOLDS).split(table.N, table.y))
+    splits = StratifiedKFold(FOLDS).split(table.N, table.y)
+    return [_Fold(table, train, test, *np.unique(table.y[train], return_inverse=True)) for train, test in splits]
+
+
+@shared
+def _N32(table: Table) -> np.ndarray:
+    """(n, p) float32, as trees see the table."""
+    return table.N.astype(np.float32)
 
 
 @shared
 def _trees(table: Table) -> list[Any]:
-    from sklearn.tree import DecisionTreeClassifier
-
-    N, y = table.N.astype(np.float32), table.y
-    return [DecisionTreeClassifier(random_state=0).fit(N[train], y[train], check_input=False) for train, _ in _folds(table)]
+    return [grow(_N32(table)[fold.train], fold.y) for fold in _folds(table)]
 
 
 @shared
 def _rankings(table: Table) -> list[np.ndarray]:
     """Columns from the least to the most important, by fold."""
-    return [np.argsort(tree.feature_importances_) for tree in _trees(table)]
+    return [np.argsort(importances(tree)) for tree in _trees(table)]
 
 
-def _accuracies(table: Table, classify: Classifier, columns: Callable[[int], Any] = lambda _: slice(None)) -> np.ndarray:
-    """(10,) accuracy in each fold, on the columns of that fold."""
-    found = []
-    for fold, (train, test) in enumerate(_folds(table)):
-        N = table.N[:, columns(fold)]
-        there, codes = np.unique(table.y[train], return_inverse=True)  # a class of few rows may not be there
-        found.append(np.mean(there[classify(N[train], codes, len(there), N[test])] == table.y[test]))
-    return np.array(found)
+def _stump_accuracy(table: Table, fold: _Fold, column: int) -> float:
+    """Accuracy of the best split of one column."""
+    N = _N32(table)[:, [column]]
+    return fold.accuracy(_first_split(grow(N[fold.train], fold.y, max_depth=1), N[fold.test]))
 
 
-def _stump(N: np.ndarray, y: np.ndarray, k: int, new: np.ndarray) -> np.ndarray:
-    """Best split of one column by Gini impurity; among equal ones the lowest."""
-    values = N[:, 0].astype(np.float32)
-    order = np.argsort(values, kind="stable")
-    values = values[order]
-    left = np.cumsum(np.eye(k)[y[order]], axis=0)
-    right = left[-1] - left[:-1]
-    left, n_left = left[:-1], np.arange(1, len(y))
-    purity = np.sum(left**2, axis=1) / n_left + np.sum(right**2, axis=1) / (len(y) - n_left)
-    purity[values[1:] <= values[:-1] + np.float32(SAME_VALUE)] = -1
-    at = int(np.argmax(purity))
-    if purity[at] < 0 or (left[at] + right[at]).max() == len(y):
-        return np.full(len(new), np.argmax(left[at] + right[at]))
-    threshold = values[at] / 2.0 + values[at + 1] / 2.0
-    goes_left = new[:, 0].astype(np.float32) <= threshold
-    return np.where(goes_left, np.argmax(left[at]), np.argmax(right[at]))
+def _first_split(tree: Any, N: np.ndarray) -> np.ndarray:
+    """Class of rows by the first split of a tree."""
+    classes = tree.value[:, 0].argmax(axis=1)
+    if tree.node_count == 1:
+        return np.full(len(N), classes[0])
+    goes_left = N[:, tree.feature[0]] <= tree.threshold[0]
+    return np.where(goes_left, classes[tree.children_left[0]], classes[tree.children_right[0]])
 
 
-def _nearest(N: np.ndarray, y: np.ndarray, k: int, new: np.ndarray) -> np.ndarray:
+def _nearest(N: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
     """Class of the nearest row; among equally near ones of several classes scikit-learn's k-d tree chooses."""
     from sklearn.neighbors import KDTree
 
@@ -89,85 +121,99 @@ def _nearest(N: np.ndarray, y: np.ndarray, k: int, new: np.ndarray) -> np.ndarra
     return found
 
 
-def _naive_bayes(N: np.ndarray, y: np.ndarray, k: int, new: np.ndarray) -> np.ndarray:
+def _nearest_value(N: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
+    """`_nearest` of a single column, by sorting it."""
+    from sklearn.neighbors import KDTree
+
+    order = np.argsort(N[:, 0])
+    values, wanted = N[order, 0], new[:, 0]
+    after = np.searchsorted(values, wanted)
+    sides = values[np.maximum(after - 1, 0)], values[np.minimum(after, len(values) - 1)]
+    reach = np.minimum(np.abs(wanted - sides[0]), np.abs(wanted - sides[1]))
+    reach += ROUNDING * (reach + np.abs(wanted))
+    counts = np.zeros((len(y) + 1, y.max() + 1), dtype=np.int64)  # of each class among the first rows
+    counts[np.arange(1, len(y) + 1), y[order]] = 1
+    counts = counts.cumsum(axis=0)
+    near = counts[np.searchsorted(values, wanted + reach, side="right")] - counts[np.searchsorted(values, wanted - reach)]
+    found, unsure = near.argmax(axis=1), np.count_nonzero(near, axis=1) > 1
+    if unsure.any():
+        found[unsure] = y[KDTree(N, leaf_size=30).query(new[unsure], return_distance=False)[:, 0]]
+    return found
+
+
+def _naive_bayes(fold: _Fold, new: np.ndarray) -> np.ndarray:
     """Naive Bayes with normal columns."""
-    smoothing = SMOOTHING * N.var(axis=0).max()
-    scores = []
-    for code in range(k):
-        rows = N[y == code]
-        mean, variance = rows.mean(axis=0), rows.var(axis=0) + smoothing
-        prior = np.log(len(rows) / len(y)) - 0.5 * np.sum(np.log(2 * np.pi * variance))
-        scores.append(prior - 0.5 * np.sum((new - mean) ** 2 / variance, axis=1))
+    variances = fold.squares / fold.counts[:, None] + SMOOTHING * fold.by_class.var(axis=0).max()
+    priors = np.log(fold.counts / len(fold.y)) - 0.5 * np.sum(np.log(2 * np.pi * variances), axis=1)
+    scores = [
+        prior - 0.5 * np.sum((new - mean) ** 2 / variance, axis=1)
+        for prior, mean, variance in zip(priors, fold.means, variances, strict=True)
+    ]
     return np.argmax(scores, axis=0)
 
 
-def _discriminants(N: np.ndarray, y: np.ndarray, k: int, new: np.ndarray) -> np.ndarray:
+def _discriminants(fold: _Fold, new: np.ndarray) -> np.ndarray:
     """Linear discriminant analysis by singular values, those of the classes' deviations from their scatter matrix."""
-    counts = np.bincount(y, minlength=k)
-    means = np.array([N[y == code].mean(axis=0) for code in range(k)])
-    priors = counts / len(y)
-    deviations = N - means[y]
-    spread = deviations.std(axis=0)
+    n, k = len(fold.y), len(fold.counts)
+    priors = fold.counts / n
+    spread = np.sqrt(fold.squares.sum(axis=0) / n)
     spread[spread == 0] = 1
-    deviations /= spread
-    squares, directions = np.linalg.eigh(deviations.T @ deviations / len(y))
+    deviations = fold.deviations / spread
+    squares, directions = np.linalg.eigh(deviations.T @ deviations / n)
     kept = squares > RANK_TOLERANCE**2
     scale = directions[:, kept] / spread[:, None] / np.sqrt(squares[kept])
-    centre = priors @ means
-    between = np.sqrt(len(y) * priors / (k - 1))[:, None] * (means - centre)
+    centre = priors @ fold.means
+    between = np.sqrt(n * priors / (k - 1))[:, None] * (fold.means - centre)
     _, sizes, axes = np.linalg.svd(between @ scale, full_matrices=False)
     scale = scale @ axes[sizes > RANK_TOLERANCE * sizes[0]].T
-    places = (means - centre) @ scale
+    places = (fold.means - centre) @ scale
     return np.argmax((new - centre) @ scale @ places.T - 0.5 * np.sum(places**2, axis=1) + np.log(priors), axis=1)
 
 
 @metafeature("landmarking")
 def best_node(table: Table) -> np.ndarray:
     """Tree of the best split alone."""
-    found = []
-    for fitted, (_, test) in zip(_trees(table), _folds(table), strict=True):
-        tree = fitted.tree_
-        classes = fitted.classes_[tree.value[:, 0].argmax(axis=1)]
-        node = np.zeros(len(test), dtype=np.int64)
-        if tree.node_count > 1:
-            goes_left = table.N[test, tree.feature[0]].astype(np.float32) <= tree.threshold[0]
-            node = np.where(goes_left, tree.children_left[0], tree.children_right[0])
-        found.append(np.mean(classes[node] == table.y[test]))
-    return np.array(found)
+    pairs = zip(_trees(table), _folds(table), strict=True)
+    return np.array([fold.accuracy(_first_split(tree, _N32(table)[fold.test])) for tree, fold in pairs])
 
 
 @metafeature("landmarking")
 def random_node(table: Table) -> np.ndarray:
     """Tree of the best split of a random column."""
-    column = np.random.RandomState(0).randint(0, table.N.shape[1], size=1)  # pymfe's draw
-    return _accuracies(table, _stump, lambda _: column)
+    column = np.random.RandomState(0).randint(0, table.N.shape[1], size=1)[0]  # pymfe's draw
+    return np.array([_stump_accuracy(table, fold, column) for fold in _folds(table)])
 
 
 @metafeature("landmarking")
 def worst_node(table: Table) -> np.ndarray:
     """Tree of the best split of the least important column."""
-    return _accuracies(table, _stump, lambda fold: _rankings(table)[fold][:1])
+    pairs = zip(_rankings(table), _folds(table), strict=True)
+    return np.array([_stump_accuracy(table, fold, ranking[0]) for ranking, fold in pairs])
 
 
 @metafeature("landmarking")
 def linear_discr(table: Table) -> np.ndarray:
     """Linear discriminant analysis."""
-    return _accuracies(table, _discriminants)
+    return np.array([fold.accuracy(_discriminants(fold, table.N[fold.test])) for fold in _folds(table)])
 
 
 @metafeature("landmarking")
 def naive_bayes(table: Table) -> np.ndarray:
     """Naive Bayes with normal columns."""
-    return _accuracies(table, _naive_bayes)
+    return np.array([fold.accuracy(_naive_bayes(fold, table.N[fold.test])) for fold in _folds(table)])
 
 
 @metafeature("landmarking")
 def one_nn(table: Table) -> np.ndarray:
     """Nearest neighbour."""
-    return _accuracies(table, _nearest)
+    return np.array([fold.accuracy(_nearest(table.N[fold.train], fold.y, table.N[fold.test])) for fold in _folds(table)])
 
 
 @metafeature("landmarking")
 def elite_nn(table: Table) -> np.ndarray:
     """Nearest neighbour in the most important column."""
-    return _accuracies(table, _nearest, lambda fold: _rankings(table)[fold][-1:])
+    found = []
+    for ranking, fold in zip(_rankings(table), _folds(table), strict=True):
+        N = table.N[:, ranking[-1:]]
+        found.append(fold.accuracy(_nearest_value(N[fold.train], fold.y, N[fold.test])))
+    return np.array(found)

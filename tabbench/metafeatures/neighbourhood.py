@@ -12,6 +12,7 @@ from tabbench.metafeatures.table import Table
 
 BLOCK_CELLS = 2**22
 BLOCK_ROWS = 128  # of a matrix of which only one half is computed
+PRECISION = 1e-10  # of an eigenvector
 GRAPH_SHARE = 0.15  # of the rows that are neighbours in the graph
 
 
@@ -54,32 +55,46 @@ def _distances(table: Table) -> np.ndarray:
 
 
 @shared
+def _is_friend(table: Table) -> np.ndarray:
+    """(n, n) whether two rows are of one class."""
+    y = table.y.astype(np.int32)
+    return y[:, None] == y
+
+
+@shared
 def _nearest_enemies(table: Table) -> tuple[np.ndarray, np.ndarray]:
     """Number of the nearest row of another class, and its distance (float32)."""
-    found, rows = np.empty(len(table.y), dtype=np.int64), np.arange(len(table.y))
-    for own in table.by_class:
-        others = np.setdiff1d(rows, own, assume_unique=True)
-        found[own] = others[_distances(table)[np.ix_(own, others)].argmin(axis=1)]
-    return found, _distances(table)[found, rows]
+    enemies = np.where(_is_friend(table), np.inf, _distances(table))
+    found = enemies.argmin(axis=1)
+    return found, enemies[np.arange(len(found)), found]
 
 
-def _nearest(distances: np.ndarray, count: int, *, in_order: bool = True) -> np.ndarray:
+@shared
+def _friend_distance(table: Table) -> np.ndarray:
+    """(n,) distance of the nearest other row of the class (float32)."""
+    friends = np.where(_is_friend(table), _distances(table), np.inf)
+    np.fill_diagonal(friends, np.inf)
+    return friends.min(axis=1)
+
+
+def _nearest(distances: np.ndarray, count: int) -> np.ndarray:
     """(n, count) columns of the smallest distances of each row; scikit-learn chooses and orders equal ones like this."""
+    near = np.argpartition(distances, count - 1, axis=1)[:, :count]
+    return np.take_along_axis(near, np.argsort(np.take_along_axis(distances, near, axis=1)), axis=1)
+
+
+def _are_near(distances: np.ndarray, count: int) -> np.ndarray:
+    """(n, m) whether a distance is among the `count` smallest of its row; of equal ones scikit-learn chooses like this."""
+    near = np.empty(distances.shape, dtype=bool)
     step = max(1, BLOCK_CELLS // distances.shape[1])
-    parts = []
     for start in range(0, len(distances), step):
         block = distances[start : start + step]
-        near = np.argpartition(block, count - 1, axis=1)[:, :count]
-        if in_order:
-            near = np.take_along_axis(near, np.argsort(np.take_along_axis(block, near, axis=1)), axis=1)
-        parts.append(near)
-    return np.concatenate(parts)
-
-
-def _nearest_other(table: Table) -> np.ndarray:
-    """(n,) nearest other row, as scikit-learn finds it: of the two nearest the one that is not the row itself."""
-    near = _nearest(_distances(table), 2)
-    return np.where(near[:, 1] == np.arange(len(near)), near[:, 0], near[:, 1])
+        inside = block <= np.partition(block, count - 1, axis=1)[:, count - 1 : count]
+        tied = np.flatnonzero(np.count_nonzero(inside, axis=1) > count)
+        inside[tied] = False
+        inside[tied[:, None], np.argpartition(block[tied], count - 1, axis=1)[:, :count]] = True
+        near[start : start + step] = inside
+    return near
 
 
 @metafeature("complexity")
@@ -91,63 +106,64 @@ def n1(table: Table) -> float:
 
 
 def _spanning_tree(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both ends of the edges of the minimum spanning tree, a distance of 0 being no edge, by Prim.
+    """Both ends of the edges of the minimum spanning tree, some of them twice, a distance of 0 being no edge, by Borůvka.
 
-    Among equally long edges scipy's tree, by Kruskal after a stable sort, has those with the lowest rows, as has this. Over the
-    rows that are not in the tree yet stand the length of the first edge to it, and its end there.
+    Among equally long edges scipy's tree, by Kruskal after a stable sort, has those with the lowest rows, as has this: the first
+    of a row's shortest edges is the one with the lowest rows, and so is the first of those of a tree in the order below.
     """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     n = len(distances)
+    rows, tree, edges = np.arange(n), np.arange(n), [np.empty((2, 0), dtype=np.int64)]
     lengths = np.where(distances > 0, distances, np.inf)
-
-    def place(a: np.ndarray, b: np.ndarray | int) -> np.ndarray:
-        return np.minimum(a, b) * n + np.maximum(a, b)
-
-    rest, newest = np.arange(1, n), 0
-    length, end, edges = np.full(n - 1, np.inf, dtype=lengths.dtype), np.zeros(n - 1, dtype=np.int64), []
-    for last in range(n - 2, -1, -1):
-        away = lengths[newest].take(rest)
-        closer = away < length
-        equal = np.flatnonzero(away == length)
-        if len(equal):
-            closer[equal] = place(rest[equal], newest) < place(rest[equal], end[equal])
-        np.copyto(length, away, where=closer)
-        np.copyto(end, newest, where=closer)
-        at = int(length.argmin())
-        shortest = np.flatnonzero(length == length[at])
-        if len(shortest) > 1:
-            at = int(shortest[place(rest[shortest], end[shortest]).argmin()])
-        newest = int(rest[at])
-        if length[at] < np.inf:  # else what is left is equal to rows of the tree
-            edges.append((newest, end[at]))
-        for values in (rest, length, end):
-            values[at] = values[last]
-        rest, length, end = rest[:last], length[:last], end[:last]
-    a, b = np.array(edges, dtype=np.int64).reshape(-1, 2).T
+    while True:
+        end = lengths.argmin(axis=1)
+        length = lengths[rows, end]
+        order = np.lexsort((np.maximum(rows, end), np.minimum(rows, end), length, tree))
+        shortest = order[np.append(True, np.diff(tree[order]) > 0)]
+        shortest = shortest[length[shortest] < np.inf]
+        if not len(shortest):  # one tree, or what is left are rows equal to its own
+            break
+        a, b = shortest, end[shortest]
+        edges.append(np.array([a, b]))
+        joins = coo_array((np.ones(len(a)), (tree[a], tree[b])), shape=(n, n))
+        tree = connected_components(joins, directed=False)[1][tree]
+        np.copyto(lengths, np.inf, where=tree[:, None] == tree)
+    a, b = np.concatenate(edges, axis=1)
     return a, b
 
 
 @metafeature("complexity")
 def n2(table: Table) -> np.ndarray:
     """1 - 1 / (1 + distance of the nearest row of the class over that of another)."""
-    friends = np.empty(len(table.y), dtype=np.float32)
-    for own in table.by_class:
-        block = _distances(table)[np.ix_(own, own)]
-        np.fill_diagonal(block, np.inf)
-        friends[own] = block.min(axis=1)
-    return 1 - 1 / (1 + (friends / _nearest_enemies(table)[1]).astype(np.float64))
+    return 1 - 1 / (1 + (_friend_distance(table) / _nearest_enemies(table)[1]).astype(np.float64))
 
 
 @metafeature("complexity")
 def n3(table: Table) -> np.ndarray:
-    """Whether the nearest neighbour of a row is of another class."""
-    return table.y[_nearest_other(table)] != table.y
+    """Whether the nearest neighbour of a row is of another class.
+
+    Where a friend is as near, it is as scikit-learn finds it: of the two nearest rows the one that is not the row itself.
+    """
+    friend, enemy = _friend_distance(table), _nearest_enemies(table)[1]
+    is_enemy, unsure = enemy < friend, np.flatnonzero(enemy == friend)
+    near = _nearest(_distances(table)[unsure], 2)
+    other = np.where(near[:, 1] == unsure, near[:, 0], near[:, 1])
+    is_enemy[unsure] = table.y[other] != table.y[unsure]
+    return is_enemy
 
 
 @metafeature("complexity")
 def n4(table: Table) -> np.ndarray:
     """Whether the nearest row of a new one, drawn between two of a class, is of another class."""
-    between, labels = interpolate(_scaled(table), table.y, table.by_class, seed=0)
-    return table.y[_nearest(_gower(between, _scaled(table)), 1)[:, 0]] != labels
+    between, labels = interpolate(_scaled(table), table.y, table.by_class, np.random.RandomState(0))
+    distances = _gower(between, _scaled(table))
+    found = table.y[distances.argmin(axis=1)]
+    nearest = distances == distances.min(axis=1, keepdims=True)
+    unsure = (nearest & (table.y != found[:, None])).any(axis=1)
+    found[unsure] = table.y[_nearest(distances[unsure], 1)[:, 0]]
+    return found != labels
 
 
 @metafeature("complexity")
@@ -191,10 +207,9 @@ def lsc(table: Table) -> float:
 @shared
 def _graph(table: Table) -> list[np.ndarray]:
     """Adjacency (rows, rows) of every class in the graph of near rows of one class, equal rows not being joined; float32."""
-    distances, count = _distances(table), max(round(len(table.y) * GRAPH_SHARE), 1)
-    joined = np.zeros(distances.shape, dtype=bool)
-    np.put_along_axis(joined, _nearest(distances, count + 1, in_order=False), True, axis=1)
-    joined &= distances > 0  # the row itself is not joined either; without it in the count + 1 nearest, all of them are at 0
+    count = max(round(len(table.y) * GRAPH_SHARE), 1)
+    # the row itself is not joined either; without it in the count + 1 nearest, all of them are at 0
+    joined = _are_near(_distances(table), count + 1) & (_distances(table) > 0)
     blocks = [joined[np.ix_(own, own)] for own in table.by_class]
     return [(block | block.T).astype(np.float32) for block in blocks]
 
@@ -211,10 +226,20 @@ def cls_coef(table: Table) -> float:
     """1 - share of the graph's paths of two edges that a third closes."""
     closed, paths = 0.0, 0.0
     for block in _graph(table):
-        closed += np.einsum("ij,ij->", block @ block, block, dtype=np.float64)
+        closed += _closed_paths(block)
         degrees = block.sum(axis=0, dtype=np.float64)
         paths += np.sum(degrees * (degrees - 1))
     return float(1 - closed / paths) if paths else 1.0
+
+
+def _closed_paths(block: np.ndarray) -> float:
+    """Paths of two edges of an adjacency matrix that a third closes, six to a triangle: of the lower half, by blocks."""
+    half, step, triangles = np.tril(block), BLOCK_ROWS, 0.0
+    for left in range(0, len(half), step):
+        for top in range(left, len(half), step):
+            paths = half[top : top + step, left : top + step] @ half[left : top + step, left : left + step]
+            triangles += float(np.vdot(paths, half[top : top + step, left : left + step]))
+    return 6 * triangles
 
 
 @metafeature("complexity")
@@ -238,5 +263,5 @@ def _leading(block: np.ndarray) -> tuple[float, np.ndarray]:
     if len(block) < 10:
         values, vectors = np.linalg.eigh(block.astype(np.float64))
     else:
-        values, vectors = eigsh(block.astype(np.float64), k=1, which="LA", v0=block.sum(axis=0, dtype=np.float64))
+        values, vectors = eigsh(block.astype(np.float64), k=1, which="LA", v0=block.sum(axis=0, dtype=np.float64), tol=PRECISION)
     return float(values[-1]), np.abs(vectors[:, -1])

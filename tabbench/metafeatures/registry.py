@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -69,28 +69,37 @@ def compute_group(table: Table, group: str) -> tuple[dict[str, float], dict[str,
     """Values by name, NaN where there is none, and by metafeature the one-line reasons for NaN."""
     from sklearn import config_context
 
+    entries = [entry for entry in METAFEATURES.values() if entry.group == group]
+    with (
+        config_context(assume_finite=True, skip_parameter_validation=True),  # its checks take longer than a small fit
+        warnings.catch_warnings(),
+        np.errstate(all="ignore"),
+    ):
+        warnings.simplefilter("ignore")  # a NaN tells as much
+        results = [_result(entry, table) for entry in entries]
+        found = _summarized([result for result, _ in results])
     values: dict[str, float] = {}
     reasons: dict[str, str] = {}
-    with config_context(assume_finite=True, skip_parameter_validation=True):  # its checks take longer than a small fit
-        for entry in METAFEATURES.values():
-            if entry.group == group:
-                found, reason = _compute(entry, table)
-                values |= found
-                if reason:
-                    reasons[entry.name] = reason
+    for entry, own, (_, reason) in zip(entries, found, results, strict=True):
+        values |= zip(entry.names, own or [np.nan] * len(entry.names), strict=True)
+        if np.isnan(values[entry.names[0]]):
+            reasons[entry.name] = reason or UNDEFINED
     return values, reasons
 
 
-def _compute(entry: Metafeature, table: Table) -> tuple[dict[str, float], str]:
-    nothing = dict.fromkeys(entry.names, np.nan)
+def _result(entry: Metafeature, table: Table) -> tuple[np.ndarray, str]:
+    """One number, a sample, or nothing and why."""
     try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")  # a NaN tells as much
-            result: Any = entry.function(table)
-            if len(entry.names) == 1:
-                found = {entry.name: float(result)}
-            else:
-                found = dict(zip(entry.names, summarize(result), strict=True)) if len(result) else nothing
+        return np.array(entry.function(table), dtype=np.float64), ""
     except Exception as error:  # noqa: BLE001 - one metafeature must not take the others with it
-        return nothing, f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
-    return found, UNDEFINED if np.isnan(found[entry.names[0]]) else ""
+        return np.empty(0), f"{type(error).__name__}: {' '.join(str(error).split())}"[:200]
+
+
+def _summarized(results: list[np.ndarray]) -> list[list[float]]:
+    """The values of every result; samples of one length are looked at together."""
+    found = [[float(result)] if result.ndim == 0 else [] for result in results]
+    for length in {len(result) for result in results if result.ndim and len(result)}:
+        places = [i for i, result in enumerate(results) if result.ndim and len(result) == length]
+        for i, own in zip(places, summarize(np.array([results[i] for i in places])), strict=True):
+            found[i] = own.tolist()
+    return found

@@ -11,54 +11,58 @@ SUMMARIES = (
 )
 
 
-def summarize(values: np.ndarray) -> list[float]:
-    """The summaries of a sample (m,), m ≥ 1, in the order of SUMMARIES; a NaN in it leaves nothing but the count.
+def summarize(samples: np.ndarray) -> np.ndarray:
+    """(s, 25) the summaries of s samples (s, m), m ≥ 1, in the order of SUMMARIES; a NaN in one leaves nothing but the count.
 
     sd : with m - 1 degrees of freedom. histogram : shares in ten equal bins from min to max. quantiles : linear between points.
     kurtosis and skewness : Joanes and Gill's (1998) b2 and b1, as in MINITAB.
     """
-    values = np.asarray(values, dtype=np.float64)
-    count = len(values)
-    if np.isnan(values).any():
-        return [float(count) if name == "count" else np.nan for name in SUMMARIES]
-    ordered = np.sort(values)
-    low, high = ordered[0], ordered[-1]
+    samples = np.ascontiguousarray(samples, dtype=np.float64)
+    count = samples.shape[1]
+    ordered = np.sort(samples, axis=1)
+    low, high = ordered[:, 0], ordered[:, -1]
     q1, median, q3 = (_quantile(ordered, share) for share in QUARTILES[1:4])
-    mean = values.mean()
-    sd = values.std(ddof=1) if count > 1 else np.nan
-    skewness, kurtosis = moments(values)
+    mean = samples.mean(axis=1)
+    sd = samples.std(axis=1, ddof=1) if count > 1 else np.nan
+    skewness, kurtosis = moments(samples.T)
+    found = np.empty((len(samples), len(SUMMARIES)))
     spread = (mean, sd, count, _iq_range(ordered), kurtosis, high, median, low, high - low, skewness)
-    return [float(value) for value in (*spread, *_histogram(ordered), low, q1, median, q3, high)]
+    for i, values in enumerate((*spread, *_histogram(ordered).T, low, q1, median, q3, high)):
+        found[:, i] = values
+    found[np.ix_(np.isnan(high), np.array(SUMMARIES) != "count")] = np.nan
+    return found
 
 
-def _around(ordered: np.ndarray, share: float) -> tuple[float, float, float]:
-    """The two values of a sorted sample between which a quantile lies, and where between them, in [0, 1)."""
-    place = share * (len(ordered) - 1)
+def _around(ordered: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """The two values of each sorted sample (s, m) between which a quantile lies, and where between them, in [0, 1)."""
+    place = share * (ordered.shape[1] - 1)
     below = int(place)
-    return ordered[below], ordered[min(below + 1, len(ordered) - 1)], place - below
+    return ordered[:, below], ordered[:, min(below + 1, ordered.shape[1] - 1)], place - below
 
 
-def _quantile(ordered: np.ndarray, share: float) -> float:
-    """`np.quantile` of a sorted sample, without its checks."""
+def _quantile(ordered: np.ndarray, share: float) -> np.ndarray:
+    """`np.quantile` of sorted samples, without its checks."""
     a, b, t = _around(ordered, share)
     return a + (b - a) * t if t < 0.5 else b - (b - a) * (1 - t)
 
 
-def _iq_range(ordered: np.ndarray) -> float:
-    """`scipy.stats.iqr` of a sorted sample; it rounds otherwise than numpy's quantiles do, which ranks of it would show."""
+def _iq_range(ordered: np.ndarray) -> np.ndarray:
+    """`scipy.stats.iqr` of sorted samples; it rounds otherwise than numpy's quantiles do, which ranks of it would show."""
     (a, b, t), (c, d, u) = _around(ordered, 0.25), _around(ordered, 0.75)
     return ((1 - u) * c + u * d) - ((1 - t) * a + t * b)
 
 
 def _histogram(ordered: np.ndarray) -> np.ndarray:
-    """Shares of a sorted sample in BINS equal bins from its minimum to its maximum; NaN if it is not finite."""
-    low, high = ordered[0], ordered[-1]
-    if not np.isfinite([low, high]).all():
-        return np.full(BINS, np.nan)
-    if low == high:
-        low, high = low - 0.5, high + 0.5
-    inner = np.searchsorted(ordered, np.linspace(low, high, BINS + 1)[1:-1])
-    return np.diff(inner, prepend=0, append=len(ordered)) / len(ordered)
+    """(s, BINS) shares of sorted samples in equal bins from minimum to maximum; NaN where one is not finite."""
+    low, high = ordered[:, 0], ordered[:, -1]
+    same = low == high
+    low, high = np.where(same, low - 0.5, low), np.where(same, high + 0.5, high)
+    edges = np.arange(1, BINS) * ((high - low) / BINS)[:, None] + low[:, None]
+    below = np.zeros((len(ordered), BINS + 1))
+    below[:, 1:-1] = [np.searchsorted(*pair) for pair in zip(ordered, edges, strict=True)]
+    below[:, -1] = ordered.shape[1]
+    shares = (below[:, 1:] - below[:, :-1]) / ordered.shape[1]
+    return np.where(np.isfinite(high - low)[:, None], shares, np.nan)
 
 
 def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -41,44 +41,41 @@ class Table:
         return np.bincount(self.y)
 
     @cached_property
-    def complete(self) -> pd.DataFrame:
-        """(n, c) complete columns that vary, in order: numbers (float64), categories as codes of their sorted levels (int64)."""
-        columns = {}
-        for name in self.raw:
-            column = self.raw[name]
-            is_categorical = isinstance(column.dtype, pd.CategoricalDtype)
-            values = _level_codes(column) if is_categorical else _filled(column.to_numpy(np.float64))
-            if (values != values[0]).any():
-                columns[name] = values
-        if not columns:
+    def _complete(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        is_level = np.array([isinstance(dtype, pd.CategoricalDtype) for dtype in self.raw.dtypes], dtype=bool)
+        numbers = self.raw.iloc[:, np.flatnonzero(~is_level)]
+        levels = self.raw.iloc[:, np.flatnonzero(is_level)]
+        values = _filled(numbers.to_numpy(np.float64))
+        codes = np.array([_level_codes(levels[name]) for name in levels], dtype=np.int64).reshape(-1, len(self.raw)).T
+        parts = []
+        for names, columns in ((numbers.columns, values), (levels.columns, codes)):
+            varies = (columns != columns[0]).any(axis=0)
+            parts.append(pd.DataFrame(columns[:, varies], columns=names[varies]))
+        if not (parts[0].shape[1] or parts[1].shape[1]):
             raise UserError("no column varies in the training rows")
-        return pd.DataFrame(columns)
+        return parts[0], parts[1]
 
     @cached_property
-    def numeric(self) -> list[str]:
-        """Names of the numeric columns."""
-        return [name for name in self.complete if self.complete[name].dtype == np.float64]
+    def numeric(self) -> pd.DataFrame:
+        """(n, ·) float64: the complete numeric columns that vary."""
+        return self._complete[0]
 
     @cached_property
-    def categorical(self) -> list[str]:
-        """Names of the categorical columns."""
-        return [name for name in self.complete if self.complete[name].dtype == np.int64]
+    def categorical(self) -> pd.DataFrame:
+        """(n, ·) int64: the complete categorical columns that vary, as codes of their sorted levels."""
+        return self._complete[1]
 
     @cached_property
-    def _numbers(self) -> np.ndarray:
-        return self.complete[self.numeric].to_numpy(np.float64)
+    def n_columns(self) -> int:
+        """Columns that vary."""
+        return self.numeric.shape[1] + self.categorical.shape[1]
 
     @cached_property
-    def _levels(self) -> np.ndarray:
-        return self.complete[self.categorical].to_numpy(np.int64)
-
-    @cached_property
-    def n_distinct(self) -> pd.Series:
-        """Distinct values by column of `complete`."""
-        ordered = np.sort(self._numbers, axis=0)
-        counts = dict(zip(self.numeric, 1 + np.sum(ordered[1:] != ordered[:-1], axis=0), strict=True))
-        counts |= dict(zip(self.categorical, 1 + self._levels.max(axis=0, initial=0), strict=True))
-        return pd.Series([counts[name] for name in self.complete], self.complete.columns)
+    def n_distinct(self) -> np.ndarray:
+        """(n_columns,) distinct values of the numeric columns, then of the categorical ones."""
+        ordered = np.sort(self.numeric.to_numpy(np.float64), axis=0)
+        of_levels = 1 + self.categorical.to_numpy(np.int64).max(axis=0, initial=0)
+        return np.append(1 + np.count_nonzero(ordered[1:] != ordered[:-1], axis=0), of_levels)
 
     @cached_property
     def N(self) -> np.ndarray:
@@ -87,15 +84,19 @@ class Table:
         Of the first category all levels have one, of the others all but the first: treatment coding without an intercept,
         which pymfe takes from patsy.
         """
-        dummies = [np.eye(codes.max() + 1)[codes][:, min(i, 1) :] for i, codes in enumerate(self._levels.T)]
-        return np.column_stack([self._numbers, *dummies])
+        dummies = [
+            np.eye(codes.max() + 1)[codes][:, min(i, 1) :] for i, codes in enumerate(self.categorical.to_numpy(np.int64).T)
+        ]
+        return np.column_stack([self.numeric.to_numpy(np.float64), *dummies])
 
     @cached_property
     def C(self) -> np.ndarray:
         """(n, c) int64 codes: the levels, then the numeric columns in ⌊n^⅓⌋ bins of equal frequency."""
         bins = int(len(self.y) ** (1 / 3))
-        binned = [_consecutive(_equal_frequency(values, bins)) for values in self._numbers.T]
-        return np.column_stack([self._levels, *binned])
+        values = self.numeric.to_numpy(np.float64)
+        edges = np.quantile(values, np.linspace(0, 1, bins + 1)[1:], axis=0)
+        binned = [_consecutive(_bins(*column)) for column in zip(values.T, edges.T, strict=True)]
+        return np.column_stack([self.categorical.to_numpy(np.int64), *binned])
 
     @cached_property
     def by_class(self) -> list[np.ndarray]:
@@ -104,18 +105,19 @@ class Table:
 
 
 def _filled(values: np.ndarray) -> np.ndarray:
-    """Numbers with their median in the gaps; constant if there are only gaps."""
+    """Numbers (n, d) with the median of their column in the gaps; a column of gaps is constant."""
     gaps = np.isnan(values)
-    if not gaps.any():
-        return values
-    return np.zeros(len(values)) if gaps.all() else np.where(gaps, np.median(values[~gaps]), values)
+    values = np.where(gaps, 0, values)
+    for i in np.flatnonzero(gaps.any(axis=0) & ~gaps.all(axis=0)):
+        values[gaps[:, i], i] = np.median(values[~gaps[:, i], i])
+    return values
 
 
 def _level_codes(column: pd.Series) -> np.ndarray:
     """Codes of the levels there are, in the order of their texts; equal texts are one level."""
-    names = np.array([*column.cat.categories.astype(str), MISSING])
-    used, codes = np.unique(column.cat.codes.to_numpy(np.int64), return_inverse=True)
-    return np.unique(names[used], return_inverse=True)[1][codes].astype(np.int64)
+    names = [*map(str, column.cat.categories.tolist()), MISSING]
+    place = np.unique(names, return_inverse=True)[1]
+    return _consecutive(place[column.cat.codes])  # the code of a missing cell is -1, the last place
 
 
 def _consecutive(codes: np.ndarray) -> np.ndarray:
@@ -124,6 +126,6 @@ def _consecutive(codes: np.ndarray) -> np.ndarray:
     return (np.cumsum(there) - 1)[codes]
 
 
-def _equal_frequency(values: np.ndarray, bins: int) -> np.ndarray:
-    edges = np.quantile(values, np.linspace(0, 1, bins + 1)[1:])
-    return np.digitize(values, edges[np.append(True, np.diff(edges) > QUANTILE_TOLERANCE)], right=True)
+def _bins(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    edges = edges[np.append(True, np.diff(edges) > QUANTILE_TOLERANCE)]
+    return np.searchsorted(edges, values)

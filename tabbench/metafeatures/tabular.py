@@ -1,6 +1,7 @@
 """What pymfe does not say of a table: missing cells, cardinality, imbalance, and its size against the limits of PFNs."""
 
 import numpy as np
+import pandas as pd
 
 from tabbench.metafeatures.registry import metafeature
 from tabbench.metafeatures.table import Table
@@ -34,31 +35,31 @@ def missing(table: Table) -> np.ndarray:
 @metafeature("tabular")
 def nr_constant(table: Table) -> float:
     """Columns that do not vary, once missing cells are filled: no other metafeature sees them."""
-    return table.raw.shape[1] - table.complete.shape[1]
+    return table.raw.shape[1] - table.n_columns
 
 
 @metafeature("tabular")
 def share_categorical(table: Table) -> float:
     """Share of the columns that are categorical."""
-    return len(table.categorical) / table.complete.shape[1]
+    return table.categorical.shape[1] / table.n_columns
 
 
 @metafeature("tabular")
 def cardinality(table: Table) -> np.ndarray:
     """Levels of every categorical column (missing counts as one)."""
-    return table.n_distinct[table.categorical].to_numpy()
+    return table.n_distinct[table.numeric.shape[1] :]
 
 
 @metafeature("tabular")
 def distinct(table: Table) -> np.ndarray:
     """Distinct values of every numeric column, over the rows."""
-    return table.n_distinct[table.numeric].to_numpy() / len(table.y)
+    return table.n_distinct[: table.numeric.shape[1]] / len(table.y)
 
 
 @metafeature("tabular")
 def share_repeated_rows(table: Table) -> float:
     """Share of the rows that repeat an earlier one, the class aside."""
-    return float(table.complete.duplicated().mean())
+    return float(pd.concat([table.numeric, table.categorical], axis=1).duplicated().mean())
 
 
 @metafeature("tabular")
@@ -105,5 +106,5 @@ def tabpfn_2_load(table: Table) -> float:
 
 
 def _load(table: Table, limits: tuple[int, int, int]) -> float:
-    sizes = (len(table.y), table.complete.shape[1], len(table.class_counts))
+    sizes = (len(table.y), table.n_columns, len(table.class_counts))
     return max(size / limit for size, limit in zip(sizes, limits, strict=True))
