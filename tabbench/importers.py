@@ -47,40 +47,60 @@ def tabzilla(table: pd.DataFrame) -> pd.DataFrame:
 
 @importer("amlb")
 def amlb(table: pd.DataFrame) -> pd.DataFrame:
-    """Results of the AutoML benchmark (Gijsbers et al. 2024), one row per task, framework and fold; no result: failed."""
-    table = table[table["auc"].notna() | table["acc"].notna() | table["result"].isna()]
+    """Results of the AutoML benchmark (Gijsbers et al. 2024), one row per task, framework and fold; no result: failed.
+
+    Classification only. Reads its files of 2019 (a column a metric) and later ones (`result` is what `metric` says, a loss being
+    negative; `type`; times of training and prediction apart). With several constraints in a file, each is a model of its own.
+    """
+    of_regression = table.reindex(columns=["mae", "r2", "rmse"]).notna().any(axis=1).groupby(table["task"]).transform("any")
+    table = table[~of_regression & ~_column(table, "type").isin(["regression", "timeseries"])]
+    failed, constraint = table["result"].isna(), _column(table, "constraint")
+    several = constraint.nunique() > 1
     return pd.DataFrame(
         {
             "task": table["task"],
-            "model": table["framework"],
+            "model": table["framework"] + (" [" + constraint.astype(str) + "]" if several else ""),
             "fold": table["fold"],
-            "accuracy": table["acc"],
-            "roc_auc_ovo": table["auc"],
-            "log_loss": table["logloss"],
-            "fit_seconds": table["duration"],
-            "status": np.where(table["result"].isna(), "failed", "ok"),
-            "reason": table["info"].fillna("").astype(str).str.slice(0, 300) if "info" in table else "",
+            "accuracy": _amlb_scores(table, "acc"),
+            "balanced_accuracy": _amlb_scores(table, "balacc"),
+            "roc_auc_ovo": _amlb_scores(table, "auc"),
+            "log_loss": _amlb_scores(table, "logloss"),
+            "fit_seconds": _column(table, "training_duration").fillna(table["duration"]),
+            "predict_seconds": _column(table, "predict_duration"),
+            "status": np.where(failed, "failed", "ok"),
+            "reason": _column(table, "info").where(failed, "").fillna("").astype(str).str.slice(0, 300),
         }
     )
 
 
+def _amlb_scores(table: pd.DataFrame, name: str) -> pd.Series:
+    """Scores from the metric's own column, or else from `result` where that is this metric."""
+    is_this = _column(table, "metric").isin([name, f"neg_{name}"])
+    return _column(table, name).astype(np.float64).fillna(table["result"].abs().where(is_this))
+
+
+def _column(table: pd.DataFrame, name: str) -> pd.Series:
+    """A column, all NaN where a file lacks it."""
+    return table[name] if name in table else pd.Series(np.nan, table.index)
+
+
 @importer("tabarena")
 def tabarena(table: pd.DataFrame) -> pd.DataFrame:
-    """Results of TabArena (Erickson et al. 2025), one row per dataset, method and fold; classification only.
+    """Results of TabArena by split (Erickson et al. 2025), one row per dataset, method and fold; classification only.
 
     Its `metric_error` is 1 - ROC AUC for two classes and log loss for more; an imputed row stands for a failure.
     """
     table = table[table["metric"].isin(["roc_auc", "log_loss"])]
-    is_auc, failed = table["metric"] == "roc_auc", table.get("imputed", pd.Series(False, table.index)).astype(bool)
+    is_auc, failed = table["metric"] == "roc_auc", _column(table, "imputed").isin([True, "True"])
     return pd.DataFrame(
         {
             "task": table["dataset"],
-            "model": table["method"],
+            "model": table["method" if "method" in table else "framework"],
             "fold": table["fold"],
-            "roc_auc_ovo": (1 - table["metric_error"]).where(is_auc),
-            "log_loss": table["metric_error"].where(~is_auc),
-            "fit_seconds": table["time_train_s"],
-            "predict_seconds": table["time_infer_s"],
+            "roc_auc_ovo": (1 - table["metric_error"]).where(is_auc & ~failed),
+            "log_loss": table["metric_error"].where(~is_auc & ~failed),
+            "fit_seconds": table["time_train_s"].where(~failed),
+            "predict_seconds": table["time_infer_s"].where(~failed),
             "status": np.where(failed, "failed", "ok"),
             "reason": np.where(failed, "imputed by TabArena", ""),
         }
@@ -104,7 +124,9 @@ def import_results(kind: str, path: Path, folder: Path, *, force: bool = False) 
     try:
         rows = read(pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path))
     except KeyError as error:
-        raise UserError(f"{path}: no column {error.args[0]!r}: this is no results table of {kind}") from None
+        raise UserError(
+            f"{path}: no column {error.args[0]!r}: this is no results table of {kind}; `tabbench stats` takes any table of scores"
+        ) from None
     except (ValueError, OSError) as error:
         raise UserError(f"{path}: cannot be read as a table: {str(error).splitlines()[0]}") from None
     frame = _results_frame(rows, kind, path)

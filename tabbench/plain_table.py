@@ -1,8 +1,9 @@
 """Results tables from anywhere: a long or wide CSV file as a (dataset × model) table of scores.
 
 Wide: a row is a dataset, its name in the first column (or in one called dataset or task), every other column a model. Long: a row
-is one score, with columns called dataset (or task), model (or method, …) and one for the score. Columns called fold, repeat, seed
-or split tell rows of one dataset apart; they are averaged. An empty cell is a missing score, as is a fold a model has not run.
+is one score, with columns called dataset (or task), model (or method, …) and one for the score. Columns called fold, repeat or
+split tell rows of one dataset apart, and one called seed or run where these do not; such rows are averaged. An empty cell is a
+missing score, as is a fold a model has not run.
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from tabbench.errors import UserError
 
 DATASET = ("dataset", "dataset_name", "data_set", "task", "task_name", "problem", "data")
 MODEL = ("model", "method", "algorithm", "alg_name", "framework", "classifier", "learner", "system")
-FOLDS = ("fold", "repeat", "seed", "split", "run", "run_fold")
+FOLDS = ("fold", "repeat", "split", "run_fold")
+SEEDS = ("seed", "run")  # often noted beside the fold, another for every model
 SCORE = ("score", "value", "result", "metric_value")
 MOST_DATASETS = 20_000
 
@@ -44,17 +46,19 @@ def read_plain_table(path: Path, score: str | None = None) -> PlainTable:
         raise UserError(f"{path}: no rows in it")
     dataset, model = _named(table, DATASET), _named(table, MODEL)
     folds = [column for column in table.columns if column.lower() in FOLDS]
+    seeds = [column for column in table.columns if column.lower() in SEEDS]
     if dataset and model:
-        column = _score_column(table, {dataset, model, *folds}, score, path)
+        column = _score_column(table, {dataset, model, *folds, *seeds}, score, path)
+        folds += seeds if table.duplicated([dataset, model, *folds]).any() else []
         rows = table[[dataset, model, *folds]].assign(score=_numbers(table[[column]], path)[column])
         _refuse_repeated(rows, [dataset, model, *folds], path)
         wide = rows.set_index([dataset, *folds, model])["score"].unstack(model)
     elif score is not None:
         raise UserError(f"{path}: no long table, so no score column: it lacks one called dataset (task, …) or model (method, …)")
     else:
-        key = dataset or table.columns[0]
-        _refuse_repeated(table, [key, *folds], path)
-        wide = _numbers(table.set_index([key, *folds]), path)
+        key = [dataset or table.columns[0], *folds, *seeds]
+        _refuse_repeated(table, key, path)
+        wide = _numbers(table.set_index(key), path)
     return _finished(wide, path)
 
 

@@ -50,16 +50,73 @@ def test_amlb_and_its_failures(tmp_path):
     assert board.loc["boost", "n_tasks"] == 0
 
 
+def test_amlb_of_2019_has_a_column_a_metric_and_an_index(tmp_path):
+    rows = [
+        (0.86, 0.92, np.nan, 0.92, "binary", "t"),
+        (0.97, np.nan, 0.07, 0.07, "multiclass", "m"),
+        (*[np.nan] * 4, "multiclass", "m"),
+    ]
+    table = pd.DataFrame(rows, columns=["acc", "auc", "logloss", "result", "type", "task"])
+    table = table.assign(fold=[0, 0, 1], framework="tpot", id="openml.org/t/1", info=["", np.nan, "Error: aborting"], mode="aws")
+    table.assign(duration=9.5, models=3, seed=[1, 2, 3], imp_score=0.5, norm_score=0.1).to_csv(tmp_path / "t.csv")
+    frame = import_results("amlb", tmp_path / "t.csv", tmp_path / "out").set_index(["task", "fold"])
+    assert frame["roc_auc_ovo"].dropna().to_dict() == {("t", 0): 0.92}
+    assert frame["log_loss"].dropna().to_dict() == {("m", 0): 0.07}
+    assert frame["status"].tolist() == ["ok", "ok", "failed"]
+    assert frame["reason"].tolist() == ["", "", "Error: aborting"]
+    assert (frame["fit_seconds"] == 9.5).all()
+
+
+def test_amlb_of_later_years(tmp_path):
+    """`result` with its metric, losses negative; regression beside classification; several constraints."""
+    columns = ["id", "task", "framework", "constraint", "fold", "type", "result", "metric", "duration", "training_duration"]
+    rows = [
+        ("o/1", "t", "flaml", "1h8c", 0, "binary", 0.9, "auc", 70.0, 60.0),
+        ("o/1", "t", "flaml", "4h8c", 0, "binary", 0.95, "auc", 250.0, 240.0),
+        ("o/2", "m", "flaml", "1h8c", 0, "multiclass", -0.7, "neg_logloss", 70.0, 60.0),
+        ("o/2", "m", "flaml", "4h8c", 0, "multiclass", np.nan, "neg_logloss", 250.0, np.nan),
+        ("o/3", "price", "flaml", "1h8c", 0, "regression", -9.0, "neg_rmse", 70.0, 60.0),
+        ("o/3", "price", "flaml", "4h8c", 0, "regression", np.nan, "neg_rmse", 70.0, 60.0),
+    ]
+    table = pd.DataFrame(rows, columns=columns).assign(predict_duration=2.0, balacc=[0.8, 0.9, 0.6, *[np.nan] * 3])
+    table.to_csv(tmp_path / "t.csv", index=False)
+    frame = import_results("amlb", tmp_path / "t.csv", tmp_path / "out").set_index(["task", "model"])
+    assert set(frame.index) == {(task, f"flaml [{constraint}]") for task in "tm" for constraint in ("1h8c", "4h8c")}
+    assert frame["roc_auc_ovo"].dropna().tolist() == [0.9, 0.95]
+    assert frame["log_loss"].dropna().tolist() == [0.7]
+    assert frame["balanced_accuracy"].dropna().tolist() == [0.8, 0.9, 0.6]
+    assert frame.loc[("m", "flaml [4h8c]"), "status"] == "failed"
+    assert frame["fit_seconds"].tolist() == [60, 240, 60, 250]
+    assert (frame["predict_seconds"] == 2).all()
+    without_types = table.drop(columns="type").assign(rmse=[*[np.nan] * 4, 9.0, np.nan])
+    without_types[without_types["constraint"] == "1h8c"].to_csv(tmp_path / "t.csv", index=False)
+    frame = import_results("amlb", tmp_path / "t.csv", tmp_path / "again")
+    assert frame[["task", "model"]].to_numpy().tolist() == [["t", "flaml"], ["m", "flaml"]]
+
+
 def test_tabarena_errors_become_scores(tmp_path):
-    rows = [("two", "gbm", 0, "roc_auc", 0.1, 1.0, 0.1, False), ("many", "gbm", 0, "log_loss", 0.7, 1.0, 0.1, False)]
-    rows += [("two", "net", 0, "roc_auc", 0.3, 1.0, 0.1, True), ("price", "gbm", 0, "rmse", 9.0, 1.0, 0.1, False)]
-    columns = ["dataset", "method", "fold", "metric", "metric_error", "time_train_s", "time_infer_s", "imputed"]
-    pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "t.csv")
+    rows = [
+        ("two", 0, "GBM (default)", 0.1, "roc_auc", "binary", False),
+        ("many", 0, "GBM (default)", 0.7, "log_loss", "multiclass", False),
+    ]
+    rows += [
+        ("two", 0, "TABPFN (tuned)", 0.3, "roc_auc", "binary", True),
+        ("price", 0, "GBM (default)", 9.0, "rmse", "regression", False),
+    ]
+    rows += [("many", 0, "AutoGluon 1.4 (best, 4h)", 0.6, "log_loss", "multiclass", np.nan)]
+    columns = ["dataset", "fold", "method", "metric_error", "metric", "problem_type", "imputed"]
+    table = pd.DataFrame(rows, columns=columns).assign(
+        time_train_s=1.0, time_infer_s=0.1, metric_error_val=0.2, method_type="config"
+    )
+    table.to_csv(tmp_path / "t.csv", index=False)
     frame = import_results("tabarena", tmp_path / "t.csv", tmp_path / "out").set_index(["task", "model"])
-    assert frame.loc[("two", "gbm"), "roc_auc_ovo"] == pytest.approx(0.9)
-    assert frame.loc[("many", "gbm"), "log_loss"] == pytest.approx(0.7)
-    assert frame.loc[("two", "net"), "status"] == "failed"
+    assert frame.loc[("two", "GBM (default)"), "roc_auc_ovo"] == pytest.approx(0.9)
+    assert frame["log_loss"].dropna().to_dict() == {("many", "GBM (default)"): 0.7, ("many", "AutoGluon 1.4 (best, 4h)"): 0.6}
+    assert frame.loc[("two", "TABPFN (tuned)"), "status"] == "failed"
+    assert frame.loc[("two", "TABPFN (tuned)"), ["roc_auc_ovo", "fit_seconds"]].isna().all()
     assert "price" not in frame.index
+    table.rename(columns={"method": "framework"}).to_csv(tmp_path / "t.csv", index=False)
+    assert len(import_results("tabarena", tmp_path / "t.csv", tmp_path / "again")) == 4
 
 
 def test_a_merge_is_refused_unless_forced_and_then_marked(tmp_path, monkeypatch, capsys):

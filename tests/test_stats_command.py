@@ -70,6 +70,21 @@ def test_folds_are_averaged_and_used(tmp_path, capsys):
     assert as_json(capsys, tmp_path / "t.csv")["n_missing"] == 1
 
 
+def test_a_seed_noted_beside_the_fold_tells_nothing_apart(tmp_path, capsys):
+    """AMLB's raw table notes the seed of every framework; a seed is one more run only where nothing else tells rows apart."""
+    rows = long_rows(12, 3, 5).rename(columns={"method": "framework"})
+    amlb = rows.assign(seed=np.arange(len(rows)), info="", metric="auc", duration=60.0)
+    amlb.to_csv(tmp_path / "t.csv", index=False)
+    found = as_json(capsys, tmp_path / "t.csv", "--score", "score")
+    assert (found["n_datasets"], found["n_missing"]) == (12, 0)
+    assert "h_model" in found["leader"][0]
+    rows.rename(columns={"fold": "seed"}).to_csv(tmp_path / "t.csv", index=False)
+    assert as_json(capsys, tmp_path / "t.csv")["models"] == found["models"]
+    wide = rows.rename(columns={"fold": "seed"}).pivot(index=["task", "seed"], columns="framework", values="score")
+    wide.reset_index().to_csv(tmp_path / "t.csv", index=False)
+    assert as_json(capsys, tmp_path / "t.csv")["models"] == found["models"]
+
+
 @pytest.mark.parametrize(
     ("rows", "why"),
     [
