@@ -1,7 +1,8 @@
 """A result folder as one archive: without absolute paths or user names when packed, safe to open when foreign.
 
 An archive is a zip of the files in SHA256SUMS and that list itself. No file in it is executed or unpickled; opening refuses
-paths that lead out of the folder, and more than the limits below; what is no plain file (a link, say) is written as one.
+paths that lead out of the folder, modules that Python could import, and more than the limits below; what is no plain file (a
+link, say) is written as one.
 """
 
 import re
@@ -9,6 +10,7 @@ import shutil
 import tempfile
 import zipfile
 import zlib
+from importlib.machinery import all_suffixes
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -21,6 +23,7 @@ from tabbench.manifest import read_manifest, write_manifest
 from tabbench.store import NAME as STORE
 from tabbench.store import ResultStore, row_digest
 
+CODE = "is program code, which no result folder holds"
 MAX_FILES = 10_000
 MAX_BYTES = 20 * 2**30
 MAX_RATIO = 1000  # of unpacked to packed size
@@ -34,7 +37,7 @@ def pack(folder: Path, archive: Path) -> None:
     Raises UserError if it is no result folder, or damaged, or the archive cannot be written.
     """
     read_manifest(folder)
-    problems = check_checksums(folder)
+    problems = check_checksums(folder) or [f"{file}: {CODE}" for file in content_files(folder) if _is_code(file)]
     if problems:
         raise UserError(f"{folder}: not packed: {problems[0]}: `tabbench verify` tells more")
     with tempfile.TemporaryDirectory() as name:
@@ -122,4 +125,11 @@ def _parts(entry: zipfile.ZipInfo, archive: Path) -> tuple[str, ...]:
     is_plain = entry.filename and not entry.is_dir() and not path.is_absolute() and not set(entry.filename) & set("\\:\0")
     if not is_plain or ".." in path.parts or len(path.parts) < 2 or entry.compress_type not in (0, zipfile.ZIP_DEFLATED):
         raise UserError(f"{archive}: entry {entry.filename[:80]!r} is no plain file inside one folder: not opened")
+    if _is_code(path.name):
+        raise UserError(f"{archive}: entry {entry.filename[:80]!r} {CODE}: not opened")
     return path.parts[1:]
+
+
+def _is_code(name: str) -> bool:
+    """Whether Python could import the file: a model of that name in the manifest would run it."""
+    return name.lower().endswith(tuple(all_suffixes()))

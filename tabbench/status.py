@@ -1,5 +1,6 @@
 """`tabbench status`: how far a run is, asked from another shell."""
 
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -15,10 +16,10 @@ N_SLOWEST = 5
 def status(folder: Path) -> str:
     """Jobs done, by status and model, the slowest, and whether a runner is at work; raises UserError for another folder."""
     manifest, frame = read_manifest(folder), Results(folder).jobs
-    with Claims(folder) as claims, claims.alone() as alone:
-        at_work = not alone
+    at_work = _is_at_work(folder)
     missing = {job.key for job in recorded_jobs(folder, manifest)} - set(frame["key"])
-    state = "running" if at_work else "finished" if manifest["finished"] else "stopped: the same command goes on with it"
+    is_finished = manifest["finished"] and not missing
+    state = "running" if at_work else "finished" if is_finished else "stopped: the same command goes on with it"
     more = f", then what search {manifest['run']['search']} makes of them" if missing and manifest["run"].get("search") else ""
     counts = ", ".join(f"{count} {name}" for name, count in frame["status"].value_counts().sort_index().items())
     lines = [f"{folder.name}: {state}", f"{len(frame)} jobs are stored ({counts or 'none'}), {len(missing)} are to do{more}"]
@@ -30,3 +31,11 @@ def status(folder: Path) -> str:
         row = frame.loc[place]
         lines.append(f"  {seconds[place]:8.1f} s  {row['model']} on {row['task']}, repeat {row['repeat']}, fold {row['fold']}")
     return "\n".join(lines)
+
+
+def _is_at_work(folder: Path) -> bool:
+    """Whether a runner uses the folder."""
+    if not os.access(folder, os.W_OK):
+        return False  # nor could one
+    with Claims(folder) as claims, claims.alone() as alone:
+        return not alone

@@ -267,8 +267,9 @@ def as_table(rows: Iterable[dict[str, Any]], metrics: list[str]) -> pd.DataFrame
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    if path.exists() and not os.access(path.parent, os.W_OK):  # a read-only medium: no log can be kept beside the file
-        db = sqlite3.connect(f"file:{quote(str(path.resolve()))}?immutable=1", uri=True)
+    real = path.resolve()
+    if path.exists() and not os.access(real.parent, os.W_OK):  # a read-only medium: no log can be kept beside the file
+        db = sqlite3.connect(f"file:{quote(str(real))}?immutable=1", uri=True)
     else:
         db = sqlite3.connect(path, timeout=60)
         db.execute("PRAGMA journal_mode=WAL")

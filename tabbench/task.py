@@ -239,9 +239,10 @@ def load_task(path: Path) -> Task:
     import pyarrow.parquet as pq
 
     try:
-        table = pq.read_table(path)
+        # in one thread, as a job has one: starting pyarrow's would take longer than reading
+        table = pq.ParquetFile(path, pre_buffer=False).read(use_threads=False)
         meta = json.loads(table.schema.metadata[b"tabbench"])
-        frame = table.to_pandas()
+        frame = table.to_pandas(use_threads=False)
         groups = _freeze(frame.pop("groups")) if "groups" in frame else None
         folds = [column for column in frame if column.startswith("test_fold")]
         test_fold = _freeze(np.squeeze(frame[folds].to_numpy(np.int64), axis=1 if len(folds) == 1 else ())) if folds else None

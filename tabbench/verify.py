@@ -6,6 +6,7 @@
 """
 
 import platform
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -127,12 +128,12 @@ def _software(check: Check, manifest: Mapping[str, Any]) -> None:
 
 
 def _packages_of(manifest: Mapping[str, Any]) -> set[str]:
-    """Distributions that the models of a run import."""
+    """Distributions that the models of a run import; a model "module:Attribute" is not imported for it."""
     owners, found = packages_distributions(), set()
     for spec in (manifest["run"], *manifest.get("earlier", [])):
         for name in spec["models"]:
             try:
-                packages = get_model(name).packages
+                packages = [re.split("[.:]", name)[0]] if ":" in name else get_model(name).packages
             except UserError:  # the model of another machine
                 continue
             found |= {owner for package in packages for owner in owners.get(package, [package])}

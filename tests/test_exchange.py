@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import pytest
 import tabbench
 from tabbench.archive import pack, unpack, without_paths
 from tabbench.cgroup import held_by
+from tabbench.checksums import write_checksums
 from tabbench.cli import main
 from tabbench.errors import UserError
 from tabbench.merge import merge
+from tabbench.store import ResultStore
 from tabbench.verify import verify
 
 BROKEN = """
@@ -98,6 +101,10 @@ def test_an_archive_names_no_place_or_user_and_passes_verification(place, monkey
     (Path("opened") / "leaderboard.csv").write_text("mine")
     with pytest.raises(UserError, match=r"not packed: leaderboard\.csv: content has changed"):
         pack(Path("opened"), Path("bad.zip"))
+    (Path("opened") / "plot.py").write_text("")
+    write_checksums(Path("opened"))
+    with pytest.raises(UserError, match=r"not packed: plot\.py: is program code"):
+        pack(Path("opened"), Path("bad.zip"))
 
 
 @pytest.mark.parametrize(
@@ -122,6 +129,8 @@ HOSTILE = [
     ({"evil": b""}, PLAIN),
     ({"r\\..\\evil/x": b""}, PLAIN),
     ({"r/folder/": b""}, PLAIN),
+    ({"r/evil.py": b""}, "is program code"),
+    ({"r/splits/evil.SO": b""}, "is program code"),
     ({"r/a": b"", "r/a/b": b""}, "not an archive of a result folder"),
     ({"r/zeros": bytes(3_000_000)}, "larger than a result folder may be"),
     ({"r/a": b""}, "not a tabbench result folder"),
@@ -180,6 +189,10 @@ def test_status_and_plan(place, capsys):
     out = capsys.readouterr().out
     assert "whole: finished" in out
     assert "9 jobs are stored (3 failed, 6 ok), 0 are to do" in out
+    with ResultStore(Path(shutil.copytree("whole", "less")) / "store.sqlite") as store:
+        store.remove([next(store.runs()).key])
+    assert main(["status", "less"]) == 0
+    assert "less: stopped: the same command goes on with it\n8 jobs are stored" in capsys.readouterr().out
     call = ["plan", "--data", "t.csv", "--target", "y", "--models", "dummy,tree,knn", "--out", "nowhere"]
     assert main(call) == 0
     assert "name result folders of this machine to learn from" in capsys.readouterr().out

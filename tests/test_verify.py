@@ -14,7 +14,9 @@ import tabbench.execute
 import tabbench.metrics
 from tabbench.checksums import write_checksums
 from tabbench.cli import main
+from tabbench.compare import compare_folders
 from tabbench.split import load_splits, make_splits, save_splits
+from tabbench.status import status
 from tabbench.store import ResultStore
 from tabbench.suite import load_spec, load_suite
 from tabbench.verify import verify
@@ -174,6 +176,16 @@ def test_predictions_that_a_refit_does_not_give_are_caught(folder, made):
     assert verify(folder, 2).problems == []
     [problem] = verify(folder, 3, sample=4).problems
     assert "probabilities differ by up to" in problem
+
+
+def test_models_that_a_foreign_manifest_names_are_not_run(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "trap.py").write_text("open('sprung', 'w')")
+    change_manifest(folder, lambda manifest: manifest["run"].update(models=["trap:Trap"]))
+    verify(folder, 2)
+    status(folder)
+    compare_folders(folder, folder)
+    assert not (tmp_path / "sprung").exists()
 
 
 def test_lost_and_added_files_are_caught(folder):
