@@ -20,6 +20,7 @@ from tabbench.metafeatures.analysis import (
     irregularity,
     meta_models,
     nearest,
+    spearman_interval,
 )
 from tabbench.metafeatures.extract import extract
 from tabbench.metrics import METRICS
@@ -96,17 +97,40 @@ def _fetched(folder: Path, tasks: Sequence[str]) -> list[tuple[Task, Split]]:
 def describe_briefly(folder: Path, first_parts: Sequence[tuple[Task, Split]], resources: Resources) -> None:
     """Give a run the metafeatures of its report: the quick groups, on one training part of every dataset, within seconds each.
 
-    What is there already for all the datasets, as of `tabbench analyze`, stays; too few datasets have none.
+    What is there already, as of `tabbench analyze`, stays; too few datasets have none.
     """
-    file = folder / METAFEATURES_FILE
-    if len(first_parts) < MIN_DATASETS:
-        return
-    if file.exists():
-        with suppress(OSError, ValueError):
-            if set(pd.read_parquet(file, columns=["task"])["task"]) >= {task.name for task, _ in first_parts}:
-                return
-    frame = extract(first_parts, data_folder(), replace(resources, time_limit=BRIEF_SECONDS), groups=BRIEF_GROUPS)
-    replace_file(file, lambda temporary: frame.to_parquet(temporary, index=False))
+    known = _described(folder)
+    lacking = [(task, split) for task, split in first_parts if task.name not in set(known["task"])]
+    if lacking and len(first_parts) >= MIN_DATASETS:
+        frame = extract(lacking, data_folder(), replace(resources, time_limit=BRIEF_SECONDS), groups=BRIEF_GROUPS)
+        _write_parts(folder, [known, frame])
+
+
+def describe_merged(folders: Sequence[Path], out: Path, manifest: dict[str, Any]) -> None:
+    """Give a merged run the metafeatures of its parts, and what its report lacks then if the tables are at hand.
+
+    Of a training part that several have described, what has most values is kept.
+    """
+    parts = pd.concat([_described(folder) for folder in folders], ignore_index=True)
+    _write_parts(out, [parts.loc[parts.notna().sum(axis=1).sort_values(ascending=False, kind="stable").index]])
+    if {entry["name"] for entry in manifest["tasks"]} - set(parts["task"]):
+        with suppress(UserError):  # a table is not at hand
+            first = {task.digest: (task, split) for task, split in reversed(_recorded(out, manifest))}
+            describe_briefly(out, list(first.values()), Resources())
+
+
+def _described(folder: Path) -> pd.DataFrame:
+    """The metafeatures of training parts that a folder has; none if there is no file, or a damaged one."""
+    with suppress(OSError, ValueError):
+        return pd.read_parquet(folder / METAFEATURES_FILE)
+    return pd.DataFrame({"task": [], "repeat": [], "fold": []})
+
+
+def _write_parts(folder: Path, frames: Sequence[pd.DataFrame]) -> None:
+    parts = pd.concat([frame for frame in frames if len(frame)] or frames, ignore_index=True)
+    parts = parts.drop_duplicates(["task", "repeat", "fold"]).sort_values(["task", "repeat", "fold"], kind="stable")
+    if len(parts):
+        replace_file(folder / METAFEATURES_FILE, lambda temporary: parts.to_parquet(temporary, index=False))
 
 
 def analyze(
@@ -125,7 +149,7 @@ def analyze(
     shared = irregular.index.intersection(gap.index)
     rho = irregular[shared].corr(gap[shared], method="spearman") if irregular.notna().all() else np.nan
     ranked = pd.DataFrame({"irregularity": irregular, "gap": gap}).sort_values("irregularity", ascending=False)
-    ranked.attrs["correlation"] = float(rho)
+    ranked.attrs["correlation"] = (rho, *spearman_interval(np.asarray(rho), len(shared)))
     found = Analysis(metric, sides, gap, table, meta_models(metafeatures, gap), ranked)
     replace_file(
         folder / "metafeature_correlations.csv", lambda temporary: table.to_csv(temporary, index=False, float_format="%.6g")
@@ -153,8 +177,10 @@ def format_analysis(found: Analysis, rows: int = 12) -> str:
     lines += ["", "Told from the metafeatures of a dataset that was left out (by chance: with the gaps shuffled):", ""]
     for row in found.meta_models.itertuples():
         what = "R² of the gap" if row.target == "gap" else f"accuracy of the winner (the commoner one: {row.baseline:.2f})"
-        lines.append(f"{row.model:14} {row.score:+.2f} by chance {row.by_chance:+.2f} (p = {row.p:.2f})  {what}")
-    lines += ["", f"Irregularity correlates with the gap by {found.irregularity.attrs['correlation']:+.2f}. Most irregular:", ""]
+        interval = f"{row.low:+.2f} … {row.high:+.2f}"
+        lines.append(f"{row.model:14} {row.score:+.2f}  {interval:>15}  by chance {row.by_chance:+.2f} (p = {row.p:.2f})  {what}")
+    rho, low, high = found.irregularity.attrs["correlation"]
+    lines += ["", f"Irregularity correlates with the gap by {rho:+.2f} ({low:+.2f} … {high:+.2f}). Most irregular:", ""]
     lines += [f"{row.Index:32} {row.irregularity:+8.2f}" for row in found.irregularity.head(5).itertuples()]
     return "\n".join(lines)
 

@@ -4,7 +4,7 @@ An importer turns a file into one row per (task, model, fold); add one by writin
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +161,15 @@ def read_imported(folder: Path) -> pd.DataFrame:
         return _typed(pd.read_parquet(path))
     except (OSError, ValueError, KeyError) as error:
         raise UserError(f"{path}: damaged ({str(error).splitlines()[0]}): import it again") from None
+
+
+def join_imported(folders: Sequence[Path], out: Path) -> list[dict[str, object]]:
+    """Put what was imported into several folders into `out`, once each; return the notes on it for the manifest."""
+    rows = pd.concat([read_imported(folder) for folder in folders], ignore_index=True).drop_duplicates("key", keep="last")
+    if len(rows):
+        replace_file(out / NAME, lambda temporary: rows.to_parquet(temporary, index=False))
+    notes = [note for folder in folders for note in read_manifest(folder).get("imported", [])]
+    return list({(note["kind"], note["sha256"]): note for note in notes}.values())
 
 
 def _results_frame(rows: pd.DataFrame, kind: str, path: Path) -> pd.DataFrame:

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tabbench.answers import describe_merged
 from tabbench.api import PROTOCOL, Results
 from tabbench.checksums import write_checksums
 from tabbench.claims import Claims
 from tabbench.errors import UserError
+from tabbench.importers import join_imported
 from tabbench.manifest import add_earlier, check_protocol, open_folder, read_manifest, write_manifest
 from tabbench.store import NAME as STORE
 from tabbench.store import ResultStore, is_intact
@@ -17,13 +19,19 @@ from tabbench.store import ResultStore, is_intact
 def merge(folders: Sequence[Path], out: Path) -> Results:
     """Make `out`, a new folder, of the runs in `folders`; of a job done twice, an ok run is kept, else the later one.
 
-    Raises UserError if protocols, datasets or splits differ, or a stored run is damaged.
+    What was imported into them, and their metafeatures, come along. Raises UserError if protocols, datasets or splits differ, a
+    stored run is damaged, or a folder holds imported results only.
     """
     if out.exists() and any(out.iterdir()):
         raise UserError(f"{out}: is not empty: give --out a new folder")
     manifest: dict[str, Any] = {}
     for folder in folders:
         made = read_manifest(folder)
+        if not (folder / STORE).exists():
+            raise UserError(
+                f"{folder}: holds no run of its own: results made elsewhere, on other splits, are set beside a run, and "
+                "marked, by `tabbench import KIND FILE --out RUN --force`"
+            )
         if manifest:
             check_protocol(folder, manifest, made, PROTOCOL)
             _check_splits(folder, manifest, made)
@@ -39,7 +47,9 @@ def merge(folders: Sequence[Path], out: Path) -> Results:
         with ResultStore(out / STORE) as store:
             for folder in folders:
                 _copy(folder, out, store)
-        write_manifest(out, manifest, finished=True)
+        imported = join_imported(folders, out)
+        describe_merged(folders, out, manifest)
+        write_manifest(out, {**manifest, "imported": imported} if imported else manifest, finished=True)
         results = Results(out)
         results.write_report()
         write_checksums(out)

@@ -83,6 +83,31 @@ def test_shards_merge_to_the_whole(place, capsys):
         assert f"shard {shard!r}: give i/n" in capsys.readouterr().err
 
 
+def test_a_merge_takes_along_what_was_imported_and_the_metafeatures(place, capsys):
+    parts = pd.DataFrame(
+        {"task": "t", "repeat": 0, "fold": [0, 1], "nr_inst": [40.0, 40.0], "nr_attr": [2.0, np.nan], "reasons": ""}
+    )
+    for name, rows in (("left", parts.iloc[:1].drop(columns="nr_attr")), ("right", parts)):
+        shutil.copytree("whole", name)
+        rows.to_parquet(f"{name}/metafeatures.parquet", index=False)
+    pd.DataFrame({"dataset": ["t"], "method": ["net"], "fold": [0], "metric": ["roc_auc"], "metric_error": [0.1]}).assign(
+        time_train_s=1.0, time_infer_s=1.0
+    ).to_csv("theirs.csv", index=False)
+    assert main(["import", "tabarena", "theirs.csv", "--out", "left", "--force"]) == 0
+    assert main(["merge", "left", "right", "--out", "both"]) == 0
+    assert "net (tabarena)" in board("both")
+    manifest = json.loads((place / "both" / "manifest.json").read_text())
+    assert [note["kind"] for note in manifest["imported"]] == ["tabarena"]
+    found = pd.read_parquet("both/metafeatures.parquet").set_index("fold")
+    assert found["nr_inst"].to_dict() == {0: 40, 1: 40}
+    assert found.loc[0, "nr_attr"] == 2  # of the richer of two descriptions
+    assert verify(place / "both", 2).problems == []
+    assert main(["import", "tabarena", "theirs.csv", "--out", "alone"]) == 0
+    capsys.readouterr()
+    assert main(["merge", "whole", "alone", "--out", "never"]) == 2
+    assert "alone: holds no run of its own" in capsys.readouterr().err
+
+
 def test_an_archive_names_no_place_or_user_and_passes_verification(place, monkeypatch):
     pack(Path("whole"), Path("whole.zip"))
     pack(Path("whole"), Path("twice.zip"))

@@ -13,6 +13,8 @@ from tabbench.errors import UserError
 from tabbench.metafeatures import analysis, extract
 from tabbench.metafeatures.analysis import by_dataset, correlations, irregularity, meta_models, nearest, usable
 from tabbench.report.gaps import gap_between
+from tabbench.runner import Resources
+from tabbench.split import make_splits
 from tabbench.task import make_task
 from tests.synthetic_results import make_results
 
@@ -88,8 +90,13 @@ def test_meta_models_beat_chance_only_where_there_is_something_to_learn():
     assert effect.loc[("winner", "tree"), "score"] > 0.8 > effect.loc[("winner", "tree"), "by_chance"]
     assert effect.loc[("gap", "boosted trees"), "score"] > 0.5
     assert (effect["p"] == 0.2).all()
+    assert (effect["low"] < effect["score"]).all()
+    assert (effect["score"] < effect["high"]).all()
+    assert effect.loc["winner", "high"].max() <= 1
     random = pd.Series(np.random.default_rng(3).normal(size=16), table.index)
-    assert (meta_models(table, random, n_permutations=4)["score"] < effect["score"].to_numpy()).all()
+    by_chance = meta_models(table, random, n_permutations=1).set_index(["target", "model"])
+    assert (by_chance["score"] < effect["score"]).all()
+    assert (by_chance["low"] < by_chance["baseline"]).all()
 
 
 @pytest.mark.parametrize(("gap", "says"), [([1.0] * 30, "nothing to explain"), ([1.0, 2.0] + [np.nan] * 28, "at least 6")])
@@ -163,17 +170,16 @@ def test_analyze_and_recommend_from_the_command_line(tmp_path, monkeypatch, caps
     brief = pd.read_parquet("r/metafeatures.parquet")
     assert len(brief) == 7  # of the report: one training part each, the quick groups
     assert 'id="metafeatures"' in (tmp_path / "r" / "report.html").read_text()
+    (tmp_path / "r" / "metafeatures.parquet").rename("kept.parquet")
+    assert main(["merge", "r", "--out", "m"]) == 0  # computed where no part has them
+    assert 'id="metafeatures"' in (tmp_path / "m" / "report.html").read_text()
+    pd.testing.assert_frame_equal(pd.read_parquet("m/metafeatures.parquet"), pd.read_parquet("kept.parquet"))
     assert main(["analyze", "r", "--models", "tree,knn"]) == 0
     said = capsys.readouterr().out
     assert "of 7 datasets" in said
     assert "nr_inst" in (tmp_path / "r" / "metafeature_correlations.csv").read_text()
     assert len(pd.read_parquet("r/metafeatures.parquet")) == 14
     assert main(["verify", "r"]) == 0
-    capsys.readouterr()
-    assert (
-        main(["run", "--suite", "s.toml", "--models", "tree,knn", "--folds", "2", "--out", "r", "--quiet", "--workers", "1"]) == 0
-    )
-    assert len(pd.read_parquet("r/metafeatures.parquet")) == 14  # not overwritten by brief ones
     capsys.readouterr()
     assert main(["recommend", "t3.csv", "--target", "y", "--results", "r"]) == 0
     said = capsys.readouterr().out
@@ -183,6 +189,31 @@ def test_analyze_and_recommend_from_the_command_line(tmp_path, monkeypatch, caps
     assert main(["analyze", "r", "--models", "tree"]) == 2
     assert main(["recommend", "t3.csv", "--target", "y"]) == 2
     assert "results/starter" in capsys.readouterr().err
+
+
+def test_a_run_describes_only_what_is_not_described_yet(tmp_path, monkeypatch):
+    rng, asked = np.random.default_rng(0), []
+    frames = [pd.DataFrame({"x": rng.normal(size=12), "y": np.arange(12) % 2}) for _ in range(6)]
+    pairs = [(task, make_splits(task, 2, 1, 0)[0]) for task in (make_task(f, "y", name=f"t{i}") for i, f in enumerate(frames))]
+
+    def extracted(pairs, *_, **__):
+        asked.append([task.name for task, _ in pairs])
+        return pd.DataFrame({"task": asked[-1], "repeat": 0, "fold": 0, "nr_inst": 1.0})
+
+    monkeypatch.setattr(answers, "extract", extracted)
+    all_folds = pd.DataFrame({"task": "t2", "repeat": 0, "fold": [0, 1], "nr_inst": 2.0, "n4.mean": 0.5})
+    all_folds.to_parquet(tmp_path / "metafeatures.parquet")
+    answers.describe_briefly(tmp_path, pairs[:5], Resources())
+    assert asked == []  # too few datasets
+    for _ in range(2):
+        answers.describe_briefly(tmp_path, pairs, Resources())
+    assert asked == [["t0", "t1", "t3", "t4", "t5"]]
+    found = pd.read_parquet(tmp_path / "metafeatures.parquet")
+    assert len(found) == 7
+    assert found[found["task"] == "t2"]["n4.mean"].tolist() == [0.5, 0.5]
+    (tmp_path / "metafeatures.parquet").write_bytes(b"damaged")
+    answers.describe_briefly(tmp_path, pairs, Resources())
+    assert len(asked[-1]) == 6
 
 
 @pytest.fixture

@@ -15,13 +15,13 @@ from scipy.stats import rankdata
 
 from tabbench.errors import UserError
 from tabbench.metafeatures.groups import METAFEATURES
-from tabbench.stats.draws import shuffles
+from tabbench.stats.draws import resamples, shuffles
 
 METAFEATURES_FILE = "metafeatures.parquet"  # of a result folder
 MIN_DATASETS = 6
 MAX_GAPS, TWINS = 0.2, 0.999
 DIGITS = 7  # figures of a metafeature that count: what differs by float noise ties
-N_PERMUTATIONS = 2000
+N_PERMUTATIONS, N_RESAMPLES = 2000, 2000
 CONFIDENCE_Z = 1.959964  # 95%
 KEPT = 20  # metafeatures that a meta-model may use, chosen anew in every training part
 
@@ -92,7 +92,7 @@ def _standardised(columns: np.ndarray) -> np.ndarray:
 def correlations(metafeatures: pd.DataFrame, gap: pd.Series, n_permutations: int = N_PERMUTATIONS, seed: int = 0) -> pd.DataFrame:
     """Spearman's correlation of every usable metafeature with a gap over m datasets, largest first.
 
-    Columns: metafeature, correlation, low, high (95%, Bonett and Wright 2000), p (two-sided, by permuting the gap over the
+    Columns: metafeature, correlation, low, high (95%), p (two-sided, by permuting the gap over the
     datasets), p_adjusted (the largest correlation of any metafeature under the same permutations: Westfall and Young 1993,
     which controls the chance of a single false finding among them all). The report's page computes the same numbers.
 
@@ -106,19 +106,25 @@ def correlations(metafeatures: pd.DataFrame, gap: pd.Series, n_permutations: int
     permuted = ranks[shuffles(m, n_permutations, seed)].T
     by_chance = np.abs(z.T @ permuted / m)  # (f, n_permutations)
     size = np.abs(found) - 1e-12
-    reach = CONFIDENCE_Z * np.sqrt((1 + found**2 / 2) / (m - 3))
-    centre = np.arctanh(np.clip(found, -1 + 1e-12, 1 - 1e-12))
+    low, high = spearman_interval(found, m)
     result = pd.DataFrame(
         {
             "metafeature": table.columns,
             "correlation": found,
-            "low": np.tanh(centre - reach),
-            "high": np.tanh(centre + reach),
+            "low": low,
+            "high": high,
             "p": (1 + (by_chance >= size[:, None]).sum(axis=1)) / (1 + n_permutations),
             "p_adjusted": (1 + (by_chance.max(axis=0) >= size[:, None]).sum(axis=1)) / (1 + n_permutations),
         }
     )
     return result.sort_values("correlation", key=np.abs, ascending=False, kind="stable", ignore_index=True)
+
+
+def spearman_interval(correlation: np.ndarray, m: int) -> tuple[np.ndarray, np.ndarray]:
+    """95% interval of Spearman's correlation over m datasets (Bonett and Wright 2000)."""
+    reach = CONFIDENCE_Z * np.sqrt((1 + correlation**2 / 2) / (m - 3))
+    centre = np.arctanh(np.clip(correlation, -1 + 1e-12, 1 - 1e-12))
+    return np.tanh(centre - reach), np.tanh(centre + reach)
 
 
 def _aligned(metafeatures: pd.DataFrame, gap: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
@@ -149,24 +155,24 @@ def meta_models(metafeatures: pd.DataFrame, gap: pd.Series, n_permutations: int 
 
     A decision tree of depth 3 and boosted trees predict every dataset from all others (leave one dataset out), with the twenty
     metafeatures that correlate most on those. Columns: target ("winner": accuracy; "gap": R² against the mean of the others),
-    model, score, by_chance (mean score with the gap permuted over the datasets), p (share of permutations at least as good),
-    baseline (accuracy of the commoner winner; 0 for R²).
+    model, score, low, high (95%, the datasets being resampled under the same predictions), by_chance (mean score with the gap
+    permuted over the datasets), p (share of permutations at least as good), baseline (accuracy of the commoner winner; 0 for R²).
 
     Raises UserError as `correlations` does.
     """
     table, gap = _aligned(metafeatures, gap)
     X, random = table.to_numpy(), np.random.default_rng(seed)
     shuffled = [random.permutation(gap.to_numpy()) for _ in range(n_permutations)]
+    share = np.mean(gap > 0)
     rows = []
-    for target, score in (("winner", _winner_score), ("gap", _gap_score)):
+    for target, baseline in (("winner", max(share, 1 - share)), ("gap", 0.0)):
         for model, build in _models(target, seed).items():
-            real = score(X, gap.to_numpy(), build)
-            chance = np.array([score(X, permuted, build) for permuted in shuffled])
-            p = (1 + np.sum(chance >= real)) / (1 + n_permutations)
-            share = np.mean(gap > 0)
-            baseline = max(share, 1 - share) if target == "winner" else 0.0
-            row = {"target": target, "model": model, "score": real, "by_chance": chance.mean(), "p": p, "baseline": baseline}
-            rows.append(row)
+            errors, scale = _errors(target, X, gap.to_numpy(), build)
+            score, chance = _skill(errors, scale), [_skill(*_errors(target, X, permuted, build)) for permuted in shuffled]
+            drawn = [1 - weights @ errors / (weights @ scale) for weights in resamples(len(gap), N_RESAMPLES, seed)]
+            low, high = np.quantile(np.concatenate(drawn), [0.025, 0.975])
+            row = {"target": target, "model": model, "score": score, "low": low, "high": high, "by_chance": np.mean(chance)}
+            rows.append({**row, "p": (1 + np.sum(np.array(chance) >= score)) / (1 + n_permutations), "baseline": baseline})
     return pd.DataFrame(rows)
 
 
@@ -174,10 +180,10 @@ def _models(target: str, seed: int) -> dict[str, Callable[[], Any]]:
     from sklearn import ensemble, tree
 
     kind = "Classifier" if target == "winner" else "Regressor"
-    boosting = getattr(ensemble, f"GradientBoosting{kind}")
+    few = {"max_iter": 50, "max_depth": 2, "min_samples_leaf": 3, "early_stopping": False}
     return {
         "tree": lambda: getattr(tree, f"DecisionTree{kind}")(max_depth=3, random_state=seed),
-        "boosted trees": lambda: boosting(n_estimators=50, max_depth=2, subsample=0.8, random_state=seed),
+        "boosted trees": lambda: getattr(ensemble, f"HistGradientBoosting{kind}")(**few),
     }
 
 
@@ -195,14 +201,18 @@ def _predictions(X: np.ndarray, y: np.ndarray, build: Callable[[], Any]) -> np.n
     return found
 
 
-def _winner_score(X: np.ndarray, gap: np.ndarray, build: Callable[[], Any]) -> float:
-    wins = (gap > 0).astype(np.int64)
-    return float(np.mean(_predictions(X, wins, build) == wins))
-
-
-def _gap_score(X: np.ndarray, gap: np.ndarray, build: Callable[[], Any]) -> float:
+def _errors(target: str, X: np.ndarray, gap: np.ndarray, build: Callable[[], Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Error (m,) of the prediction of every dataset, and the error that would be worth a score of 0."""
+    if target == "winner":
+        wins = (gap > 0).astype(np.int64)
+        return (_predictions(X, wins, build) != wins).astype(np.float64), np.ones(len(gap))
     mean_of_others = (gap.sum() - gap) / (len(gap) - 1)
-    return float(1 - np.sum((_predictions(X, gap, build) - gap) ** 2) / np.sum((mean_of_others - gap) ** 2))
+    return (_predictions(X, gap, build) - gap) ** 2, (mean_of_others - gap) ** 2
+
+
+def _skill(errors: np.ndarray, scale: np.ndarray) -> float:
+    """Accuracy or R² from what `_errors` returns."""
+    return float(1 - errors.sum() / scale.sum())
 
 
 def nearest(metafeatures: pd.DataFrame, own: pd.Series, count: int = 5) -> pd.Series:
