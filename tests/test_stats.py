@@ -1,7 +1,7 @@
 """Rank statistics against printed values, scipy, published tables, and what must hold for any table."""
 
 import json
-from itertools import combinations
+from itertools import combinations, permutations, product
 from pathlib import Path
 
 import numpy as np
@@ -261,6 +261,15 @@ def test_friedman_equals_scipy():
     expected = stats.friedmanchisquare(*scores.to_numpy().T)
     ours = friedman(scores, True)
     assert (ours.chi2, ours.p) == pytest.approx((expected.statistic, expected.pvalue))
+
+
+@pytest.mark.parametrize(("n", "k"), [(3, 2), (2, 3), (4, 3)])
+def test_few_datasets_that_agree_are_no_certainty(n, k):
+    """F is infinite, yet by chance alone n orders of k models agree with probability k!^(1 - n)."""
+    result = friedman(pd.DataFrame([range(k)] * n, dtype=float), True)
+    orders = list(permutations(range(k)))
+    agree = np.mean([len(set(drawn)) == 1 for drawn in product(orders, repeat=n)])
+    assert (result.f, result.f_p) == (np.inf, pytest.approx(agree))
 
 
 def one_sample(difference, **settings):

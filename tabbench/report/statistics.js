@@ -68,7 +68,8 @@ function friedman(ranks) {  // tie-corrected, with Iman and Davenport's F
   const between = n * sum(means(ranks).map((mean) => (mean - middle) ** 2));
   const within = sum(ranks.map((row) => sum(row.map((rank) => (rank - middle) ** 2)))) / (n * (k - 1));
   const chi2 = within > 0 ? between / within : 0, rest = n * (k - 1) - chi2, f = rest > 1e-9 ? (n - 1) * chi2 / rest : Infinity;
-  return { chi2, f, d1: k - 1, d2: (k - 1) * (n - 1), p: fTail(f, k - 1, (k - 1) * (n - 1)) };
+  const alike = Math.exp((1 - n) * logGamma(k + 1));  // the chance that all datasets rank the models alike
+  return { chi2, f, d1: k - 1, d2: (k - 1) * (n - 1), p: Math.max(alike, fTail(f, k - 1, (k - 1) * (n - 1))) };
 }
 function signedRank(differences) {  // Wilcoxon's test, zeros by Pratt, exact for few pairs; two-sided p
   const d = differences.map((value) => (Math.abs(value) <= TOLERANCE ? 0 : value)), ranks = averageRanks(d.map(Math.abs));

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special, stats
 
 from tabbench.errors import UserError
 from tabbench.stats.corrections import Correction, adjust, holm
@@ -21,6 +21,8 @@ Zeros = Literal["pratt", "zsplit", "drop"]  # what becomes of pairs without a di
 class Friedman:
     """chi2, p : Friedman's statistic with tie correction. f, f_p : Iman and Davenport's (F distributed, less conservative).
 
+    f_p is at least the chance that all datasets rank the models alike, k!^(1 - n): of two models on three datasets nothing can be
+    significant, where F is infinite.
     kendall_w : agreement of the datasets on the order, from 0 (none) to 1 (all rank alike): the effect size of the test.
     """
 
@@ -47,7 +49,8 @@ def friedman(scores: pd.DataFrame, greater_is_better: bool, tolerance: float = T
     chi2 = float(between / within) if within > 0 else 0.0
     rest = n * (k - 1) - chi2
     f = (n - 1) * chi2 / rest if rest > 1e-9 else np.inf
-    p, f_p = float(stats.chi2.sf(chi2, k - 1)), float(stats.f.sf(f, k - 1, (k - 1) * (n - 1)))
+    alike = np.exp((1 - n) * special.gammaln(k + 1))
+    p, f_p = float(stats.chi2.sf(chi2, k - 1)), float(max(alike, stats.f.sf(f, k - 1, (k - 1) * (n - 1))))
     return Friedman(chi2, p, float(f), f_p, chi2 / (n * (k - 1)), n, k)
 
 
