@@ -81,6 +81,11 @@ def test_every_figure_and_table_is_a_file(folder, tmp_path):
         assert root.find("{*}style") is not None
     for table in ("leaderboard-log_loss", "win-rates-f1", "scores-f1", "kinds-f1", "metafeatures-f1", "datasets"):
         assert {f"{table}.{ending}" for ending in ("csv", "md", "tex")} <= names
+    for table in ("failures", "subsampling", "policies-f1", "pairs-f1"):
+        assert {f"{table}.{ending}" for ending in ("csv", "md", "tex")} <= names
+    assert not {"audit.csv", "full-size-f1.csv", "training-size-f1.svg"} & names  # there is none
+    pairs = list(csv.DictReader((tmp_path / "f" / "pairs-f1.csv").open()))
+    assert len(pairs) == 11 * 10 / 2
     board = list(csv.DictReader((tmp_path / "f" / "leaderboard-log_loss.csv").open()))
     assert [row["model"] for row in board] == leaderboard(results, "log_loss")["model"].tolist()
     markdown = (tmp_path / "f" / "win-rates-f1.md").read_text().splitlines()
@@ -88,6 +93,15 @@ def test_every_figure_and_table_is_a_file(folder, tmp_path):
     latex = (tmp_path / "f" / "leaderboard-log_loss.tex").read_text()
     assert r"random\_forest & " in latex
     assert latex.count(r"\\") == 12
+
+
+def test_what_only_some_runs_have_is_a_file_as_well(tmp_path):
+    results = make_results(5, sizes=(128, 256, 512), models=["logreg", "catboost"], metrics=SHOWN[:1])
+    finding = {"task": "task00", "kind": "leak", "message": "x & y tell the target", "columns": ["x", "y"]}
+    names = {file.name for file in write_figures(tmp_path, results, {**make_manifest(results), "audit": [finding]}, tmp_path)}
+    assert {"audit.tex", "full-size-roc_auc_ovo.md", "training-size-roc_auc_ovo.svg"} <= names
+    assert (tmp_path / "audit.csv").read_text().splitlines()[1] == 'task00,leak,x & y tell the target,"x, y"'
+    assert r"x \& y tell" in (tmp_path / "audit.tex").read_text()
 
 
 def test_png_has_ink_where_the_library_is(folder, tmp_path):

@@ -27,27 +27,23 @@ def write_figures(folder: Path, results: pd.DataFrame, manifest: Mapping[str, An
         tables.dataset_facts(results, manifest["tasks"]),
         tables.reasons(results),
     )
-    files = list(_write_table(facts.reset_index(), out / "datasets"))
+    audit = [{**finding, "columns": ", ".join(finding["columns"])} for finding in manifest.get("audit", [])]
+    of_all = {"failures": tables.troubles(results), "subsampling": tables.cuts(results), "audit": audit}
+    shown = {"datasets": facts.reset_index(), **{what: pd.DataFrame(rows) for what, rows in of_all.items()}}
+    figures = {}
     for metric in recorded_metrics(results):
         comparison, name = compare(results, metric), METRIC_NAMES.get(metric, metric)
-        shown = _tables(comparison, facts, why)
-        figures = _figures(comparison, results, name)
+        curves = learning_curves(comparison, results, name)
         related = None if metafeatures is None else relations(results, metafeatures, metric, name)
+        figures[f"critical-difference-{metric}"] = critical_difference(comparison)
+        figures[f"time-quality-{metric}"] = time_quality(comparison)
+        figures[f"training-size-{metric}"] = curves.svg
+        shown |= {f"{what}-{metric}": table for what, table in _tables(comparison, facts, why).items()}
+        shown[f"full-size-{metric}"] = pd.DataFrame(curves.endings)
         if related:
-            figures["metafeature"], shown["metafeatures"] = related.figure, related.table
-        for what, svg in figures.items():
-            files += _write_figure(svg, out / f"{what}-{metric}") if svg else []
-        for what, table in shown.items():
-            files += _write_table(table, out / f"{what}-{metric}")
-    return files
-
-
-def _figures(comparison: Comparison, results: pd.DataFrame, name: str) -> dict[str, str]:
-    return {
-        "critical-difference": critical_difference(comparison),
-        "time-quality": time_quality(comparison),
-        "training-size": learning_curves(comparison, results, name).svg,
-    }
+            figures[f"metafeature-{metric}"], shown[f"metafeatures-{metric}"] = related.figure, related.table
+    files = [file for name, svg in figures.items() if svg for file in _write_figure(svg, out / name)]
+    return files + [file for name, table in shown.items() if len(table) for file in _write_table(table, out / name)]
 
 
 def _tables(comparison: Comparison, facts: pd.DataFrame, why: Mapping[tuple[str, str], str]) -> dict[str, pd.DataFrame]:
@@ -57,11 +53,20 @@ def _tables(comparison: Comparison, facts: pd.DataFrame, why: Mapping[tuple[str,
         "scores": tables.heat_map(comparison, facts.index.tolist(), why),
         "kinds": tables.kinds(comparison, facts),
     }
-    return {"leaderboard": rounded(comparison.board), **{what: _grid(rows, models) for what, rows in grids.items() if rows}}
+    return {
+        "leaderboard": rounded(comparison.board),
+        "policies": pd.DataFrame(tables.failure_policies(comparison)),
+        "pairs": pd.DataFrame() if comparison.tests is None else comparison.tests,
+        **{what: _grid(rows, models) for what, rows in grids.items()},
+    }
 
 
 def _grid(rows: Sequence[tables.Row], models: Sequence[str]) -> pd.DataFrame:
-    return pd.DataFrame([[row.name, *(cell.text for cell in row.cells)] for row in rows], columns=["", *models])
+    """The cells of a grid of the page as text, with the number of datasets where the page has it."""
+    table = pd.DataFrame([[row.name, *(cell.text for cell in row.cells)] for row in rows], columns=["", *models])
+    if len(rows) and rows[0].n is not None:
+        table.insert(1, "datasets", [row.n for row in rows])
+    return table
 
 
 def _write_figure(svg: str, path: Path) -> Iterator[Path]:
