@@ -14,7 +14,7 @@ from tabbench.report.export import write_figures
 from tabbench.report.gaps import gap_between
 from tabbench.report.leaderboard import leaderboard
 from tabbench.report.page import render, write_report
-from tabbench.report.plots import critical_difference, scatter
+from tabbench.report.plots import critical_difference, pareto_front, scatter, time_quality
 from tests.synthetic_results import make_manifest, make_results
 
 SHOWN = ["roc_auc_ovo", "log_loss", "f1"]
@@ -123,6 +123,23 @@ def test_labels_of_ranks_keep_apart(k):
     assert len(places) >= 2
     assert min(np.diff(places)) >= 24
     assert svg.count('class="axis"') == k + 2  # a tick for every rank, the axis, the scale
+
+
+def test_of_many_models_only_those_with_room_or_on_the_front_have_a_label():
+    random, names = np.random.default_rng(0), [f"a_model_of_some_length_{i}" for i in range(60)]
+    seconds, quality = pd.Series(random.lognormal(0, 1, 60), names), pd.Series(random.random(60), names)
+    svg = time_quality(seconds, quality, "score")
+    boxes = [(float(x), float(y), name) for x, y, name in re.findall(r'<text x="([\d.]+)" y="([\d.]+)"[^>]*>(a_model\w+)<', svg)]
+    labelled = {name for _, _, name in boxes}
+    front = {names[i] for i in pareto_front(seconds.to_numpy(), quality.to_numpy())}
+    assert front < labelled < set(names)
+    assert set(re.findall(r"<title>(\w+)</title>", svg)) == set(names)  # told by a dot
+    beside = [box for box in boxes if box[2] not in front]
+    for x, y, name in beside:
+        others = [box for box in beside if box[2] != name and abs(box[1] - y) < 12 and abs(box[0] - x) < 100]
+        assert others == []
+    few = time_quality(seconds[:12], quality[:12], "score")
+    assert {name for name in names[:12] if f">{name}</text>" in few} == set(names[:12])
 
 
 def test_a_scatter_of_great_range_has_a_logarithmic_axis():

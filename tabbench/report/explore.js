@@ -174,7 +174,7 @@ function relate() {
   byId("related-said").textContent = `${sides[0]} is ahead of ${sides[1]} on ${ahead} of ${sets.length} datasets; ${sure || "none"} of ${found.length} metafeatures correlate${sure === 1 ? "s" : ""} with the gap beyond chance.`;
   const body = make("tbody"), titles = ["Metafeature", "Correlation", "95% interval", "p", "Adjusted p"];
   for (const { f, r, low, high, p, adjusted } of found.slice(0, 12)) body.append(make("tr", {}, make("th", { scope: "row" }, related.names[f]),
-    ...[fixed(r, 2), `${fixed(low, 2)} – ${fixed(high, 2)}`, fixed(p, 4), fixed(adjusted, 4)].map((cell) => make("td", {}, cell))));
+    ...[fixed(r, 2), `${fixed(low, 2)} to ${fixed(high, 2)}`, fixed(p, 4), fixed(adjusted, 4)].map((cell) => make("td", {}, cell))));
   const table = make("table", {}, make("thead", {}, make("tr", {}, ...titles.map((title) => make("th", { scope: "col" }, title)))), body);
   const about = make("p", { class: "soft" }, `The largest of Spearman's correlations with the gap over the chosen datasets, with 95% intervals; p by ${related.draws} shuffles of the gap; adjusted: for having looked at every metafeature.`);
   const places = [region("Gap against a metafeature", scatter()), region("Correlations of metafeatures with the gap", table)];

@@ -14,6 +14,7 @@ CHART = (64.0, 20.0, 590.0, 330.0)  # left, top, right, bottom of the plotting a
 WIDTH, HEIGHT = 760.0, 378.0
 AXIS_WIDTH, LABEL_WIDTH = 420.0, 26.0  # of the axis of mean ranks, and least distance of its labels
 MOST_TICKS = 10  # of a logarithmic axis
+MOST_LABELS = 15  # that all have room beside their points, or at the end of a thin line
 LOG_RATIO = 50  # largest over smallest value from which an axis is logarithmic
 STYLE = (  # of a figure outside the page, as in its light theme
     "text{font:12px system-ui,'Segoe UI',Roboto,'Liberation Sans','DejaVu Sans',sans-serif;fill:#1c2430}polyline{fill:none}"
@@ -44,6 +45,10 @@ def _text(x: float, y: float, text: str, anchor: str = "start", extra: str = "")
 
 def _path(points: Sequence[tuple[float, float]], kind: str, extra: str = "") -> str:
     return f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in points)}" class="{kind}" {extra}/>'
+
+
+def _dot(x: float, y: float, kind: str, name: object) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" class="{kind}"><title>{escape(str(name))}</title></circle>'
 
 
 def critical_difference(ranks: pd.Series, groups: Sequence[tuple[str, ...]], cd: float) -> str:
@@ -101,11 +106,7 @@ def scatter(x: pd.Series, y: pd.Series, x_name: str, y_name: str) -> str:
     y_axis = _linear_axis(pd.Series([0.0, *both["y"]]), bottom, top)
     parts = _frame(x_axis.ticks, y_axis.ticks, f"{x_name} (log scale)" if is_log else x_name, y_name)
     parts.append(_path([(left, y_axis.of(0)), (right, y_axis.of(0))], "thin"))
-    parts += [
-        f'<circle cx="{x_axis.of(row.x):.1f}" cy="{y_axis.of(row.y):.1f}" r="5" class="dot best"><title>{escape(str(row.Index))}'
-        "</title></circle>"
-        for row in both.itertuples()
-    ]
+    parts += [_dot(x_axis.of(row.x), y_axis.of(row.y), "dot best", row.Index) for row in both.itertuples()]
     return _svg(WIDTH, HEIGHT, f"{y_name} against {x_name}, a dot a dataset", parts)
 
 
@@ -118,7 +119,10 @@ def pareto_front(cost: np.ndarray, quality: np.ndarray) -> np.ndarray:
 
 
 def time_quality(seconds: pd.Series, quality: pd.Series, quality_name: str) -> str:
-    """Scatter of time (log axis) against quality (higher is better) by model, with the Pareto front; "" without a point."""
+    """Scatter of time (log axis) against quality (higher is better) by model, with the Pareto front; "" without a point.
+
+    Of many models, those on the front have a label, others where there is room beside their points.
+    """
     known = seconds.notna() & quality.notna() & (seconds > 0)
     seconds, quality = seconds[known], quality[known]
     if seconds.empty:
@@ -129,10 +133,12 @@ def time_quality(seconds: pd.Series, quality: pd.Series, quality_name: str) -> s
     front = pareto_front(seconds.to_numpy(), quality.to_numpy())
     dots = [(x_axis.of(x), y_axis.of(y)) for x, y in zip(seconds, quality, strict=True)]
     parts.append(_path([dots[i] for i in front], "front"))
-    best_first = np.argsort(-quality.to_numpy(), kind="stable")
-    parts += _labels([dots[i] for i in best_first], [str(quality.index[i]) for i in best_first])
-    kinds = ["dot best" if i in front else "dot" for i in range(len(dots))]
-    parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" class="{kind}"/>' for (x, y), kind in zip(dots, kinds, strict=True)]
+    on_front = np.isin(np.arange(len(dots)), front)
+    order = np.lexsort((-quality.to_numpy(), ~on_front))  # the front first, then the best
+    needed = len(dots) if len(dots) <= MOST_LABELS else len(front)
+    parts += _labels([dots[i] for i in order], [str(quality.index[i]) for i in order], needed)
+    kinds = np.where(on_front, "dot best", "dot")
+    parts += [_dot(x, y, kind, name) for (x, y), kind, name in zip(dots, kinds, quality.index, strict=True)]
     label = f"Time against {quality_name} by model. On the Pareto front: {', '.join(quality.index[front])}"
     return _svg(WIDTH, HEIGHT, label, parts)
 
@@ -149,7 +155,7 @@ def curves(series: Mapping[str, Mapping[int, float]], name: str) -> str:
         points = [(x_axis.of(size), y_axis.of(value)) for size, value in sorted(line.items())]
         parts.append(_path(points, "curve", f'style="stroke:{COLOURS[i % len(COLOURS)]}"'))
         ends[model] = points[-1]
-    parts += _labels(list(ends.values()), list(ends))
+    parts += _labels(list(ends.values()), list(ends), len(ends))
     return _svg(WIDTH, HEIGHT, f"{name} against training size by model", parts)
 
 
@@ -166,12 +172,17 @@ def _frame(x_ticks: Sequence[tuple[float, str]], y_ticks: Sequence[tuple[float, 
     return [*parts, _text(14, middle, y_name, "middle", f'transform="rotate(-90 14 {middle:g})"')]
 
 
-def _labels(points: Sequence[tuple[float, float]], names: Sequence[str]) -> list[str]:
-    """Names beside their points so that they cover neither each other nor a point; a thin line leads to one further off."""
+def _labels(points: Sequence[tuple[float, float]], names: Sequence[str], needed: int) -> list[str]:
+    """Names beside their points so that they cover neither each other nor a point; a thin line leads to one further off.
+
+    Points after the first `needed` have a label only where there is room beside them.
+    """
     taken = [(x - 6, y - 6, x + 6, y + 6) for x, y in points]
     parts = []
-    for (x, y), name in zip(points, names, strict=True):
+    for i, ((x, y), name) in enumerate(zip(points, names, strict=True)):
         box, is_near = _free_box(x, y, GLYPH * len(name), taken)
+        if i >= needed and not is_near:
+            continue
         taken.append(box)
         parts += [] if is_near else [_path([(x, y), (box[0] - 1, box[3] - 7)], "thin")]
         parts.append(_text(box[0], box[3] - 3, name))
@@ -183,10 +194,10 @@ def _free_box(x: float, y: float, width: float, taken: Sequence[Box]) -> tuple[B
     near = [(x + 9, y - 8), (x - 9 - width, y - 8), (x - width / 2, y - 23), (x - width / 2, y + 8)]
     far = [(x + 18, y - 8 + side * step) for step in range(4, 400, 4) for side in (1, -1)]
     boxes = [(left, top, left + width, top + 15) for left, top in [*near, *far]]
-    inside = [CHART[0] <= box[0] and CHART[1] - 15 <= box[1] and box[3] <= CHART[3] for box in boxes]
+    inside = [CHART[0] <= box[0] and box[2] <= WIDTH and CHART[1] - 15 <= box[1] and box[3] <= CHART[3] for box in boxes]
     free = (i for i, box in enumerate(boxes) if inside[i] and not any(_overlap(box, other) for other in taken))
-    place = next(free, 0)
-    return boxes[place], place < len(near)
+    place = next(free, None)
+    return (boxes[0], False) if place is None else (boxes[place], place < len(near))
 
 
 def _overlap(a: Box, b: Box) -> bool:

@@ -146,7 +146,7 @@ def duels(comparison: Comparison) -> list[Row]:
         Row(
             name,
             [
-                Cell("") if i == j else Cell(f"{100 * rates[i, j]:.0f}", int(shades[i, j]), bool(differ[i, j]))
+                Cell("") if i == j else Cell(f"{np.floor(100 * rates[i, j] + 0.5):.0f}", int(shades[i, j]), bool(differ[i, j]))
                 for j in range(len(models))
             ],
         )
