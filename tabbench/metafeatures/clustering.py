@@ -32,14 +32,14 @@ def _sorted(table: Table) -> tuple[np.ndarray, np.ndarray]:
 
 @shared
 def _distances(table: Table) -> _Distances:
-    from scipy.spatial.distance import cdist
+    from scipy.spatial.distance import cdist, pdist, squareform
 
     N = table.N[np.concatenate(table.by_class)]
     starts = _sorted(table)[1]
     step = max(1, BLOCK_CELLS // len(N))
     blocks = []
     for start in range(0, len(N), step):
-        block = cdist(N[start : start + step], N)
+        block = squareform(pdist(N)) if step >= len(N) else cdist(N[start : start + step], N)
         ends = (np.minimum.reduceat(block, starts, axis=1), np.maximum.reduceat(block, starts, axis=1))
         sums = np.add.reduceat(block, starts, axis=1)
         np.square(block, out=block)

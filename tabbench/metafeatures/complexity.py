@@ -53,7 +53,7 @@ def f1v(table: Table) -> np.ndarray:
     for a, b in _pairs(table):
         within = (scatters[a] + scatters[b]) / (counts[a] + counts[b])
         difference = centres[a] - centres[b]
-        direction = np.linalg.pinv(within, rcond=p * np.finfo(np.float64).eps) @ difference
+        direction = np.linalg.pinv(within, rcond=p * np.finfo(np.float64).eps, hermitian=True) @ difference
         ratios.append((direction @ difference) ** 2 / (direction @ within @ direction))
     return 1 / (1 + np.array(ratios))
 
@@ -67,26 +67,28 @@ def f2(table: Table) -> np.ndarray:
     return np.prod(overlap / (np.maximum(high[a], high[b]) - np.minimum(low[a], low[b])), axis=1)
 
 
-def _in_overlap(first: np.ndarray, second: np.ndarray) -> list[np.ndarray]:
-    """Of either class (rows, columns), whether a value is where both have values."""
-    low = np.maximum(first.min(axis=0), second.min(axis=0))
-    high = np.minimum(first.max(axis=0), second.max(axis=0))
-    return [(low <= rows) & (rows <= high) for rows in (first, second)]
-
-
 def _undecided_rows(first: np.ndarray, second: np.ndarray) -> list[int]:
-    """Rows of two classes that the best column leaves undecided, then the best of the others, and so on."""
+    """Rows of two classes that the best column leaves undecided, then the best of the others, until that changes nothing.
+
+    A column leaves those undecided whose value is where both classes have values.
+    """
+    N, split = np.concatenate([first, second]), len(first)
     left: list[int] = []
-    taken = np.zeros(first.shape[1], dtype=np.int64)
+    taken = np.zeros(N.shape[1], dtype=np.int64)
     for _ in taken:
-        if not (len(first) and len(second)):
+        if not 0 < split < len(N):
             return [*left, 0]
-        inside = _in_overlap(first, second)
-        counts = np.count_nonzero(inside[0], axis=0) + np.count_nonzero(inside[1], axis=0)
+        low = np.maximum(N[:split].min(axis=0), N[split:].min(axis=0))
+        high = np.minimum(N[:split].max(axis=0), N[split:].max(axis=0))
+        inside = (low <= N) & (high >= N)
+        counts = np.count_nonzero(inside, axis=0)
         best = int((counts + taken).argmin())
         left.append(int(counts[best]))
-        taken[best] = len(first) + len(second)
-        first, second = first[inside[0][:, best]], second[inside[1][:, best]]
+        if left[-1] == len(N):
+            break
+        taken[best] = len(N) + 1  # more than any count to come
+        kept = inside[:, best]
+        N, split = N[kept], int(np.count_nonzero(kept[:split]))
     return left
 
 

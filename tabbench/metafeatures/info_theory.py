@@ -4,8 +4,6 @@ Numeric columns are seen in bins of equal frequency (`Table.C`). Joint distribut
 pymfe, so that no logarithm is of zero.
 """
 
-from itertools import combinations
-
 import numpy as np
 from scipy.special import xlogy
 
@@ -14,19 +12,6 @@ from tabbench.metafeatures.table import Table
 
 EPSILON = 1e-8
 MAX_PAIRED = 12  # columns whose pairwise concentration is looked at; among more they are drawn
-
-
-def _joint(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """(levels of a, levels of b) shares of rows, plus EPSILON."""
-    shape = a.max() + 1, b.max() + 1
-    counts = np.bincount(a * shape[1] + b, minlength=shape[0] * shape[1])
-    return counts.reshape(shape) / len(a) + EPSILON
-
-
-def _concentration(joint: np.ndarray) -> float:
-    """Goodman and Kruskal's (1954) τ of the rows of a joint distribution given its columns."""
-    squares = np.sum(joint.sum(axis=1) ** 2)
-    return float((np.sum(joint**2 / joint.sum(axis=0)) - squares) / (1 - squares))
 
 
 @shared
@@ -47,12 +32,21 @@ def _with_class(table: Table) -> np.ndarray:
 
 @metafeature("info-theory")
 def attr_conc(table: Table) -> np.ndarray:
-    """Concentration coefficient of every ordered pair of columns (of twelve drawn ones, if there are more)."""
+    """Concentration (Goodman and Kruskal's (1954) τ) of every ordered pair of columns (twelve drawn ones, if there are more)."""
     columns = np.arange(table.C.shape[1])
     if len(columns) > MAX_PAIRED:
         columns = np.random.RandomState(0).choice(columns, MAX_PAIRED, replace=False)
-    joints = [_joint(table.C[:, a], table.C[:, b]) for a, b in combinations(columns, 2)]
-    return np.array([_concentration(way) for joint in joints for way in (joint, joint.T)])
+    codes = table.C[:, columns]
+    sizes = codes.max(axis=0) + 1
+    starts, levels = np.cumsum(sizes) - sizes, int(sizes.sum())
+    found = []
+    for i, size in enumerate(sizes):
+        cells = codes[:, i : i + 1] * levels + starts + codes
+        joint = np.bincount(cells.ravel(), minlength=size * levels).reshape(size, levels) / len(codes) + EPSILON
+        squares = np.sum(np.add.reduceat(joint, starts, axis=1) ** 2, axis=0)
+        given = np.add.reduceat(np.sum(joint**2 / joint.sum(axis=0), axis=0), starts)
+        found.append(np.delete((given - squares) / (1 - squares), i))
+    return np.concatenate(found)
 
 
 @metafeature("info-theory")

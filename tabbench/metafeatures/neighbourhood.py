@@ -31,22 +31,35 @@ def _gower(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     Mirroring is right if a is b. pymfe's n4 comes to compare two tables of equal length, and package gower mirrors those too.
     """
-    from scipy.spatial.distance import cdist
-
     n = len(a)
     both = np.concatenate([a, b])
     high, low = both.max(axis=0).astype(np.float32), both.min(axis=0).astype(np.float32)
     reach = np.divide(low, high, out=np.ones_like(high), where=high != 0)
     unit = high.astype(np.float64) * np.abs(1 - reach)
     unit[unit == 0] = np.inf
+    a, b = a / unit, b / unit
+    is_bit = ((b == 0) | (b == 1)).all(axis=0)
+    a, a_bits, b, b_bits = a[:, ~is_bit], a[:, is_bit], b[:, ~is_bit], b[:, is_bit]
     distances = np.empty((n, n), dtype=np.float32)
     for start in range(0, n, BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, n)
-        distances[start:stop, start:] = cdist(a[start:stop] / unit, b[start:] / unit, "cityblock") / a.shape[1]
+        sums = _manhattan(a[start:stop], b[start:]) + _manhattan_to_bits(a_bits[start:stop], b_bits[start:])
+        distances[start:stop, start:] = sums / len(is_bit)
         corner = distances[start:stop, start:stop]
         np.copyto(corner, corner.T, where=np.tri(len(corner), k=-1, dtype=bool))
         distances[stop:, start:stop] = distances[start:stop, stop:].T
     return distances
+
+
+def _manhattan(a: np.ndarray, b: np.ndarray) -> np.ndarray | float:
+    from scipy.spatial.distance import cdist
+
+    return cdist(a, b, "cityblock") if a.shape[1] else 0.0
+
+
+def _manhattan_to_bits(a: np.ndarray, b: np.ndarray) -> np.ndarray | float:
+    """|a - b| = a + b - 2ab where a is from 0 to 1 and b either."""
+    return (1 - 2 * a) @ b.T + a.sum(axis=1)[:, None] if a.shape[1] else 0.0
 
 
 @shared
@@ -117,13 +130,13 @@ def _spanning_tree(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n = len(distances)
     rows, tree, edges = np.arange(n), np.arange(n), [np.empty((2, 0), dtype=np.int64)]
     lengths = np.where(distances > 0, distances, np.inf)
-    while True:
+    while (tree != tree[0]).any():
         end = lengths.argmin(axis=1)
         length = lengths[rows, end]
         order = np.lexsort((np.maximum(rows, end), np.minimum(rows, end), length, tree))
         shortest = order[np.append(True, np.diff(tree[order]) > 0)]
         shortest = shortest[length[shortest] < np.inf]
-        if not len(shortest):  # one tree, or what is left are rows equal to its own
+        if not len(shortest):  # what is left are rows equal to those of a tree
             break
         a, b = shortest, end[shortest]
         edges.append(np.array([a, b]))
@@ -170,8 +183,8 @@ def n4(table: Table) -> np.ndarray:
 def t1(table: Table) -> float:
     """Share of the rows whose sphere, reaching towards the nearest enemy, no other sphere holds."""
     inside = _distances(table) <= _radii(*_nearest_enemies(table))[:, None]  # row: sphere
-    count = np.ones(len(inside), dtype=np.int64)
-    for i in np.argsort(-inside.sum(axis=1)):
+    count, sizes = np.ones(len(inside), dtype=np.int64), np.count_nonzero(inside, axis=1)
+    for i in np.argsort(-sizes)[: np.count_nonzero(sizes > 1)]:  # the others hold themselves
         if count[i] > 0:
             held = np.flatnonzero(inside[i])
             total = count[held].sum()
@@ -210,7 +223,7 @@ def _graph(table: Table) -> list[np.ndarray]:
     count = max(round(len(table.y) * GRAPH_SHARE), 1)
     # the row itself is not joined either; without it in the count + 1 nearest, all of them are at 0
     joined = _are_near(_distances(table), count + 1) & (_distances(table) > 0)
-    blocks = [joined[np.ix_(own, own)] for own in table.by_class]
+    blocks = [joined[own][:, own] for own in table.by_class]
     return [(block | block.T).astype(np.float32) for block in blocks]
 
 

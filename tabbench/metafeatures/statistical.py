@@ -24,7 +24,7 @@ def _quartiles(table: Table) -> np.ndarray:
 
 
 @shared
-def _moments(table: Table) -> tuple[np.ndarray, np.ndarray]:
+def _moments(table: Table) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return moments(table.N)
 
 
@@ -143,13 +143,13 @@ def iq_range(table: Table) -> np.ndarray:
 @metafeature("statistical")
 def kurtosis(table: Table) -> np.ndarray:
     """Excess kurtosis b2 of the columns."""
-    return _moments(table)[1]
+    return _moments(table)[3]
 
 
 @metafeature("statistical")
 def skewness(table: Table) -> np.ndarray:
     """Skewness b1 of the columns."""
-    return _moments(table)[0]
+    return _moments(table)[2]
 
 
 @metafeature("statistical")
@@ -167,7 +167,7 @@ def max_(table: Table) -> np.ndarray:
 @metafeature("statistical")
 def mean(table: Table) -> np.ndarray:
     """Means."""
-    return table.N.mean(axis=0)
+    return _moments(table)[0]
 
 
 @metafeature("statistical")
@@ -187,7 +187,7 @@ def nr_norm(table: Table) -> float:
     """Columns that Shapiro and Wilk's test (first 5,000 rows) does not tell from normal ones at 5%."""
     from scipy.stats import shapiro
 
-    return float(sum(shapiro(column).pvalue > NORMAL_P for column in table.N[:NORMAL_ROWS].T))
+    return float(np.sum(shapiro(table.N[:NORMAL_ROWS], axis=0).pvalue > NORMAL_P))
 
 
 @metafeature("statistical")
@@ -207,14 +207,13 @@ def range_(table: Table) -> np.ndarray:
 @metafeature("statistical")
 def sd(table: Table) -> np.ndarray:
     """Standard deviations."""
-    return np.sqrt(var(table))
+    return _moments(table)[1]
 
 
 @metafeature("statistical")
-@shared
 def var(table: Table) -> np.ndarray:
     """Variances."""
-    return table.N.var(axis=0, ddof=1)
+    return _moments(table)[1] ** 2
 
 
 @metafeature("statistical")

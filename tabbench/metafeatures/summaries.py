@@ -22,9 +22,7 @@ def summarize(samples: np.ndarray) -> np.ndarray:
     ordered = np.sort(samples, axis=1)
     low, high = ordered[:, 0], ordered[:, -1]
     q1, median, q3 = (_quantile(ordered, share) for share in QUARTILES[1:4])
-    mean = samples.mean(axis=1)
-    sd = samples.std(axis=1, ddof=1) if count > 1 else np.nan
-    skewness, kurtosis = moments(samples.T)
+    mean, sd, skewness, kurtosis = moments(samples.T)
     found = np.empty((len(samples), len(SUMMARIES)))
     spread = (mean, sd, count, _iq_range(ordered), kurtosis, high, median, low, high - low, skewness)
     for i, values in enumerate((*spread, *_histogram(ordered).T, low, q1, median, q3, high)):
@@ -65,13 +63,18 @@ def _histogram(ordered: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(high - low)[:, None], shares, np.nan)
 
 
-def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Skewness b1 and excess kurtosis b2 (Joanes and Gill 1998) along axis 0 of (m, ...); NaN where nothing varies."""
+def moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Mean, sd (with m - 1 degrees of freedom), skewness b1 and excess kurtosis b2 (Joanes and Gill 1998) along axis 0 of (m, s).
+
+    sd is NaN for a single value, skewness and kurtosis are where nothing varies.
+    """
     count = len(values)
-    mean = values.mean(axis=0)
+    mean = np.sum(values, axis=0) / count
     centred = values - mean
     square = centred**2
-    m2, m3, m4 = square.mean(axis=0), (square * centred).mean(axis=0), (square**2).mean(axis=0)
-    m2 = np.where(m2 <= (np.finfo(np.float64).eps * mean) ** 2, np.nan, m2)
+    squares = np.sum(square, axis=0)
+    m2 = np.where(squares / count <= (np.finfo(np.float64).eps * mean) ** 2, np.nan, squares / count)
+    m3, m4 = np.sum(square * centred, axis=0) / count, np.sum(square**2, axis=0) / count
     shrink = 1 - 1 / count
-    return m3 / m2**1.5 * shrink**1.5, m4 / m2**2 * shrink**2 - 3
+    sd = np.sqrt(squares / (count - 1)) if count > 1 else np.full(len(mean), np.nan)
+    return mean, sd, m3 / m2**1.5 * shrink**1.5, m4 / m2**2 * shrink**2 - 3
