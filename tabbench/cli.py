@@ -189,7 +189,8 @@ def _report(args: argparse.Namespace) -> int:
         from tabbench.report.export import write_figures
 
         files = write_figures(args.folder, results.frame, results.manifest, args.figures)
-        png = "" if any(file.suffix == ".png" for file in files) else "; no PNG without the extra 'plots'"
+        endings = {file.suffix for file in files}
+        png = "; no PNG without the extra 'plots'" if ".svg" in endings and ".png" not in endings else ""
         print(f"{len(files)} files of figures and tables: {args.figures}{png}")
     write_checksums(args.folder, derived_only=True)
     print(format_leaderboard(results.leaderboard()))

@@ -57,6 +57,10 @@ DRIVER = """<pre id="answers"></pre><script>
   document.getElementById("rows-from").value = "1e9";
   explore();
   answers.nothing = document.getElementById("choice-said").textContent;
+  for (const id of ["rows-from", "rows-to"]) document.getElementById(id).value = numbers.datasets[0].rows;
+  explore();
+  const firstRow = [...document.querySelector("#choice-result tbody tr").cells];
+  answers.single = { ...pool(), row: firstRow.map((cell) => cell.textContent) };
   form.reset();
   explore();
   showFolds("task02");
@@ -175,6 +179,18 @@ def test_the_page_relates_metafeatures_as_python_does(results, metafeatures, ans
 @needs_chromium
 def test_an_empty_choice_says_so(answers):
     assert answers["nothing"] == "0 of 60 datasets, 11 of 11 models. Nothing is left to compare: widen the choice."
+
+
+@needs_chromium
+def test_one_dataset_has_ranks_without_intervals(answers, results):
+    single = answers["single"]
+    assert single["found"]["n"] == single["n_chosen"] == 1
+    assert sum(single["found"]["meanRanks"]) == 11 * 12 / 2
+    assert single["found"]["ratingInterval"] == single["found"]["rankInterval"] == [[None, None]] * 11
+    assert "omnibus" not in single["found"]
+    assert (single["row"][2], single["row"][4]) == ("–", "–")
+    alone = leaderboard(results[results["task"] == "task00"], "log_loss")
+    assert alone[["rank_low", "rank_high", "rating_low", "rating_high"]].isna().all(axis=None)
 
 
 @needs_chromium

@@ -106,7 +106,12 @@ def test_folds_as_datasets_would_make_intervals_too_short():
 
 
 def test_bad_and_little_input():
-    assert ratings(pd.DataFrame({"a": [1.0]}), True).to_numpy().tolist() == [[CENTRE] * 3]
+    one = ratings(pd.DataFrame({"a": [1.0], "b": [2.0]}), True)
+    assert one.index.tolist() == ["b", "a"]
+    assert one["rating"].mean() == pytest.approx(CENTRE)
+    assert one[["low", "high"]].isna().all(axis=None)  # one dataset tells nothing of others
+    assert all(ends.isna().all() for ends in bootstrap_means(pd.DataFrame({"a": [1.0]})))
+    assert ratings(pd.DataFrame({"a": [1.0] * 2}), True).to_numpy().tolist() == [[CENTRE] * 3]
     with pytest.raises(UserError, match="empty"):
         ratings(pd.DataFrame({"a": []}), True)
     with pytest.raises(UserError, match="model 'a' occurs twice"):

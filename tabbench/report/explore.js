@@ -96,7 +96,7 @@ function boardTable(names, found, best) {
   titles.forEach((title, i) => head.append(make("th", { scope: "col", ...(i === 1 ? { "aria-sort": "ascending" } : {}) }, make("button", { type: "button" }, title))));
   const body = make("tbody");
   for (const i of best) {
-    const others = found.rates[i].filter((_, j) => j !== i), between = (ends, places) => ends.map((end) => end.toFixed(places)).join(" – ");
+    const others = found.rates[i].filter((_, j) => j !== i), between = (ends, places) => (ends[0] === null ? "–" : ends.map((end) => end.toFixed(places)).join(" – "));
     const cells = [fixed(found.meanRanks[i], 2), between(found.rankInterval[i], 2), fixed(found.rating[i], 0), between(found.ratingInterval[i], 0),
       fixed(found.normalized[i], 3), others.length ? fixed(100 * sum(others) / others.length, 0) : "–",
       sum(found.wins[i]), sum(found.ties[i]), sum(found.wins.map((row) => row[i])), found.scored[i]];

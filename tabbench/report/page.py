@@ -50,7 +50,7 @@ def render(results: pd.DataFrame, manifest: Mapping[str, Any], metafeatures: pd.
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(seconds=_seconds, number=_number, moment=_moment)
+    environment.filters.update(seconds=_seconds, number=_number, interval=_interval, moment=_moment)
     facts, why = tables.dataset_facts(results, manifest["tasks"]), tables.reasons(results)
     comparisons = [compare(results, metric) for metric in recorded_metrics(results)]
     views = [_view(comparison, facts, why, results) for comparison in comparisons]
@@ -128,6 +128,10 @@ def _seconds(value: float) -> str:
 
 def _number(value: float | jinja2.Undefined | None, places: int = 0) -> str:
     return "–" if value is None or isinstance(value, jinja2.Undefined) or pd.isna(value) else f"{value:,.{places}f}"
+
+
+def _interval(ends: tuple[float, float], places: int = 0) -> str:
+    return "–" if pd.isna(ends[0]) else f"{ends[0]:.{places}f} – {ends[1]:.{places}f}"
 
 
 def _moment(stamp: str | None) -> str:

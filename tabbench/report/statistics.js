@@ -216,8 +216,9 @@ function quantile(sorted, share) {
   const place = share * (sorted.length - 1), low = Math.floor(place);
   return sorted[low] + (place - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
 }
-function intervals(draws) {  // 95% percentile interval of each column
+function intervals(draws, n) {  // 95% percentile interval of each column; of one dataset none
   return draws[0].map((_, j) => {
+    if (n < 2) return [null, null];
     const column = draws.map((row) => row[j]).sort((a, b) => a - b);
     return [quantile(column, ALPHA / 2), quantile(column, 1 - ALPHA / 2)];
   });
@@ -242,7 +243,7 @@ function ratings(filled, better, ranks, draws) {  // Elo, its interval and that 
     drawnRatings.push(elo(bradleyTerry(total(games, weights, k * k), k, strengths)));
     drawnRanks.push([...total(ranks, weights, k)].map((value) => value / n));
   }
-  return { rating: elo(strengths), ratingInterval: intervals(drawnRatings), rankInterval: intervals(drawnRanks) };
+  return { rating: elo(strengths), ratingInterval: intervals(drawnRatings, n), rankInterval: intervals(drawnRanks, n) };
 }
 
 function compare(scores, better, q, draws) {  // everything about datasets × models; q: Nemenyi's constant for that many models

@@ -153,7 +153,7 @@ def _fixed(values: pd.Series, places: int) -> list[str]:
 
 
 def _range(low: pd.Series, high: pd.Series, places: int) -> list[str]:
-    return [f"{a:.{places}f}..{b:.{places}f}" for a, b in zip(low, high, strict=True)]
+    return ["-" if pd.isna(a) else f"{a:.{places}f}..{b:.{places}f}" for a, b in zip(low, high, strict=True)]
 
 
 def _rows(table: pd.DataFrame) -> list[list[str]]:

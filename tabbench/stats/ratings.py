@@ -64,7 +64,7 @@ def ratings(
     """Elo rating of every model, best first, of mean 1000, with a percentile interval from resampled datasets.
 
     scores : (dataset × model); gaps are meetings that did not take place. Columns: rating, low, high. Folds of a dataset are no
-    independent evidence, so whole datasets are drawn. Raises UserError as `pair_wins`.
+    independent evidence, so whole datasets are drawn; one dataset tells nothing of others: NaN. Raises UserError as `pair_wins`.
     """
     wins = pair_wins(scores, greater_is_better)
     points = CENTRE + POINTS * bradley_terry(wins.sum(axis=0), prior)
@@ -73,7 +73,7 @@ def ratings(
         CENTRE + POINTS * bradley_terry((weights @ flat).reshape(-1, k, k), prior)
         for weights in resamples(len(wins), n_bootstrap, seed)
     ]
-    low, high = interval(np.concatenate(drawn), level) if drawn else (np.full(k, np.nan),) * 2
+    low, high = _interval(drawn, level, len(wins), k)
     table = pd.DataFrame({"rating": points, "low": low, "high": high}, index=scores.columns)
     return table.sort_values("rating", ascending=False, kind="stable")
 
@@ -81,14 +81,19 @@ def ratings(
 def bootstrap_means(
     values: pd.DataFrame, n_bootstrap: int = 1000, level: float = 0.95, seed: int = 0
 ) -> tuple[pd.Series, pd.Series]:
-    """Ends of the percentile interval of every column's mean, whole rows (datasets) being resampled; for ranks, say."""
+    """Ends of the percentile interval of every column's mean, whole rows (datasets) being resampled; for ranks, say.
+
+    NaN for one row.
+    """
     table = values.to_numpy(np.float64)
     drawn = [weights @ table / len(table) for weights in resamples(len(table), n_bootstrap, seed)]
-    low, high = interval(np.concatenate(drawn), level)
+    low, high = _interval(drawn, level, *table.shape)
     return pd.Series(low, values.columns), pd.Series(high, values.columns)
 
 
-def interval(drawn: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    """Percentile interval of draws (b, k)."""
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+def _interval(drawn: list[np.ndarray], level: float, n: int, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Percentile interval of chunks of draws (b, k) of n datasets."""
+    if n < 2 or not drawn:
+        return np.full(k, np.nan), np.full(k, np.nan)
+    low, high = np.quantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high
