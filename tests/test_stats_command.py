@@ -12,6 +12,8 @@ from tabbench.importers import import_results
 from tabbench.plain_table import read_plain_table
 from tabbench.report.hardest import hardest
 from tabbench.report.leaderboard import score_table
+from tabbench.stats.bayes import correlated_t, nadeau_bengio
+from tabbench.stats.corrections import holm
 from tabbench.stats.ranks import mean_ranks
 from tabbench.stats.summary import Settings, summarize
 from tests.test_importers import GOLDEN as TABZILLA
@@ -58,6 +60,9 @@ def test_the_text_holds_all_parts(wide, capsys):
     assert "missing score may mean" not in text
     assert main(["stats", str(wide), "--format", "md"]) == 0
     assert "| C4.5+m+cf | 1.93 |" in capsys.readouterr().out
+    rates = pd.DataFrame(as_json(capsys, wide)["win_rates"]).set_index("row_model")
+    assert rates.loc["C4.5+m", "C4.5"] == pytest.approx(11 / 14)
+    assert rates.index.tolist() == rates.columns.tolist() == ["C4.5+m+cf", "C4.5+m", "C4.5+cf", "C4.5"]
 
 
 def test_folds_are_averaged_and_used(tmp_path, capsys):
@@ -83,6 +88,31 @@ def test_a_seed_noted_beside_the_fold_tells_nothing_apart(tmp_path, capsys):
     wide = rows.rename(columns={"fold": "seed"}).pivot(index=["task", "seed"], columns="framework", values="score")
     wide.reset_index().to_csv(tmp_path / "t.csv", index=False)
     assert as_json(capsys, tmp_path / "t.csv")["models"] == found["models"]
+
+
+def test_the_folds_of_one_dataset_are_compared(tmp_path, capsys):
+    rows = long_rows(1, 4, 10)
+    rows[(rows["method"] != 3) | (rows["fold"] != 2)].to_csv(tmp_path / "t.csv", index=False)  # the last model lacks a fold
+    found = as_json(capsys, tmp_path / "t.csv", "--rope", "0.005")
+    scores = rows.pivot(index="fold", columns="method", values="score")[[0, 1, 2]]
+    order = scores.mean().sort_values(ascending=False).index
+    pairs = [(str(order[i]), str(order[j])) for i, j in ((0, 1), (0, 2), (1, 2))]
+    assert [(row["model_a"], row["model_b"]) for row in found["within"]] == pairs
+    first = found["within"][0]
+    gap = (scores[order[0]] - scores[order[1]]).to_numpy()
+    assert (first["t"], first["p"]) == pytest.approx(nadeau_bengio(gap, 1 / 10))
+    assert first["p_a"] == pytest.approx(correlated_t(gap, 0.005, 1 / 10).a)
+    assert [row["p_holm"] for row in found["within"]] == pytest.approx(holm([row["p"] for row in found["within"]]))
+    turned = as_json(capsys, tmp_path / "t.csv", "--rope", "0.005", "--lower-is-better")["within"]
+    assert {(row["model_b"], row["model_a"]) for row in turned} == set(pairs)
+    assert sorted(row["p"] for row in turned) == pytest.approx(sorted(row["p"] for row in found["within"]))
+    assert main(["stats", str(tmp_path / "t.csv")]) == 0
+    assert "Pairs on the folds of the one dataset" in capsys.readouterr().out
+    for few in (long_rows(1, 3, 1), long_rows(1, 1, 5), long_rows(2, 3, 5)):
+        few.to_csv(tmp_path / "t.csv", index=False)
+        assert as_json(capsys, tmp_path / "t.csv")["within"] == []
+    long_rows(1, 2, 3).assign(score=[0.25] * 3 + [0.5] * 3).to_csv(tmp_path / "t.csv", index=False)
+    assert as_json(capsys, tmp_path / "t.csv")["within"][0]["t"] is None  # infinite
 
 
 @pytest.mark.parametrize(
@@ -111,7 +141,11 @@ def test_missing_scores_by_every_policy(tmp_path, capsys):
     assert {"model", "complete_case", "worst_rank", "baseline", "shift"} == set(found["failures"][0])
     assert len(found["stability"]) == 3
     assert main(["stats", str(tmp_path / "t.csv")]) == 0
-    assert "What a missing score may mean" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "What a missing score may mean" in said
+    assert f"Kendall's tau between the orders: {found['stability'][0]['tau']:.2f} (complete case, worst rank)" in " ".join(
+        said.split()
+    )
 
 
 def test_losses(tmp_path, capsys):
@@ -167,8 +201,9 @@ def test_bad_words_are_one_line(wide, tmp_path, capsys):
         pd.DataFrame(0.5, range(6), list("abc")),
         DEMSAR.assign(never=np.nan),
         pd.DataFrame({"a": [1.0, np.nan], "b": [np.nan, 1.0]}),
+        pd.DataFrame({"a": [1.0, 2.0], "b": [2.0, 3.0], "c": [3.0, 4.0]}),
     ],
-    ids=["one dataset", "one model", "one score", "all ties", "all failures of a model", "no complete dataset"],
+    ids=["one dataset", "one model", "one score", "all ties", "all failures of a model", "no complete dataset", "all agree"],
 )
 def test_extreme_tables_have_a_defined_result(table, tmp_path, capsys):
     table.to_csv(tmp_path / "t.csv")

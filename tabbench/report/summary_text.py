@@ -12,7 +12,7 @@ from tabbench.report.verdict import p_text
 from tabbench.stats.summary import Settings, Summary, as_records
 
 Form = Literal["text", "md", "json"]
-MOST_PAIRS = 45  # in text; JSON and Markdown have them all
+MOST_PAIRS, MOST_COLUMNS = 45, 10  # in text; JSON and Markdown have them all
 
 
 def format_summary(summary: Summary, settings: Settings, form: Form = "text") -> str:
@@ -37,7 +37,7 @@ def _head(summary: Summary, settings: Settings) -> str:
         lines.append(f"Left out, for want of any score: {', '.join(summary.unscored)}.")
     omnibus = summary.omnibus
     if omnibus is None:
-        return "\n".join([*lines, "One dataset or one model: there is nothing to test."])
+        return "\n".join([*lines, "One dataset or one model: there is nothing to test over datasets."])
     between = omnibus.n_models - 1
     lines += [
         f"Friedman (tie-corrected): chi2({between}) = {omnibus.chi2:.2f}, {p_text(omnibus.p)}; Iman-Davenport: "
@@ -69,6 +69,17 @@ def _tables(summary: Summary, settings: Settings, form: Form) -> list[tuple[str,
             _pairs(shown),
         ),
         (
+            "Pairs on the folds of the one dataset",
+            "Nadeau and Bengio's corrected t-test, Holm's correction over all pairs; probabilities by the Bayesian correlated "
+            f"t-test, region of practical equivalence ±{settings.rope:g}. They speak of this dataset alone.",
+            _within(summary.within),
+        ),
+        (
+            "Win rates",
+            "On what share of the datasets the row's model beats the column's, in %, ties counted half.",
+            _win_rates(summary.win_rates) if form == "md" or len(summary.win_rates) <= MOST_COLUMNS else pd.DataFrame(),
+        ),
+        (
             f"How probably {leader} is better",
             f"Bayesian signed-rank test, region of practical equivalence ±{settings.rope:g}{_hierarchical(summary)}.",
             _posteriors(summary.leader),
@@ -81,7 +92,7 @@ def _tables(summary: Summary, settings: Settings, form: Form) -> list[tuple[str,
         (
             "What a missing score may mean",
             "Mean ranks without the datasets that lack a score, with missing scores as worst, and replaced by the baseline "
-            "(--baseline); shift: places by which a model moves.",
+            f"(--baseline); shift: places by which a model moves.{_stability(summary.stability)}",
             _failures(summary) if summary.n_missing else pd.DataFrame(),
         ),
     ]
@@ -126,6 +137,34 @@ def _pairs(pairs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({**columns, **{label: [_p(p) for p in pairs[name]] for name, label in names.items() if name in pairs}})
 
 
+def _within(pairs: pd.DataFrame) -> pd.DataFrame:
+    if pairs.empty:
+        return pairs
+    return pd.DataFrame(
+        {
+            "model": pairs["model_a"],
+            "against": pairs["model_b"],
+            "mean diff.": _fixed(pairs["mean_difference"], 4),
+            "t": _fixed(pairs["t"], 2),
+            "p": [_p(p) for p in pairs["p"]],
+            "Holm": [_p(p) for p in pairs["p_holm"]],
+            "better": _fixed(pairs["p_a"], 3),
+            "equal": _fixed(pairs["p_equal"], 3),
+            "worse": _fixed(pairs["p_b"], 3),
+        }
+    )
+
+
+def _win_rates(rates: pd.DataFrame) -> pd.DataFrame:
+    return _with(rates, dict.fromkeys(rates.columns, lambda rate: f"{100 * rate:.0f}"), "row model")
+
+
+def _stability(stability: pd.DataFrame) -> str:
+    known = stability.dropna().replace("_", " ", regex=True)
+    taus = [f"{row.tau:.2f} ({row.policy_a}, {row.policy_b})" for row in known.itertuples()]
+    return f" Kendall's tau between the orders: {', '.join(taus)}." if taus else ""
+
+
 def _posteriors(leader: pd.DataFrame) -> pd.DataFrame:
     names = {"p_model": "better", "p_equal": "equal", "p_other": "worse"}
     names |= {"h_model": "better, hier.", "h_equal": "equal, hier.", "h_other": "worse, hier."}
@@ -164,7 +203,7 @@ def _aligned(table: pd.DataFrame) -> str:
     """Names on the left, everything else to the right."""
     rows = [[str(name).strip() for name in table.columns], *_rows(table)]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    left = {i for i, name in enumerate(table.columns) if name in ("model", "against", "than")}
+    left = {i for i, name in enumerate(table.columns) if name in ("model", "row model", "against", "than")}
     return "\n".join(
         "  ".join(
             cell.ljust(width) if i in left else cell.rjust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True))

@@ -2,17 +2,27 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tabbench.errors import UserError
-from tabbench.stats.bayes import compare_with
-from tabbench.stats.corrections import MOST_MODELS, bergmann_hommel, shaffer
+from tabbench.stats.bayes import compare_with, correlated_t, nadeau_bengio
+from tabbench.stats.corrections import MOST_MODELS, bergmann_hommel, holm, shaffer
 from tabbench.stats.failures import policies, ranks_by_policy, stability
 from tabbench.stats.hierarchical import hierarchical_test
-from tabbench.stats.ranks import adtm, champion_delta, improvability, mean_ranks, normalized_scores, rank_table, win_tie_loss
+from tabbench.stats.ranks import (
+    adtm,
+    champion_delta,
+    improvability,
+    mean_ranks,
+    normalized_scores,
+    rank_table,
+    win_rates,
+    win_tie_loss,
+)
 from tabbench.stats.ratings import bootstrap_means, ratings
 from tabbench.stats.significance import (
     Friedman,
@@ -50,6 +60,7 @@ class Settings:
 class Summary:
     """Tables by model, by pair, and by policy for missing scores; None or empty where there is nothing to compare.
 
+    win_rates : of the row's model against the column's. within : the pairs on the folds of the dataset, if there is just one.
     n_missing : missing scores; they count as worst rank in everything but `failures`. unscored : datasets without any score.
     no_hierarchical : why folds that are there were not used for the hierarchical test; "" if they were, or if there are none.
     """
@@ -62,6 +73,8 @@ class Summary:
     cd: dict[str, float]
     groups: Sequence[tuple[str, ...]]
     pairs: pd.DataFrame
+    win_rates: pd.DataFrame
+    within: pd.DataFrame
     leader: pd.DataFrame
     no_hierarchical: str
     control: pd.DataFrame
@@ -101,6 +114,8 @@ def summarize(table: pd.DataFrame, settings: Settings, folds: pd.DataFrame | Non
         else {},
         groups=_groups(means, nemenyi_cd(k, n, settings.alpha)) if several else [],
         pairs=_pairs(filled, better) if several else pd.DataFrame(),
+        win_rates=_win_rates(filled, better) if k > 1 else pd.DataFrame(),
+        within=_within(folds.dropna(how="all"), settings) if n == 1 and folds is not None else pd.DataFrame(),
         leader=_leader(filled, settings, folds) if several else pd.DataFrame(),
         no_hierarchical=_no_hierarchical(folds) if several and folds is not None else "",
         control=against_control(means, n, settings.control) if settings.control and k > 1 else pd.DataFrame(),
@@ -147,6 +162,28 @@ def _pairs(filled: pd.DataFrame, better: bool) -> pd.DataFrame:
     return pairs.assign(p_bergmann=bergmann_hommel(pairs["p"])) if len(order) <= MOST_MODELS else pairs
 
 
+def _win_rates(filled: pd.DataFrame, better: bool) -> pd.DataFrame:
+    order = mean_ranks(filled, better).sort_values(kind="stable").index
+    return win_rates(filled[order], better).rename_axis("row_model")
+
+
+def _within(folds: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Pairs of the models that have all folds of the one dataset, best mean first; empty for one fold or one model."""
+    scores = folds.dropna(axis=1) * (1 if settings.greater_is_better else -1)
+    if len(scores) < 2:
+        return pd.DataFrame()
+    share = settings.test_share or _test_share(folds)
+    rows = []
+    for a, b in combinations(scores.mean().sort_values(ascending=False, kind="stable").index, 2):
+        gap = (scores[a] - scores[b]).to_numpy()
+        t, p = nadeau_bengio(gap, share)
+        posterior = correlated_t(gap, settings.rope, share)
+        row = {"model_a": a, "model_b": b, "mean_difference": gap.mean(), "t": t, "p": p}
+        rows.append({**row, "p_a": posterior.a, "p_equal": posterior.equal, "p_b": posterior.b})
+    table = pd.DataFrame(rows)
+    return table.assign(p_holm=holm(table["p"])) if rows else table
+
+
 def _leader(filled: pd.DataFrame, settings: Settings, folds: pd.DataFrame | None) -> pd.DataFrame:
     """Posterior probabilities for the best mean rank against every other, in their order."""
     better = settings.greater_is_better
@@ -185,11 +222,16 @@ def _test_share(folds: pd.DataFrame) -> float:
 
 
 def as_records(summary: Summary) -> dict[str, Any]:
-    """The summary as plain values for JSON; NaN becomes None."""
+    """The summary as plain values for JSON; what is not finite becomes None."""
     result: dict[str, Any] = {}
     for name, value in vars(summary).items():
         if isinstance(value, pd.DataFrame):
-            flat = value.reset_index() if value.index.name else value
-            value = flat.astype(object).where(flat.notna(), None).to_dict("records")
-        result[name] = vars(value) if isinstance(value, Friedman) else value
+            value = (value.reset_index() if value.index.name else value).to_dict("records")
+            result[name] = [{key: _finite(cell) for key, cell in row.items()} for row in value]
+        else:
+            result[name] = {key: _finite(cell) for key, cell in vars(value).items()} if isinstance(value, Friedman) else value
     return result
+
+
+def _finite(value: Any) -> Any:
+    return None if isinstance(value, float) and not np.isfinite(value) else value
