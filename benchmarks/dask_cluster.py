@@ -38,11 +38,15 @@ class Cluster:
 
     def add_workers(self, number: int, *options: str, variables: Mapping[str, str] = {}) -> None:
         """Start workers of one thread each, and wait until the scheduler has heard of them."""
-        from distributed import Client
-
         count = len(self.workers()) + number
         common = ("--nthreads", "1", "--memory-limit", "3GiB", "--local-directory", str(self._place))
         self._start("worker", self.address, "--nworkers", str(number), *common, *options, variables=variables)
+        self.wait_for_workers(count)
+
+    def wait_for_workers(self, count: int) -> None:
+        """Wait until the scheduler has so many workers."""
+        from distributed import Client
+
         with Client(self.address, set_as_default=False) as client:
             client.wait_for_workers(count, timeout=120)
 

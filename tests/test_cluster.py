@@ -141,35 +141,6 @@ def test_a_cluster_gives_what_this_machine_gives(cluster, tmp_path):
     assert main(["verify", str(tmp_path / "dask"), "--level", "2"]) == 0
 
 
-def test_killed_workers_cost_only_what_they_were_doing(cluster, place, tmp_path):
-    kills = []
-
-    def kill_now_and_then():
-        for n_begun in (2, 7):
-            wait_for(lambda n=n_begun: len(fits(place)) >= n)
-            victim = cluster.workers()[0]
-            victim.kill()
-            kills.append(victim.pid)
-
-    killer = threading.Thread(target=kill_now_and_then)
-    killer.start()
-    run(tmp_path / "r", ["guests:Counted", "tree"], folds=10, scheduler=cluster.address)
-    killer.join()
-    assert len(kills) == 2
-    assert 10 <= len(fits(place)) <= 10 + 2 * len(kills)  # the last of the workers has two threads
-    run(tmp_path / "calm", ["guests:Counted", "tree"], folds=10)
-    assert board(tmp_path / "r") == board(tmp_path / "calm")
-
-
-def test_a_job_that_kills_its_worker_is_bounded(cluster, tmp_path):
-    before = {worker.pid for worker in cluster.workers()}
-    frame = run(tmp_path / "r", ["guests:Poison", "dummy"], folds=2, scheduler=cluster.address).frame
-    bad = frame[frame["status"] != "ok"]
-    assert bad["model"].tolist() == ["guests:Poison"]
-    assert bad["reason"].item().startswith("lost 3 times with its Dask worker")
-    assert len(before - {worker.pid for worker in cluster.workers()}) >= 1
-
-
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_jobs_on_the_cluster_end_with_their_runner(cluster, place, tmp_path, number, code):
     command = [sys.executable, "-m", "tabbench", "run", "--data", "t.csv", "--target", "y", "--models", "guests:Slow", "--quiet"]
@@ -198,3 +169,37 @@ def test_workers_of_another_kind_are_refused(cluster, tmp_path, monkeypatch):
     with pytest.raises(UserError, match=r"runs tabbench .*, not 0\.0\.7"):
         run(tmp_path / "r", ["dummy"], scheduler=cluster.address)
     assert not (tmp_path / "r").exists()
+
+
+def test_killed_workers_cost_only_what_they_were_doing(cluster, place, tmp_path):
+    kills = []
+
+    def kill_now_and_then():
+        for n_begun in (2, 7):
+            wait_for(lambda n=n_begun: len(fits(place)) >= n)
+            victim = cluster.workers()[0]
+            victim.kill()
+            kills.append(victim.pid)
+
+    killer = threading.Thread(target=kill_now_and_then)
+    killer.start()
+    run(tmp_path / "r", ["guests:Counted", "tree"], folds=10, scheduler=cluster.address)
+    killer.join()
+    assert len(kills) == 2
+    assert 10 <= len(fits(place)) <= 10 + 2 * len(kills)  # the last of the workers has two threads
+    run(tmp_path / "calm", ["guests:Counted", "tree"], folds=10)
+    assert board(tmp_path / "r") == board(tmp_path / "calm")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_job_that_kills_its_worker_is_bounded(cluster, tmp_path, threads):
+    cluster.wait_for_workers(3)  # earlier tests have killed some
+    before = {worker.pid for worker in cluster.workers()}
+    models, resources = ["guests:Poison", "dummy", "tests.hostile:KillsItsKeeper"], Resources(threads=threads)
+    frame = run(tmp_path / "r", models, folds=2, resources=resources, scheduler=cluster.address).frame
+    reasons = frame[frame["status"] != "ok"].groupby("model")["reason"].agg(list)
+    assert reasons["tests.hostile:KillsItsKeeper"] == ["the process was killed by SIGKILL"] * 2
+    [poisoned] = reasons["guests:Poison"]
+    assert poisoned.startswith("lost 3 times with its Dask worker")
+    assert set(frame.loc[frame["model"] == "dummy", "status"]) == {"ok"}
+    assert len(before - {worker.pid for worker in cluster.workers()}) >= 1
