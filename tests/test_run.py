@@ -13,6 +13,7 @@ import pytest
 
 import tabbench
 from tabbench.api import open_results
+from tabbench.cli import main
 from tabbench.errors import UserError
 from tabbench.job import Subsample
 from tabbench.metrics import METRICS, compute_metrics
@@ -195,22 +196,9 @@ def test_bad_requests_are_refused_before_anything_runs(tmp_path):
 SLOW = "tests.hostile:Sleeps"
 
 
-def command(folder, data, *more):
-    options = [
-        "--data",
-        data,
-        "--target",
-        "y",
-        "--models",
-        f"dummy,{SLOW}",
-        "--out",
-        folder,
-        "--folds",
-        "6",
-        "--workers",
-        "2",
-    ]
-    return [sys.executable, "-m", "tabbench", "run", *map(str, options), *more]
+def command(folder, data):
+    where = ["--data", str(data), "--target", "y", "--out", str(folder)]
+    return ["run", *where, "--models", f"dummy,{SLOW}", "--folds", "6", "--workers", "2"]
 
 
 def n_stored(folder):
@@ -219,7 +207,8 @@ def n_stored(folder):
 
 
 def start_and_wait_for_first_results(folder, data):
-    process = subprocess.Popen(command(folder, data), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    words = [sys.executable, "-m", "tabbench", *command(folder, data)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not (folder / "store.sqlite").exists() or n_stored(folder) < 4:
         assert time.monotonic() < deadline
@@ -233,12 +222,13 @@ def calm(tmp_path_factory):
     """A run that nothing disturbed, and its data."""
     place = tmp_path_factory.mktemp("calm")
     table().to_csv(place / "t.csv", index=False)
-    subprocess.run(command(place / "r", place / "t.csv"), check=True, capture_output=True)
+    assert main(command(place / "r", place / "t.csv")) == 0
     return place / "r", place / "t.csv"
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_stopped_run_goes_on_where_it_was(tmp_path, calm, number):
+def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch, calm, number):
+    monkeypatch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
     undisturbed, data = calm
     process = start_and_wait_for_first_results(tmp_path / "r", data)
     process.send_signal(number)
@@ -252,7 +242,7 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, calm, number):
     before = n_stored(tmp_path / "r")
     assert 4 <= before < 12
     assert orphans() == []
-    subprocess.run(command(tmp_path / "r", data), check=True, capture_output=True)
+    assert main(command(tmp_path / "r", data)) == 0
     assert n_stored(tmp_path / "r") == 12
     assert without_times(tmp_path / "r" / "leaderboard.csv") == without_times(undisturbed / "leaderboard.csv")
 
