@@ -15,6 +15,7 @@ from tabbench.report.page import render, write_report
 from tabbench.report.plots import pareto_front
 from tabbench.report.tables import dataset_facts, heat_map, n_not_run, reasons
 from tabbench.report.verdict import compare, verdict
+from tabbench.stats.bayes import nadeau_bengio
 from tests.synthetic_results import MODELS, make_manifest, make_results, spoil
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -89,6 +90,8 @@ def test_little_data_is_enough(n_tasks, models, tmp_path):
     results = make_results(n_tasks, models=models, metrics=FEW)
     write_report(tmp_path, results, make_manifest(results))
     assert {path.name for path in tmp_path.iterdir()} == {"leaderboard.csv", "leaderboard.md", "report.html"}
+    shown = "Pairs on the folds of the dataset" in (tmp_path / "report.html").read_text()
+    assert shown == (n_tasks == 1 and len(models) == 2)
 
 
 def test_everything_failed():
@@ -228,6 +231,29 @@ def test_verdict_without_a_test():
     assert said(rows[rows["task"] == "t0"])[0] == "none"
     assert "One dataset says nothing" in said(rows[rows["task"] == "t0"])[1]
     assert "a and b share the best mean rank" in said(two_models(6, lambda i: 0.0))[1]
+
+
+def test_of_one_dataset_the_folds_are_compared():
+    """The share of test rows is that of the folds; a model without one of them is left out."""
+    noise = np.random.default_rng(0).normal(size=(10, 3))
+    rows = [
+        {"task": "t", "repeat": 0, "fold": fold, "model": m, "status": "ok", "n_train": 90, "n_test": 10}
+        | {"roc_auc_ovo": 0.8 + 0.01 * noise[fold, i] - 0.05 * (m == "c"), "fit_seconds": 1.0, "predict_seconds": 1.0}
+        for fold in range(10)
+        for i, m in enumerate("abc")
+    ]
+    results = pd.DataFrame(rows)
+    pairs = compare(results, "roc_auc_ovo").within.set_index(["model_a", "model_b"])
+    scores = results.pivot(index="fold", columns="model", values="roc_auc_ovo")
+    best, other = scores[["a", "b"]].mean().sort_values(ascending=False).index
+    assert pairs.index.tolist() == [(best, other), (best, "c"), (other, "c")]
+    assert pairs.loc[(best, "c"), "p"] == pytest.approx(nadeau_bengio((scores[best] - scores["c"]).to_numpy(), 0.1)[1])
+    certainty, text = said(results)
+    assert certainty == "none"
+    assert f"On its folds {best} is ahead of c beyond chance" in text
+    assert "do not tell" in said(results[results["model"] != "c"])[1]
+    assert len(compare(results.drop(index=5), "roc_auc_ovo").within) == 1
+    assert compare(results[results["fold"] == 0], "roc_auc_ovo").within.empty
 
 
 def test_verdict_owns_up_to_a_leader_that_loses_the_direct_comparison():

@@ -56,7 +56,7 @@ def _tables(comparison: Comparison, facts: pd.DataFrame, why: Mapping[tuple[str,
     return {
         "leaderboard": rounded(comparison.board),
         "policies": pd.DataFrame(tables.failure_policies(comparison)),
-        "pairs": pd.DataFrame() if comparison.tests is None else comparison.tests,
+        "pairs": comparison.within if comparison.tests is None else comparison.tests,
         **{what: _grid(rows, models) for what, rows in grids.items()},
     }
 

@@ -18,7 +18,7 @@ from tabbench.report.curves import learning_curves
 from tabbench.report.gaps import relations
 from tabbench.report.leaderboard import N_DRAWS, POLICY, default_metric, leaderboard, recorded_metrics, write_leaderboard
 from tabbench.report.numbers import page_numbers
-from tabbench.report.verdict import ALPHA, Comparison, compare, verdict
+from tabbench.report.verdict import ALPHA, ROPE, Comparison, compare, verdict
 
 FOLDER = Path(__file__).parent
 METRIC_NAMES = {
@@ -63,6 +63,7 @@ def render(results: pd.DataFrame, manifest: Mapping[str, Any], metafeatures: pd.
         command=shlex.join(manifest["argv"]),
         policy=POLICY,
         alpha=ALPHA,
+        rope=ROPE,
         default_metric=metric,
         views=views,
         related=related,
@@ -95,6 +96,7 @@ def _view(
         "board": tables.board_rows(comparison.board),
         "cd": critical_difference(comparison),
         "duels": tables.duels(comparison),
+        "within": comparison.within.to_dict("records"),
         "pareto": time_quality(comparison),
         "heat": tables.heat_map(comparison, facts.index.tolist(), why),
         "kinds": tables.kinds(comparison, facts),

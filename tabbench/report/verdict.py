@@ -1,16 +1,18 @@
 """What the numbers say, in plain words: who leads, who cannot be told apart, and how sure that is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
 
 from tabbench.report.leaderboard import BAD, Scores, board_of, score_table
+from tabbench.stats.bayes import pairs_of_folds
 from tabbench.stats.ranks import rank_table
 from tabbench.stats.significance import Friedman, cliques, friedman, nemenyi_cd, pairwise_wilcoxon
 
 ALPHA = 0.05
+ROPE = 0.01  # difference of scores that nobody would care about
 MOST_NAMED = 8  # in one sentence
 FEW_DATASETS = 10  # Demšar (2006, §3.2.2): the tests are sound for more than 10 datasets
 
@@ -20,7 +22,8 @@ class Comparison:
     """Everything about one metric. The tests are None where they make no sense: fewer than two datasets or models.
 
     ranks : (dataset × model). omnibus : Friedman's test. tests : one row per pair, see `pairwise_wilcoxon`.
-    cd : Nemenyi's critical difference. groups : models whose mean ranks differ by less than that.
+    cd : Nemenyi's critical difference. groups : models whose mean ranks differ by less than that. within : of one dataset, the
+    pairs on its folds, see `pairs_of_folds`; else empty.
     """
 
     scores: Scores
@@ -30,6 +33,7 @@ class Comparison:
     tests: pd.DataFrame | None = None
     cd: float | None = None
     groups: Sequence[tuple[str, ...]] = ()
+    within: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)
@@ -50,12 +54,22 @@ def compare(results: pd.DataFrame, metric: str) -> Comparison:
         return Comparison(scores, board, scores.filled)
     ranks = rank_table(scores.filled, better)
     if min(ranks.shape) < 2:
-        return Comparison(scores, board, ranks)
+        return Comparison(scores, board, ranks, within=_within(results, scores) if len(ranks) == 1 else pd.DataFrame())
     cd = nemenyi_cd(ranks.shape[1], len(ranks), ALPHA)
     means = ranks.mean()
     gap = np.abs(np.subtract.outer(means.to_numpy(), means.to_numpy()))
     groups = cliques(means, pd.DataFrame(gap >= cd, means.index, means.index))
     return Comparison(scores, board, ranks, friedman(scores.filled, better), pairwise_wilcoxon(scores.filled, better), cd, groups)
+
+
+def _within(results: pd.DataFrame, scores: Scores) -> pd.DataFrame:
+    """The pairs on the folds of the one dataset that has scores; an unknown share of test rows is that of cross-validation."""
+    rows = results[results["task"] == scores.table.index[0]]
+    finite = rows.replace({scores.metric: [np.inf, -np.inf]}, np.nan)
+    folds = finite.pivot_table(index=["repeat", "fold"], columns="model", values=scores.metric, aggfunc="mean")
+    share = (rows["n_test"] / (rows["n_train"] + rows["n_test"])).astype(np.float64).mean()
+    share = share if 0 < share < 1 else 1 / max(2, rows["fold"].nunique())
+    return pairs_of_folds(folds, scores.greater_is_better, ROPE, share)
 
 
 def verdict(comparison: Comparison, metric: str) -> Verdict:
@@ -73,12 +87,24 @@ def verdict(comparison: Comparison, metric: str) -> Verdict:
     verb = "has the best mean rank" if len(best) == 1 else "share the best mean rank"
     headline = f"{_listing(best)} {verb} by {metric}: {leader.mean_rank:.2f} among {len(board)} models on {n}."
     if comparison.omnibus is None or comparison.tests is None:
-        return Verdict(headline, "none", ["One dataset says nothing about others: no test is possible.", *notes])
+        return Verdict(headline, "none", ["One dataset says nothing about others.", *_on_folds(comparison.within), *notes])
     certainty, sentences = _tested(comparison, str(leader.model))
     if len(ranks) <= FEW_DATASETS:
         certainty = "moderate" if certainty == "high" else "low"
         notes = [f"Few datasets ({len(ranks)}): small differences cannot be found, and others could turn the order.", *notes]
     return Verdict(headline, certainty, [*sentences, *notes])
+
+
+def _on_folds(pairs: pd.DataFrame) -> list[str]:
+    """What the folds of the one dataset say of its best model."""
+    if pairs.empty:
+        return []
+    best = pairs["model_a"][0]
+    behind = pairs["model_b"][(pairs["model_a"] == best) & (pairs["p_holm"] < ALPHA)].tolist()
+    how = "Nadeau and Bengio's t-test, which allows for their overlap, with Holm's correction, α = 0.05"
+    if not behind:
+        return [f"Its folds do not tell {best} from the others ({how})."]
+    return [f"On its folds {best} is ahead of {_listing(behind)} beyond chance ({how})."]
 
 
 def _tested(comparison: Comparison, leader: str) -> tuple[str, list[str]]:

@@ -5,12 +5,14 @@ difference that nobody would care about, in units of the score. Differences are 
 """
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from tabbench.errors import UserError
+from tabbench.stats.corrections import holm
 from tabbench.stats.ranks import check_table
 
 N_SAMPLES = 50_000
@@ -82,6 +84,27 @@ def nadeau_bengio(differences: np.ndarray, test_share: float) -> tuple[float, fl
     mean, error = float(d.mean()) if len(d) else 0.0, nadeau_bengio_error(d, test_share)
     t = mean / error if error > 0 else float(np.sign(mean)) * np.inf if mean else 0.0
     return t, float(2 * stats.t.sf(abs(t), len(d) - 1))
+
+
+def pairs_of_folds(folds: pd.DataFrame, greater_is_better: bool, rope: float, test_share: float) -> pd.DataFrame:
+    """Every pair of models on the folds (rows) of one dataset, the better mean first; models that lack a fold are left out.
+
+    Columns: model_a, model_b, mean_difference (of a, signed so that more is better), t and p of the corrected resampled t-test,
+    p_holm (over all pairs), and p_a, p_equal, p_b of the correlated t-test. Empty for one fold or one model. Raises UserError as
+    `correlated_t`.
+    """
+    scores = folds.dropna(axis=1) * (1 if greater_is_better else -1)
+    if min(scores.shape) < 2:
+        return pd.DataFrame()
+    rows = []
+    for a, b in combinations(scores.mean().sort_values(ascending=False, kind="stable").index, 2):
+        gap = (scores[a] - scores[b]).to_numpy()
+        t, p = nadeau_bengio(gap, test_share)
+        posterior = correlated_t(gap, rope, test_share)
+        row = {"model_a": a, "model_b": b, "mean_difference": gap.mean(), "t": t, "p": p}
+        rows.append({**row, "p_a": posterior.a, "p_equal": posterior.equal, "p_b": posterior.b})
+    table = pd.DataFrame(rows)
+    return table.assign(p_holm=holm(table["p"]))
 
 
 def compare_with(scores: pd.DataFrame, greater_is_better: bool, model: str, rope: float, seed: int = 0) -> pd.DataFrame:

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from tabbench.errors import UserError
-from tabbench.stats.bayes import compare_with, correlated_t, nadeau_bengio
-from tabbench.stats.corrections import MOST_MODELS, bergmann_hommel, holm, shaffer
+from tabbench.stats.bayes import compare_with, pairs_of_folds
+from tabbench.stats.corrections import MOST_MODELS, bergmann_hommel, shaffer
 from tabbench.stats.failures import policies, ranks_by_policy, stability
 from tabbench.stats.hierarchical import hierarchical_test
 from tabbench.stats.ranks import (
@@ -115,7 +114,7 @@ def summarize(table: pd.DataFrame, settings: Settings, folds: pd.DataFrame | Non
         groups=_groups(means, nemenyi_cd(k, n, settings.alpha)) if several else [],
         pairs=_pairs(filled, better) if several else pd.DataFrame(),
         win_rates=_win_rates(filled, better) if k > 1 else pd.DataFrame(),
-        within=_within(folds.dropna(how="all"), settings) if n == 1 and folds is not None else pd.DataFrame(),
+        within=pd.DataFrame() if n > 1 or folds is None else _within(folds.dropna(how="all"), settings),
         leader=_leader(filled, settings, folds) if several else pd.DataFrame(),
         no_hierarchical=_no_hierarchical(folds) if several and folds is not None else "",
         control=against_control(means, n, settings.control) if settings.control and k > 1 else pd.DataFrame(),
@@ -168,20 +167,7 @@ def _win_rates(filled: pd.DataFrame, better: bool) -> pd.DataFrame:
 
 
 def _within(folds: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    """Pairs of the models that have all folds of the one dataset, best mean first; empty for one fold or one model."""
-    scores = folds.dropna(axis=1) * (1 if settings.greater_is_better else -1)
-    if len(scores) < 2:
-        return pd.DataFrame()
-    share = settings.test_share or _test_share(folds)
-    rows = []
-    for a, b in combinations(scores.mean().sort_values(ascending=False, kind="stable").index, 2):
-        gap = (scores[a] - scores[b]).to_numpy()
-        t, p = nadeau_bengio(gap, share)
-        posterior = correlated_t(gap, settings.rope, share)
-        row = {"model_a": a, "model_b": b, "mean_difference": gap.mean(), "t": t, "p": p}
-        rows.append({**row, "p_a": posterior.a, "p_equal": posterior.equal, "p_b": posterior.b})
-    table = pd.DataFrame(rows)
-    return table.assign(p_holm=holm(table["p"])) if rows else table
+    return pairs_of_folds(folds, settings.greater_is_better, settings.rope, settings.test_share or _test_share(folds))
 
 
 def _leader(filled: pd.DataFrame, settings: Settings, folds: pd.DataFrame | None) -> pd.DataFrame:
