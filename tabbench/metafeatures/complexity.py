@@ -121,7 +121,8 @@ class _Line:
 
 
 @shared
-def _lines(table: Table) -> list[_Line]:
+def pair_lines(table: Table) -> list[_Line]:
+    """The line of every pair of classes."""
     random = np.random.RandomState(0)
     lines = []
     for i, (a, b) in enumerate(_pairs(table)):
@@ -173,19 +174,19 @@ def interpolate(
 @metafeature("complexity")
 def l1(table: Table) -> np.ndarray:
     """1 - 1 / (1 + mean distance of the errors from a pair's line)."""
-    return 1 - 1 / (1 + np.array([line.distance for line in _lines(table)]))
+    return 1 - 1 / (1 + np.array([line.distance for line in pair_lines(table)]))
 
 
 @metafeature("complexity")
 def l2(table: Table) -> np.ndarray:
     """Errors of a pair's line."""
-    return np.array([line.errors for line in _lines(table)])
+    return np.array([line.errors for line in pair_lines(table)])
 
 
 @metafeature("complexity")
 def l3(table: Table) -> np.ndarray:
     """Errors of a pair's line on rows drawn between those of a class."""
-    return np.array([line.errors_between for line in _lines(table)])
+    return np.array([line.errors_between for line in pair_lines(table)])
 
 
 @metafeature("complexity")

@@ -78,14 +78,15 @@ def _N32(table: Table) -> np.ndarray:
 
 
 @shared
-def _trees(table: Table) -> list[Any]:
+def fold_trees(table: Table) -> list[Any]:
+    """An unpruned tree of every fold."""
     return [grow(_N32(table)[fold.train], fold.y) for fold in _folds(table)]
 
 
 @shared
 def _rankings(table: Table) -> list[np.ndarray]:
     """Columns from the least to the most important, by fold."""
-    return [np.argsort(importances(tree)) for tree in _trees(table)]
+    return [np.argsort(importances(tree)) for tree in fold_trees(table)]
 
 
 def _stump_accuracy(table: Table, fold: _Fold, column: int) -> float:
@@ -173,7 +174,7 @@ def _discriminants(fold: _Fold, new: np.ndarray) -> np.ndarray:
 @metafeature("landmarking")
 def best_node(table: Table) -> np.ndarray:
     """Tree of the best split alone."""
-    pairs = zip(_trees(table), _folds(table), strict=True)
+    pairs = zip(fold_trees(table), _folds(table), strict=True)
     return np.array([fold.accuracy(_first_split(tree, _N32(table)[fold.test])) for tree, fold in pairs])
 
 

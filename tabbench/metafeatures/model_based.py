@@ -10,20 +10,21 @@ from tabbench.metafeatures.tree import grow
 
 
 @shared
-def _tree(table: Table) -> Any:
+def full_tree(table: Table) -> Any:
+    """An unpruned tree of all rows."""
     return grow(table.N.astype(np.float32), table.y)
 
 
 @shared
 def _is_leaf(table: Table) -> np.ndarray:
-    return _tree(table).children_left < 0
+    return full_tree(table).children_left < 0
 
 
 @metafeature("model-based")
 @shared
 def tree_depth(table: Table) -> np.ndarray:
     """Depth of every node."""
-    tree = _tree(table)
+    tree = full_tree(table)
     depths = np.zeros(tree.node_count, dtype=np.int64)
     for node in np.flatnonzero(~_is_leaf(table)):  # parents are numbered before their children
         depths[[tree.children_left[node], tree.children_right[node]]] = depths[node] + 1
@@ -47,7 +48,7 @@ def leaves(table: Table) -> float:
 @metafeature("model-based")
 def leaves_corrob(table: Table) -> np.ndarray:
     """Share of the rows in every leaf."""
-    rows = _tree(table).n_node_samples
+    rows = full_tree(table).n_node_samples
     return rows[_is_leaf(table)] / rows[0]
 
 
@@ -68,7 +69,7 @@ def leaves_homo(table: Table) -> np.ndarray:
 @metafeature("model-based")
 def leaves_per_class(table: Table) -> np.ndarray:
     """Share of the leaves that predict each class (of those that are predicted)."""
-    counts = np.bincount(_tree(table).value[_is_leaf(table), 0].argmax(axis=1))
+    counts = np.bincount(full_tree(table).value[_is_leaf(table), 0].argmax(axis=1))
     return counts[counts > 0] / leaves(table)
 
 
@@ -100,14 +101,14 @@ def nodes_per_level(table: Table) -> np.ndarray:
 @metafeature("model-based")
 def nodes_repeated(table: Table) -> np.ndarray:
     """Splits of every column that is split."""
-    counts = np.bincount(_tree(table).feature[~_is_leaf(table)])
+    counts = np.bincount(full_tree(table).feature[~_is_leaf(table)])
     return counts[counts > 0]
 
 
 @metafeature("model-based")
 def var_importance(table: Table) -> np.ndarray:
     """Gini importance of every column."""
-    return _tree(table).compute_feature_importances()
+    return full_tree(table).compute_feature_importances()
 
 
 @metafeature("model-based")

@@ -4,14 +4,17 @@ All of it looks at one matrix of Gower distances (Manhattan distances of columns
 float32 as pymfe has it: which of several equally near rows is the nearest depends on that.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+
 import numpy as np
 
 from tabbench.metafeatures.complexity import interpolate
 from tabbench.metafeatures.registry import metafeature, shared
 from tabbench.metafeatures.table import Table
 
-BLOCK_CELLS = 2**22
-BLOCK_ROWS = 128  # of a matrix of which only one half is computed
+BLOCK_CELLS = 2**18  # distances looked at together: they stay in a core's cache
+BLOCK_ROWS = 128  # of a matrix of which only one half is computed, or at least of a block
 PRECISION = 1e-10  # of an eigenvector
 GRAPH_SHARE = 0.15  # of the rows that are neighbours in the graph
 
@@ -67,27 +70,33 @@ def _distances(table: Table) -> np.ndarray:
     return _gower(_scaled(table), _scaled(table))
 
 
-@shared
-def _is_friend(table: Table) -> np.ndarray:
-    """(n, n) whether two rows are of one class."""
-    y = table.y.astype(np.int32)
-    return y[:, None] == y
+def _blocks(distances: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Numbers of some rows, and these rows."""
+    step = max(BLOCK_ROWS, BLOCK_CELLS // len(distances))
+    for start in range(0, len(distances), step):
+        yield np.arange(start, min(start + step, len(distances))), distances[start : start + step]
+
+
+@dataclass(frozen=True, eq=False)
+class _Nearest:
+    """Of every row (n,): distance of the nearest other row of its class, and distance and number of the nearest of another."""
+
+    friend: np.ndarray
+    enemy: np.ndarray
+    enemy_row: np.ndarray
 
 
 @shared
-def _nearest_enemies(table: Table) -> tuple[np.ndarray, np.ndarray]:
-    """Number of the nearest row of another class, and its distance (float32)."""
-    enemies = np.where(_is_friend(table), np.inf, _distances(table))
-    found = enemies.argmin(axis=1)
-    return found, enemies[np.arange(len(found)), found]
-
-
-@shared
-def _friend_distance(table: Table) -> np.ndarray:
-    """(n,) distance of the nearest other row of the class (float32)."""
-    friends = np.where(_is_friend(table), _distances(table), np.inf)
-    np.fill_diagonal(friends, np.inf)
-    return friends.min(axis=1)
+def _nearest_rows(table: Table) -> _Nearest:
+    n, y = len(table.y), table.y.astype(np.int32)
+    found = _Nearest(np.empty(n, dtype=np.float32), np.empty(n, dtype=np.float32), np.empty(n, dtype=np.int64))
+    for rows, block in _blocks(_distances(table)):
+        is_friend = y[rows, None] == y
+        enemies, friends = np.where(is_friend, np.inf, block), np.where(is_friend, block, np.inf)
+        friends[np.arange(len(rows)), rows] = np.inf
+        found.friend[rows] = friends.min(axis=1)
+        found.enemy[rows], found.enemy_row[rows] = enemies.min(axis=1), enemies.argmin(axis=1)
+    return found
 
 
 def _nearest(distances: np.ndarray, count: int) -> np.ndarray:
@@ -97,16 +106,14 @@ def _nearest(distances: np.ndarray, count: int) -> np.ndarray:
 
 
 def _are_near(distances: np.ndarray, count: int) -> np.ndarray:
-    """(n, m) whether a distance is among the `count` smallest of its row; of equal ones scikit-learn chooses like this."""
+    """(n, n) whether a distance is among the `count` smallest of its row; of equal ones scikit-learn chooses like this."""
     near = np.empty(distances.shape, dtype=bool)
-    step = max(1, BLOCK_CELLS // distances.shape[1])
-    for start in range(0, len(distances), step):
-        block = distances[start : start + step]
+    for rows, block in _blocks(distances):
         inside = block <= np.partition(block, count - 1, axis=1)[:, count - 1 : count]
         tied = np.flatnonzero(np.count_nonzero(inside, axis=1) > count)
         inside[tied] = False
         inside[tied[:, None], np.argpartition(block[tied], count - 1, axis=1)[:, :count]] = True
-        near[start : start + step] = inside
+        near[rows] = inside
     return near
 
 
@@ -128,11 +135,13 @@ def _spanning_tree(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     from scipy.sparse.csgraph import connected_components
 
     n = len(distances)
-    rows, tree, edges = np.arange(n), np.arange(n), [np.empty((2, 0), dtype=np.int64)]
+    tree, edges = np.arange(n), [np.empty((2, 0), dtype=np.int64)]
+    rows, end, length = np.arange(n), np.empty(n, dtype=np.int64), np.empty(n, dtype=np.float32)
     lengths = np.where(distances > 0, distances, np.inf)
     while (tree != tree[0]).any():
-        end = lengths.argmin(axis=1)
-        length = lengths[rows, end]
+        for some, block in _blocks(lengths):
+            np.copyto(block, np.inf, where=tree[some, None] == tree)
+            end[some], length[some] = block.argmin(axis=1), block.min(axis=1)
         order = np.lexsort((np.maximum(rows, end), np.minimum(rows, end), length, tree))
         shortest = order[np.append(True, np.diff(tree[order]) > 0)]
         shortest = shortest[length[shortest] < np.inf]
@@ -142,7 +151,6 @@ def _spanning_tree(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         edges.append(np.array([a, b]))
         joins = coo_array((np.ones(len(a)), (tree[a], tree[b])), shape=(n, n))
         tree = connected_components(joins, directed=False)[1][tree]
-        np.copyto(lengths, np.inf, where=tree[:, None] == tree)
     a, b = np.concatenate(edges, axis=1)
     return a, b
 
@@ -150,7 +158,7 @@ def _spanning_tree(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @metafeature("complexity")
 def n2(table: Table) -> np.ndarray:
     """1 - 1 / (1 + distance of the nearest row of the class over that of another)."""
-    return 1 - 1 / (1 + (_friend_distance(table) / _nearest_enemies(table)[1]).astype(np.float64))
+    return 1 - 1 / (1 + (_nearest_rows(table).friend / _nearest_rows(table).enemy).astype(np.float64))
 
 
 @metafeature("complexity")
@@ -159,7 +167,7 @@ def n3(table: Table) -> np.ndarray:
 
     Where a friend is as near, it is as scikit-learn finds it: of the two nearest rows the one that is not the row itself.
     """
-    friend, enemy = _friend_distance(table), _nearest_enemies(table)[1]
+    friend, enemy = _nearest_rows(table).friend, _nearest_rows(table).enemy
     is_enemy, unsure = enemy < friend, np.flatnonzero(enemy == friend)
     near = _nearest(_distances(table)[unsure], 2)
     other = np.where(near[:, 1] == unsure, near[:, 0], near[:, 1])
@@ -171,18 +179,20 @@ def n3(table: Table) -> np.ndarray:
 def n4(table: Table) -> np.ndarray:
     """Whether the nearest row of a new one, drawn between two of a class, is of another class."""
     between, labels = interpolate(_scaled(table), table.y, table.by_class, np.random.RandomState(0))
-    distances = _gower(between, _scaled(table))
-    found = table.y[distances.argmin(axis=1)]
-    nearest = distances == distances.min(axis=1, keepdims=True)
-    unsure = (nearest & (table.y != found[:, None])).any(axis=1)
-    found[unsure] = table.y[_nearest(distances[unsure], 1)[:, 0]]
+    found = np.empty(len(labels), dtype=np.int64)
+    for rows, block in _blocks(_gower(between, _scaled(table))):
+        own = table.y[block.argmin(axis=1)]
+        is_other = (block == block.min(axis=1, keepdims=True)) & (table.y != own[:, None])
+        unsure = np.flatnonzero(is_other.any(axis=1))
+        own[unsure] = table.y[_nearest(block[unsure], 1)[:, 0]]
+        found[rows] = own
     return found != labels
 
 
 @metafeature("complexity")
 def t1(table: Table) -> float:
     """Share of the rows whose sphere, reaching towards the nearest enemy, no other sphere holds."""
-    inside = _distances(table) <= _radii(*_nearest_enemies(table))[:, None]  # row: sphere
+    inside = _distances(table) <= _radii(_nearest_rows(table))[:, None]  # row: sphere
     count, sizes = np.ones(len(inside), dtype=np.int64), np.count_nonzero(inside, axis=1)
     for i in np.argsort(-sizes)[: np.count_nonzero(sizes > 1)]:  # the others hold themselves
         if count[i] > 0:
@@ -193,9 +203,9 @@ def t1(table: Table) -> float:
     return float(np.mean(count > 0))
 
 
-def _radii(enemy: np.ndarray, distance: np.ndarray) -> np.ndarray:
+def _radii(nearest: _Nearest) -> np.ndarray:
     """Radius of the sphere of each row: half way to a mutual nearest enemy, else as far as the enemy's sphere."""
-    enemies, lengths = enemy.tolist(), distance.astype(np.float64).tolist()
+    enemies, lengths = nearest.enemy_row.tolist(), nearest.enemy.astype(np.float64).tolist()
     radii = [-1.0] * len(enemies)
     for row in range(len(enemies)):
         path = []
@@ -214,7 +224,8 @@ def _radii(enemy: np.ndarray, distance: np.ndarray) -> np.ndarray:
 @metafeature("complexity")
 def lsc(table: Table) -> float:
     """1 - mean share of the rows that are nearer than the nearest enemy."""
-    return float(1 - np.sum(_distances(table) < _nearest_enemies(table)[1]) / len(table.y) ** 2)
+    nearer = sum(np.count_nonzero(block < _nearest_rows(table).enemy[rows, None]) for rows, block in _blocks(_distances(table)))
+    return 1 - nearer / len(table.y) ** 2
 
 
 @shared
@@ -240,8 +251,7 @@ def cls_coef(table: Table) -> float:
     closed, paths = 0.0, 0.0
     for block in _graph(table):
         closed += _closed_paths(block)
-        degrees = block.sum(axis=0, dtype=np.float64)
-        paths += np.sum(degrees * (degrees - 1))
+        paths += np.sum(_degrees(block) * (_degrees(block) - 1))
     return float(1 - closed / paths) if paths else 1.0
 
 
@@ -258,13 +268,21 @@ def _closed_paths(block: np.ndarray) -> float:
 @metafeature("complexity")
 def hubs(table: Table) -> np.ndarray:
     """1 - hub score of every row (Kleinberg 1999), the largest being 1."""
-    leading = [_leading(block) for block in _graph(table)]
-    largest = max(value for value, _ in leading)
-    scores = np.zeros(len(table.y))
-    for own, (value, vector) in zip(table.by_class, leading, strict=True):
+    scores, largest = np.zeros(len(table.y)), 0.0
+    blocks = sorted(zip(table.by_class, _graph(table), strict=True), key=lambda pair: -_degrees(pair[1]).max())
+    for own, block in blocks:
+        if _degrees(block).max() < largest:  # no eigenvalue exceeds the largest degree
+            break
+        value, vector = _leading(block)
+        if value > largest:
+            scores, largest = np.zeros(len(table.y)), value
         if value == largest:
             scores[own] = vector / vector.max() if value else 1
     return 1 - scores
+
+
+def _degrees(block: np.ndarray) -> np.ndarray:
+    return np.asarray(block.sum(axis=0, dtype=np.float64))
 
 
 def _leading(block: np.ndarray) -> tuple[float, np.ndarray]:
@@ -276,5 +294,5 @@ def _leading(block: np.ndarray) -> tuple[float, np.ndarray]:
     if len(block) < 10:
         values, vectors = np.linalg.eigh(block.astype(np.float64))
     else:
-        values, vectors = eigsh(block.astype(np.float64), k=1, which="LA", v0=block.sum(axis=0, dtype=np.float64), tol=PRECISION)
+        values, vectors = eigsh(block.astype(np.float64), k=1, which="LA", v0=_degrees(block), tol=PRECISION)
     return float(values[-1]), np.abs(vectors[:, -1])
