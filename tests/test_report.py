@@ -78,6 +78,37 @@ def test_nothing_is_loaded_from_elsewhere(page):
     assert elsewhere == ['<a href="https://example.org/task00" rel="noreferrer">']
 
 
+TEXT_ON_GROUND = [("ink", "paper"), ("soft", "paper"), ("soft", "tint"), ("ink", "tint"), ("mark", "paper"), ("bad", "paper")]
+TEXT_ON_GROUND += [("ink", "h1"), ("ink", "h2"), ("ink", "h3"), ("on4", "h4")]
+
+
+def test_text_keeps_its_contrast_in_both_themes(page):
+    """4.5 : 1 at least, WCAG 2.1, success criterion 1.4.3."""
+
+    def luminance(colour):
+        digits = colour if len(colour) == 6 else "".join(2 * digit for digit in colour)
+        parts = np.array([int(digits[i : i + 2], 16) / 255 for i in (0, 2, 4)])
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    themes = [dict(re.findall(r"--(\w+): #(\w+)", block)) for block in re.findall(r":root \{(.*?)\}", page, re.DOTALL)]
+    assert len(themes) == 2
+    for theme in themes:
+        for text, ground in TEXT_ON_GROUND:
+            low, high = sorted((luminance(theme[text]), luminance(theme[ground])))
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (text, ground)
+
+
+def test_figures_have_words_and_what_scrolls_or_asks_has_a_name(page):
+    assert page.count("<svg ") == len(re.findall(r'<svg [^>]*role="img" aria-label="[^"]{20,}"', page))
+    regions = re.findall(r'class="scroll" tabindex="0" role="region" aria-label="[^"]+"', page)
+    assert page.count('class="scroll"') == len(regions) > 20
+    asked = re.findall(r'<(?:input|select) [^>]*id="([\w-]+)"[^>]*>', page)
+    assert len(asked) >= 9
+    for field in asked:
+        assert re.search(rf'for="{field}"|<label>[^<]*<(?:input|select) [^>]*id="{field}"', page), field
+
+
 def test_same_numbers_same_bytes():
     results = make_results(6, models=["dummy", "logreg", "catboost"], metrics=FEW)
     manifest = make_manifest(results)

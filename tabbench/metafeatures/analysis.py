@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
+from threadpoolctl import threadpool_limits
 
 from tabbench.errors import UserError
 from tabbench.metafeatures.groups import METAFEATURES
@@ -190,14 +191,15 @@ def _models(target: str, seed: int) -> dict[str, Callable[[], Any]]:
 def _predictions(X: np.ndarray, y: np.ndarray, build: Callable[[], Any]) -> np.ndarray:
     """Prediction of every dataset from the others; the one value there is, if they all have the same."""
     found = np.empty(len(y))
-    for i in range(len(y)):
-        others = np.arange(len(y)) != i
-        if np.ptp(y[others].astype(np.float64)) == 0:
-            found[i] = y[others][0]
-            continue
-        relevance = np.abs(_standardised(X[others]).T @ _standardised(y[others, None].astype(np.float64))[:, 0])
-        kept = np.argsort(-relevance, kind="stable")[:KEPT]
-        found[i] = build().fit(X[np.ix_(others, kept)], y[others]).predict(X[i : i + 1, kept])[0]
+    with threadpool_limits(1):  # threads would wait for each other: there are few rows
+        for i in range(len(y)):
+            others = np.arange(len(y)) != i
+            if np.ptp(y[others].astype(np.float64)) == 0:
+                found[i] = y[others][0]
+                continue
+            relevance = np.abs(_standardised(X[others]).T @ _standardised(y[others, None].astype(np.float64))[:, 0])
+            kept = np.argsort(-relevance, kind="stable")[:KEPT]
+            found[i] = build().fit(X[np.ix_(others, kept)], y[others]).predict(X[i : i + 1, kept])[0]
     return found
 
 
