@@ -15,6 +15,7 @@ from tabbench.metafeatures.table import Table
 
 BLOCK_CELLS = 2**18  # distances looked at together: they stay in a core's cache
 BLOCK_ROWS = 128  # of a matrix of which only one half is computed, or at least of a block
+FAR = np.float32(1e30)  # more than any distance; to raise distances to it takes less time than to replace them
 PRECISION = 1e-10  # of an eigenvector
 GRAPH_SHARE = 0.15  # of the rows that are neighbours in the graph
 
@@ -77,6 +78,11 @@ def _blocks(distances: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield np.arange(start, min(start + step, len(distances))), distances[start : start + step]
 
 
+def _far(where: np.ndarray) -> np.ndarray:
+    """FAR there and 0 elsewhere, float32."""
+    return np.multiply(where, FAR, dtype=np.float32)
+
+
 @dataclass(frozen=True, eq=False)
 class _Nearest:
     """Of every row (n,): distance of the nearest other row of its class, and distance and number of the nearest of another."""
@@ -91,9 +97,9 @@ def _nearest_rows(table: Table) -> _Nearest:
     n, y = len(table.y), table.y.astype(np.int32)
     found = _Nearest(np.empty(n, dtype=np.float32), np.empty(n, dtype=np.float32), np.empty(n, dtype=np.int64))
     for rows, block in _blocks(_distances(table)):
-        is_friend = y[rows, None] == y
-        enemies, friends = np.where(is_friend, np.inf, block), np.where(is_friend, block, np.inf)
-        friends[np.arange(len(rows)), rows] = np.inf
+        of_friends = _far(y[rows, None] == y)
+        enemies, friends = np.maximum(block, of_friends), np.maximum(block, FAR - of_friends)
+        friends[np.arange(len(rows)), rows] = FAR
         found.friend[rows] = friends.min(axis=1)
         found.enemy[rows], found.enemy_row[rows] = enemies.min(axis=1), enemies.argmin(axis=1)
     return found
@@ -137,14 +143,14 @@ def _spanning_tree(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     n = len(distances)
     tree, edges = np.arange(n), [np.empty((2, 0), dtype=np.int64)]
     rows, end, length = np.arange(n), np.empty(n, dtype=np.int64), np.empty(n, dtype=np.float32)
-    lengths = np.where(distances > 0, distances, np.inf)
+    lengths = np.where(distances > 0, distances, FAR)
     while (tree != tree[0]).any():
         for some, block in _blocks(lengths):
-            np.copyto(block, np.inf, where=tree[some, None] == tree)
+            np.maximum(block, _far(tree[some, None] == tree), out=block)
             end[some], length[some] = block.argmin(axis=1), block.min(axis=1)
         order = np.lexsort((np.maximum(rows, end), np.minimum(rows, end), length, tree))
         shortest = order[np.append(True, np.diff(tree[order]) > 0)]
-        shortest = shortest[length[shortest] < np.inf]
+        shortest = shortest[length[shortest] < FAR]
         if not len(shortest):  # what is left are rows equal to those of a tree
             break
         a, b = shortest, end[shortest]
