@@ -50,6 +50,10 @@ class Cluster:
         with Client(self.address, set_as_default=False) as client:
             client.wait_for_workers(count, timeout=120)
 
+    def kill_scheduler(self) -> None:
+        """SIGKILL to the scheduler."""
+        self._processes[0].kill()
+
     def workers(self) -> list[psutil.Process]:
         """The worker processes that are alive, without their nannies."""
         return [child for process in self._processes for child in _children(process.pid) if "spawn_main" in _command(child)]

@@ -22,7 +22,8 @@ MACHINE = ("platform", "cpu", "cores", "memory_mb", "python", "limits")
 
 def connect(address: str) -> Client:
     """A client of the scheduler at `address`; raises UserError within seconds if none answers there."""
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters is said in one line, by us
+    for name in ("distributed", "distributed.client"):  # Dask gives the second a level of its own
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what matters is said in one line, by us
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TB"})  # tables are large, and sent once
     try:
         return Client(address, timeout=CONNECT_SECONDS, set_as_default=False, name="tabbench")

@@ -141,12 +141,16 @@ def test_a_cluster_gives_what_this_machine_gives(cluster, tmp_path):
     assert main(["verify", str(tmp_path / "dask"), "--level", "2"]) == 0
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
-def test_jobs_on_the_cluster_end_with_their_runner(cluster, place, tmp_path, number, code):
+def start(cluster, out):
     command = [sys.executable, "-m", "tabbench", "run", "--data", "t.csv", "--target", "y", "--models", "guests:Slow", "--quiet"]
     variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    command += ["--scheduler", cluster.address, "--out", str(tmp_path / "r")]
-    runner = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+    command += ["--scheduler", cluster.address, "--out", str(out)]
+    return subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_jobs_on_the_cluster_end_with_their_runner(cluster, place, tmp_path, number, code):
+    runner = start(cluster, tmp_path / "r")
     wait_for(lambda: len(fits(place)) == 3)
     runner.send_signal(number)
     _, err = runner.communicate(timeout=30)
@@ -191,8 +195,9 @@ def test_killed_workers_cost_only_what_they_were_doing(cluster, place, tmp_path)
     assert board(tmp_path / "r") == board(tmp_path / "calm")
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_a_job_that_kills_its_worker_is_bounded(cluster, tmp_path, threads):
+@pytest.mark.parametrize(("threads", "losses"), [(1, 3), (2, 2)])  # one worker has two threads: it takes long to come back
+def test_a_job_that_kills_its_worker_is_bounded(cluster, tmp_path, monkeypatch, threads, losses):
+    monkeypatch.setattr("tabbench.cluster.MAX_LOSSES", losses)
     cluster.wait_for_workers(3)  # earlier tests have killed some
     before = {worker.pid for worker in cluster.workers()}
     models, resources = ["guests:Poison", "dummy", "tests.hostile:KillsItsKeeper"], Resources(threads=threads)
@@ -200,6 +205,17 @@ def test_a_job_that_kills_its_worker_is_bounded(cluster, tmp_path, threads):
     reasons = frame[frame["status"] != "ok"].groupby("model")["reason"].agg(list)
     assert reasons["tests.hostile:KillsItsKeeper"] == ["the process was killed by SIGKILL"] * 2
     [poisoned] = reasons["guests:Poison"]
-    assert poisoned.startswith("lost 3 times with its Dask worker")
+    assert poisoned.startswith(f"lost {losses} times with its Dask worker")
     assert set(frame.loc[frame["model"] == "dummy", "status"]) == {"ok"}
     assert len(before - {worker.pid for worker in cluster.workers()}) >= 1
+
+
+def test_a_scheduler_that_dies_is_one_line(cluster, place, tmp_path):  # the last test: it ends the cluster
+    cluster.wait_for_workers(3)
+    runner = start(cluster, tmp_path / "r")
+    wait_for(lambda: fits(place))
+    cluster.kill_scheduler()
+    _, err = runner.communicate(timeout=60)
+    assert runner.returncode == 2
+    assert err.startswith(f"tabbench: {cluster.address}: the connection to the scheduler is lost: what is finished is stored")
+    assert err.count("\n") == 1, err
