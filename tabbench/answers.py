@@ -13,6 +13,7 @@ import pandas as pd
 from tabbench.errors import UserError
 from tabbench.files import data_folder, replace_file, replace_text
 from tabbench.metafeatures.analysis import (
+    IRREGULARITY,
     METAFEATURES_FILE,
     MIN_DATASETS,
     by_dataset,
@@ -180,6 +181,8 @@ def format_analysis(found: Analysis, rows: int = 12) -> str:
         interval = f"{row.low:+.2f} … {row.high:+.2f}"
         lines.append(f"{row.model:14} {row.score:+.2f}  {interval:>15}  by chance {row.by_chance:+.2f} (p = {row.p:.2f})  {what}")
     rho, low, high = found.irregularity.attrs["correlation"]
+    if np.isnan(rho):
+        return "\n".join([*lines, "", f"No irregularity: it takes {', '.join(IRREGULARITY)}."])
     lines += ["", f"Irregularity correlates with the gap by {rho:+.2f} ({low:+.2f} … {high:+.2f}). Most irregular:", ""]
     lines += [f"{row.Index:32} {row.irregularity:+8.2f}" for row in found.irregularity.head(5).itertuples()]
     return "\n".join(lines)

@@ -178,6 +178,7 @@ def test_analyze_and_recommend_from_the_command_line(tmp_path, monkeypatch, caps
     said = capsys.readouterr().out
     assert "of 7 datasets" in said
     assert "nr_inst" in (tmp_path / "r" / "metafeature_correlations.csv").read_text()
+    assert said.count(" … ") >= 4  # an interval with every correlation and every meta-model
     assert len(pd.read_parquet("r/metafeatures.parquet")) == 14
     assert main(["verify", "r"]) == 0
     capsys.readouterr()
@@ -241,6 +242,7 @@ def test_imported_results_are_analysed_with_published_metafeatures(imported, cap
     said = capsys.readouterr().out
     assert "of 8 datasets" in said
     assert "cor.mean " in said
+    assert "No irregularity: it takes eigenvalues.min, sd.skewness" in said
 
 
 @pytest.mark.parametrize(
