@@ -22,7 +22,10 @@ RANK_TOLERANCE, SMOOTHING = 1e-4, 1e-9  # scikit-learn's defaults for linear dis
 
 @dataclass(frozen=True, eq=False)
 class _Fold:
-    """Rows to learn from and to predict, the k classes there are to learn, and the codes 0..k-1 of the rows to learn from."""
+    """Rows to learn from and to predict, the k classes there are to learn, and the codes 0..k-1 of the rows to learn from.
+
+    What is as large as the table is made anew whenever it is asked for: ten folds of it would take much memory.
+    """
 
     table: Table
     train: np.ndarray
@@ -30,7 +33,7 @@ class _Fold:
     classes: np.ndarray
     y: np.ndarray
 
-    @cached_property
+    @property
     def by_class(self) -> np.ndarray:
         """(n, p) rows to learn from, class after class."""
         return self.table.N[self.train[np.argsort(self.y, kind="stable")]]
@@ -45,7 +48,7 @@ class _Fold:
         """(k, p) means of the classes."""
         return self._sums(self.by_class) / self.counts[:, None]
 
-    @cached_property
+    @property
     def deviations(self) -> np.ndarray:
         """(n, p) `by_class` less the means of the classes."""
         return self.by_class - np.repeat(self.means, self.counts, axis=0)
