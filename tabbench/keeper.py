@@ -119,14 +119,15 @@ def end_descendants(pid: int) -> None:
 def _left(pid: int) -> list[psutil.Process]:
     """Descendants that are left, after those of our own that have ended are reaped."""
     if pid != os.getpid():
-        return [process for process in descendants(pid) if not _is_dead(process)]
+        return [process for process in descendants(pid) if not is_dead(process.pid)]
     _has_children()
     return descendants(pid)
 
 
-def _is_dead(process: psutil.Process) -> bool:
+def is_dead(pid: int) -> bool:
+    """Whether a process has ended, be it that nobody has asked how."""
     try:
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return True
 

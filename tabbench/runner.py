@@ -181,41 +181,52 @@ class LocalEngine:
     def __init__(self, resources: Resources, modules: Sequence[str]) -> None:
         start_server(modules)
         self.resources, self.limits = resources, resources.limits
-        self._children: dict[Job, Child] = {}
+        self._children: dict[Job, tuple[Child, Work]] = {}
+        self._orphans: dict[Job, Work] = {}  # ended with their fork server; done again, one at a time with nothing beside it
         self._leaving: list[Child] = []  # have answered; tearing a large process down takes as long as starting one
 
     @property
     def running(self) -> int:
         """Number of jobs that have begun and not ended."""
-        return len(self._children)
+        return len(self._children.keys() | self._orphans.keys())
 
     @property
     def free(self) -> int:
         """Number of jobs it takes now."""
-        return self.resources.workers - self.running
+        return 0 if self._orphans else self.resources.workers - self.running
 
     def start(self, job: Job, part: Work) -> None:
         """Begin a job."""
-        self._children[job] = start_child(job, part.path, part.splits[job.repeat, job.fold], self.limits)
+        self._children[job] = start_child(job, part.path, part.splits[job.repeat, job.fold], self.limits), part
 
     def finished(self) -> Iterator[tuple[Job, Run]]:
         """Jobs that have ended, after a short wait for one."""
-        wait_for_any(list(self._children.values()), POLL_SECONDS)
+        if self._orphans and not self._children:
+            self.start(*next(iter(self._orphans.items())))
+        wait_for_any([child for child, _ in self._children.values()], POLL_SECONDS)
         self._see_off()
-        for job, child in list(self._children.items()):
+        for job, (child, part) in list(self._children.items()):
             outcome = child.poll()
-            if outcome is not None:
-                self._leaving.append(self._children.pop(job))
-                if outcome.status != "done":
-                    self._see_off()
-                yield job, decode(outcome)
+            if outcome is None:
+                continue
+            del self._children[job]
+            self._leaving.append(child)
+            if outcome.status != "done":
+                self._see_off()
+            if outcome.status == "failed" and child.was_orphaned():
+                if job not in self._orphans:
+                    self._orphans[job] = part
+                    continue
+                outcome = Outcome("failed", "the fork server died twice under it, at last with nothing beside it")
+            self._orphans.pop(job, None)
+            yield job, decode(outcome)
 
     def stop(self) -> None:
         """End what is still running."""
-        for child in self._children.values():
+        for child, _ in self._children.values():
             child.terminate()
-        self._leaving += self._children.values()
-        self._children = {}
+            self._leaving.append(child)
+        self._children, self._orphans = {}, {}
         self._see_off()
 
     def _see_off(self) -> None:

@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 
 from tabbench.cgroup import home, ran_out_of_memory, remove_group
-from tabbench.keeper import GRACE_SECONDS, descendants, end_descendants, keep
+from tabbench.keeper import GRACE_SECONDS, descendants, end_descendants, is_dead, keep
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -60,6 +60,11 @@ def start_server(preload: Sequence[str]) -> None:
     if not _imported.issuperset(preload):
         _server._stop()
         _imported.update(preload)
+    _ensure_server()
+
+
+def _ensure_server() -> None:
+    """Start the fork server if none runs."""
     multiprocessing.get_context("forkserver").set_forkserver_preload([__name__, *sorted(_imported)])
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
@@ -91,6 +96,7 @@ class Child:
         self.group = place.new_group(memory_mb) if place else None
         child_args = (theirs, function, args, threads, self.group)
         self.process = context.Process(target=_child_main, args=child_args, daemon=True)
+        _ensure_server()  # it may have been killed
         main = sys.modules["__main__"]
         sys.modules["__main__"] = ModuleType("__main__")  # else the child would run the caller's script once more
         try:
@@ -98,6 +104,7 @@ class Child:
         finally:
             sys.modules["__main__"] = main
             theirs.close()
+        self._server_pid = _server._forkserver_pid
         self.started = time.monotonic()
         self.tree_found = 0.0
         self.tree: list[psutil.Process] = []
@@ -133,6 +140,10 @@ class Child:
         if self.group and ran_out_of_memory(self.group):
             return Outcome("memory", f"stopped by the kernel at the memory limit of {self.memory_mb:g} MB")
         return Outcome("failed", _death(self.process.exitcode))
+
+    def was_orphaned(self) -> bool:
+        """Whether the fork server has died, with which the child ends."""
+        return bool(_server._forkserver_pid != self._server_pid or is_dead(self._server_pid))
 
     def terminate(self) -> None:
         """Ask the keeper to end the worker and all it has started: SIGTERM, a grace period, SIGKILL."""

@@ -6,6 +6,7 @@ import sys
 import time
 
 import numpy as np
+import psutil
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from tabbench.models import Limits, Model, Needs
@@ -55,6 +56,23 @@ class KillsItsKeeper(_Base):
     def fit(self, X, y):
         os.kill(os.getppid(), signal.SIGKILL)
         time.sleep(60)
+
+
+class KillsTheServer(_Base):
+    """Kills what its keeper was forked from."""
+
+    def fit(self, X, y):
+        psutil.Process(os.getppid()).parent().kill()
+        time.sleep(60)
+
+
+class KillsTheServerOnce(KillsTheServer):
+    def fit(self, X, y):
+        try:
+            os.close(os.open(os.environ["KILLED_ONCE"], os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            return _Base.fit(self, X, y)
+        return super().fit(X, y)
 
 
 class IgnoresSigterm(_Base):

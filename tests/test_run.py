@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 import tabbench
+from tabbench import sandbox
 from tabbench.api import open_results
 from tabbench.cli import main
 from tabbench.errors import UserError
@@ -146,6 +147,17 @@ def test_hostile_models_are_contained_and_recorded(tmp_path, monkeypatch):
     assert board.loc["tests.hostile:IgnoresSigterm", "n_timeout"] == 2
     page = (tmp_path / "r" / "report.html").read_text()
     assert "two lines of trouble" in page
+
+
+def test_a_dead_fork_server_costs_a_second_try_and_blames_who_kills_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("KILLED_ONCE", str(tmp_path / "killed"))
+    killers = ["tests.hostile:KillsTheServer", "tests.hostile:KillsTheServerOnce"]
+    sandbox._server._stop()  # that of earlier tests lacks the variable
+    frame = run(tmp_path / "r", [SLOW, *killers], folds=2, resources=Resources(workers=2)).frame
+    bad = frame[frame["status"] != "ok"]
+    assert set(bad["model"]) == {"tests.hostile:KillsTheServer"}
+    assert bad["reason"].tolist() == ["the fork server died twice under it, at last with nothing beside it"] * 2
+    assert orphans() == []
 
 
 def test_a_larger_limit_or_retry_tries_again(tmp_path):

@@ -180,6 +180,19 @@ def test_threads_are_capped(threads):
     assert finish(environment, threads=threads).answer.decode() == f"{threads} [{threads}]"
 
 
+def test_a_server_that_was_killed_comes_back_as_it_was():
+    child = Child(sleep_stubbornly, (), seconds=90, memory_mb=2000, threads=1)
+    assert not child.was_orphaned()
+    psutil.Process(child.process.pid).parent().kill()
+    while (outcome := child.poll()) is None:
+        wait_for_any([child], 0.05)
+    child.kill()
+    assert outcome.status == "failed"
+    assert child.was_orphaned()
+    assert finish(environment).answer.decode() == "1 [1]"
+    assert child.was_orphaned()
+
+
 def test_the_callers_script_is_not_run_again(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(
