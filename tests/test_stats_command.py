@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import binomtest, studentized_range
 
 from tabbench.cli import main
 from tabbench.errors import UserError
@@ -12,7 +13,7 @@ from tabbench.importers import import_results
 from tabbench.plain_table import read_plain_table
 from tabbench.report.hardest import hardest
 from tabbench.report.leaderboard import score_table
-from tabbench.stats.bayes import correlated_t, nadeau_bengio
+from tabbench.stats.bayes import correlated_t, nadeau_bengio, sign_test, signed_rank_test
 from tabbench.stats.corrections import holm
 from tabbench.stats.ranks import mean_ranks
 from tabbench.stats.summary import Settings, summarize
@@ -49,6 +50,25 @@ def test_wide_and_long_say_the_same(wide, tmp_path, capsys):
     assert [found["omnibus"]["chi2"] for found in (one, other)] == pytest.approx([10.952381] * 2)
     assert len(one["pairs"]) == 6
     assert {"p_holm", "p_shaffer", "p_bergmann", "rank_biserial"} < set(one["pairs"][0])
+
+
+def test_every_test_of_a_pair_is_there(wide, tmp_path, capsys):
+    found = as_json(capsys, wide)
+    pair = next(row for row in found["pairs"] if (row["model_a"], row["model_b"]) == ("C4.5+m", "C4.5"))
+    gap = DEMSAR["C4.5+m"] - DEMSAR["C4.5"]
+    assert pair["cohen_d"] == pytest.approx(gap.mean() / gap.std())
+    assert pair["p_sign"] == pytest.approx(binomtest(11, 14).pvalue)  # 10 wins, 2 losses, 2 ties
+    z = (mean_ranks(DEMSAR, True)["C4.5"] - mean_ranks(DEMSAR, True)["C4.5+m"]) / np.sqrt(4 * 5 / (6 * 14))
+    assert pair["p_nemenyi"] == pytest.approx(studentized_range.sf(z * np.sqrt(2), 4, np.inf))
+    last = found["leader"][-1]
+    gap = (DEMSAR["C4.5+m+cf"] - DEMSAR["C4.5"]).to_numpy()
+    assert last["s_model"] == pytest.approx(sign_test(gap, 0.01).a)
+    assert last["p_model"] == pytest.approx(signed_rank_test(gap, 0.01).a, abs=0.01)  # 50,000 draws
+    (-DEMSAR).to_csv(tmp_path / "t.csv")
+    for row, turned in zip(found["pairs"], as_json(capsys, tmp_path / "t.csv", "--lower-is-better")["pairs"], strict=True):
+        assert row == pytest.approx(turned)
+    assert main(["stats", str(wide), "--format", "md"]) == 0
+    assert "| Bergmann | sign | Nemenyi |" in capsys.readouterr().out
 
 
 def test_the_text_holds_all_parts(wide, capsys):

@@ -65,8 +65,8 @@ def _tables(summary: Summary, settings: Settings, form: Form) -> list[tuple[str,
         (
             "Pairs",
             "Wilcoxon's signed-rank test over datasets, zeros by Pratt; w/t/l and differences of the first model; effect: "
-            f"rank-biserial correlation; p corrected over all pairs.{f' {more} more pairs: --format json.' if more else ''}",
-            _pairs(shown),
+            f"rank-biserial correlation; p corrected over all pairs.{_more_of_pairs(more, form)}",
+            _pairs(shown, form),
         ),
         (
             "Pairs on the folds of the one dataset",
@@ -81,7 +81,7 @@ def _tables(summary: Summary, settings: Settings, form: Form) -> list[tuple[str,
         ),
         (
             f"How probably {leader} is better",
-            f"Bayesian signed-rank test, region of practical equivalence ±{settings.rope:g}{_hierarchical(summary)}.",
+            f"Bayesian signed-rank test, region of practical equivalence ±{settings.rope:g}; {_also(summary)}.",
             _posteriors(summary.leader),
         ),
         (
@@ -98,10 +98,10 @@ def _tables(summary: Summary, settings: Settings, form: Form) -> list[tuple[str,
     ]
 
 
-def _hierarchical(summary: Summary) -> str:
+def _also(summary: Summary) -> str:
     if summary.no_hierarchical:
-        return f"; no hierarchical test from the folds: {summary.no_hierarchical}"
-    return "; hier.: hierarchical test from the folds" if "h_model" in summary.leader else ""
+        return f"sign: sign test; no hierarchical test from the folds: {summary.no_hierarchical}"
+    return "sign: sign test; hier.: hierarchical test from the folds" if "h_model" in summary.leader else "sign: sign test"
 
 
 def _models(models: pd.DataFrame) -> pd.DataFrame:
@@ -122,7 +122,14 @@ def _models(models: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _pairs(pairs: pd.DataFrame) -> pd.DataFrame:
+def _more_of_pairs(more: int, form: Form) -> str:
+    """What the columns of the Markdown form mean, or where to find what the text leaves out."""
+    if form == "md":
+        return " d: Cohen's; sign: p of the sign test, uncorrected; Nemenyi: p by mean ranks, for all pairs."
+    return f" {f'{more} more pairs, ' if more else ''}Cohen's d, sign test and Nemenyi's p: --format json."
+
+
+def _pairs(pairs: pd.DataFrame, form: Form) -> pd.DataFrame:
     if pairs.empty:
         return pairs
     columns = {
@@ -131,9 +138,11 @@ def _pairs(pairs: pd.DataFrame) -> pd.DataFrame:
         "w/t/l": [f"{row.wins}/{row.ties}/{row.losses}" for row in pairs.itertuples()],
         "mean diff.": _fixed(pairs["mean_difference"], 4),
         "effect": _fixed(pairs["rank_biserial"], 2),
-        "p": [_p(p) for p in pairs["p"]],
     }
-    names = {"p_holm": "Holm", "p_shaffer": "Shaffer", "p_bergmann": "Bergmann"}
+    names = {"p": "p", "p_holm": "Holm", "p_shaffer": "Shaffer", "p_bergmann": "Bergmann"}
+    if form == "md":
+        columns["d"] = _fixed(pairs["cohen_d"], 2)
+        names |= {"p_sign": "sign", "p_nemenyi": "Nemenyi"}
     return pd.DataFrame({**columns, **{label: [_p(p) for p in pairs[name]] for name, label in names.items() if name in pairs}})
 
 
@@ -167,6 +176,7 @@ def _stability(stability: pd.DataFrame) -> str:
 
 def _posteriors(leader: pd.DataFrame) -> pd.DataFrame:
     names = {"p_model": "better", "p_equal": "equal", "p_other": "worse"}
+    names |= {"s_model": "better, sign", "s_equal": "equal, sign", "s_other": "worse, sign"}
     names |= {"h_model": "better, hier.", "h_equal": "equal, hier.", "h_other": "worse, hier."}
     shown = leader.rename(columns=names)
     return _with(shown, dict.fromkeys(shown.columns, lambda value: "" if pd.isna(value) else f"{value:.3f}"), "than")

@@ -108,15 +108,19 @@ def pairs_of_folds(folds: pd.DataFrame, greater_is_better: bool, rope: float, te
 
 
 def compare_with(scores: pd.DataFrame, greater_is_better: bool, model: str, rope: float, seed: int = 0) -> pd.DataFrame:
-    """Signed-rank test of one model against every other of a complete (dataset × model) table; the sign test beyond 1,000 rows.
+    """One model against every other of a complete (dataset × model) table, by the signed-rank test and by the sign test.
 
-    Index: the other model. Columns: p_model, p_equal, p_other. Raises UserError for an incomplete table or a negative rope.
+    Index: the other model. Columns: p_model, p_equal, p_other of the signed-rank test, which are left out beyond 1,000 datasets;
+    s_model, s_equal, s_other of the sign test. Raises UserError for an incomplete table or a negative rope.
     """
     values = pd.DataFrame(check_table(scores) * (1 if greater_is_better else -1), columns=scores.columns)
-    test = signed_rank_test if len(scores) <= MOST_DATASETS else sign_test
+    tests = {"p": signed_rank_test, "s": sign_test} if len(scores) <= MOST_DATASETS else {"s": sign_test}
     others = [name for name in scores.columns if name != model]
-    found = [test((values[model] - values[other]).to_numpy(), rope, seed=seed) for other in others]
-    return pd.DataFrame([(p.a, p.equal, p.b) for p in found], others, ["p_model", "p_equal", "p_other"])
+    found = pd.DataFrame(index=others)
+    for letter, test in tests.items():
+        posteriors = [test((values[model] - values[other]).to_numpy(), rope, seed=seed) for other in others]
+        found[[f"{letter}_model", f"{letter}_equal", f"{letter}_other"]] = [(p.a, p.equal, p.b) for p in posteriors]
+    return found
 
 
 def _checked(differences: np.ndarray, rope: float) -> np.ndarray:

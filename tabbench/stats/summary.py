@@ -10,6 +10,7 @@ import pandas as pd
 from tabbench.errors import UserError
 from tabbench.stats.bayes import compare_with, pairs_of_folds
 from tabbench.stats.corrections import MOST_MODELS, bergmann_hommel, shaffer
+from tabbench.stats.effects import cohen_d
 from tabbench.stats.failures import policies, ranks_by_policy, stability
 from tabbench.stats.hierarchical import hierarchical_test
 from tabbench.stats.ranks import (
@@ -29,8 +30,10 @@ from tabbench.stats.significance import (
     bonferroni_dunn_cd,
     cliques,
     friedman,
+    nemenyi,
     nemenyi_cd,
     pairwise_wilcoxon,
+    sign_test,
 )
 
 N_HIERARCHICAL = 3  # rivals of the leader that are compared from the folds
@@ -154,9 +157,13 @@ def _groups(means: pd.Series, cd: float) -> list[tuple[str, ...]]:
 
 
 def _pairs(filled: pd.DataFrame, better: bool) -> pd.DataFrame:
-    """Multi-comparison table: one row per pair, the better mean rank first, with every correction."""
+    """Multi-comparison table: one row per pair, the better mean rank first, with every correction, and what other tests say."""
     order = mean_ranks(filled, better).sort_values(kind="stable").index
     pairs = pairwise_wilcoxon(filled[order], better).rename(columns={"p_adjusted": "p_holm"})
+    gaps = filled[pairs["model_a"]].to_numpy().T - filled[pairs["model_b"]].to_numpy().T
+    pairs["cohen_d"] = cohen_d(gaps if better else -gaps)
+    pairs["p_sign"] = sign_test(pairs["wins"], pairs["ties"], pairs["losses"])
+    pairs["p_nemenyi"] = nemenyi(filled[order], better).to_numpy()[np.triu_indices(len(order), 1)]
     pairs["p_shaffer"] = shaffer(pairs["p"])
     return pairs.assign(p_bergmann=bergmann_hommel(pairs["p"])) if len(order) <= MOST_MODELS else pairs
 
