@@ -36,6 +36,7 @@ TREE_SECONDS = 0.3  # how often new descendants are looked for
 KEEPER_SECONDS = 10.0  # time for the keeper to end a crowd
 CROWD = 8  # from so many processes on they are looked for every time
 MAX_PROCESSES = 256  # of one job; more is a fork bomb
+NO_EXIT_CODE = 255  # what multiprocessing says of a child if there is no fork server to ask
 
 
 @dataclass(frozen=True)
@@ -142,8 +143,15 @@ class Child:
         return Outcome("failed", _death(self.process.exitcode))
 
     def was_orphaned(self) -> bool:
-        """Whether the fork server has died, with which the child ends."""
-        return bool(_server._forkserver_pid != self._server_pid or is_dead(self._server_pid))
+        """Whether it has ended because the fork server has died."""
+        if self.process.exitcode != NO_EXIT_CODE:
+            return False
+        deadline = time.monotonic() + GRACE_SECONDS  # a large process takes its time to die
+        while _server._forkserver_pid == self._server_pid and not is_dead(self._server_pid):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.01)
+        return True
 
     def terminate(self) -> None:
         """Ask the keeper to end the worker and all it has started: SIGTERM, a grace period, SIGKILL."""
