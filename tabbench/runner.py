@@ -3,6 +3,7 @@
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
@@ -183,7 +184,9 @@ class LocalEngine:
         self.resources, self.limits = resources, resources.limits
         self._children: dict[Job, tuple[Child, Work]] = {}
         self._orphans: dict[Job, Work] = {}  # ended with their fork server; done again, one at a time with nothing beside it
-        self._leaving: list[Child] = []  # have answered; tearing a large process down takes as long as starting one
+        self._pool = ThreadPoolExecutor(2 * resources.workers)  # ends children, while the others are watched
+        self._answered: list[Future[None]] = []  # tearing a large process down takes as long as starting one
+        self._stopped: list[Future[None]] = []  # these may take longer, and their processes count until they are gone
 
     @property
     def running(self) -> int:
@@ -193,7 +196,7 @@ class LocalEngine:
     @property
     def free(self) -> int:
         """Number of jobs it takes now."""
-        return 0 if self._orphans else self.resources.workers - self.running
+        return 0 if self._orphans else self.resources.workers - self.running - len(self._stopped)
 
     def start(self, job: Job, part: Work) -> None:
         """Begin a job."""
@@ -201,19 +204,19 @@ class LocalEngine:
 
     def finished(self) -> Iterator[tuple[Job, Run]]:
         """Jobs that have ended, after a short wait for one."""
-        if self._orphans and not self._children:
+        if self._orphans and not self._children and not self._stopped:
             self.start(*next(iter(self._orphans.items())))
         wait_for_any([child for child, _ in self._children.values()], POLL_SECONDS)
-        self._see_off()
+        self._answered, self._stopped = _pending(self._answered), _pending(self._stopped)
         for job, (child, part) in list(self._children.items()):
             outcome = child.poll()
             if outcome is None:
                 continue
             del self._children[job]
-            self._leaving.append(child)
-            if outcome.status != "done":
-                self._see_off()
-            if outcome.status == "failed" and child.was_orphaned():
+            was_orphaned = outcome.status == "failed" and child.was_orphaned()
+            ending = self._answered if outcome.status == "done" else self._stopped
+            ending.append(self._pool.submit(child.kill))
+            if was_orphaned:
                 if job not in self._orphans:
                     self._orphans[job] = part
                     continue
@@ -225,13 +228,19 @@ class LocalEngine:
         """End what is still running."""
         for child, _ in self._children.values():
             child.terminate()
-            self._leaving.append(child)
+            self._stopped.append(self._pool.submit(child.kill))
         self._children, self._orphans = {}, {}
-        self._see_off()
+        self._pool.shutdown()
+        self._answered, self._stopped = _pending(self._answered), _pending(self._stopped)
 
-    def _see_off(self) -> None:
-        while self._leaving:
-            self._leaving.pop().kill()
+
+def _pending(futures: Sequence[Future[None]]) -> list[Future[None]]:
+    """Those that go on; raises what one of the others has raised."""
+    pending = [future for future in futures if not future.done()]
+    for future in futures:
+        if future not in pending:
+            future.result()
+    return pending
 
 
 def start_child(job: Job, path: Path, split: Split, limits: Mapping[str, float]) -> Child:

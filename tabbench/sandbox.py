@@ -123,8 +123,6 @@ class Child:
         if ended:  # without an answer; something that has got away may still hold the pipe open
             return self._unanswered()
         now = time.monotonic()
-        if now - self.started > self.seconds:
-            return Outcome("timeout", f"stopped after the time limit of {self.seconds:g} s")
         if now - self.tree_found > TREE_SECONDS or len(self.tree) > CROWD:
             self.tree, self.tree_found = _tree(self.process.pid or 0), now
         if len(self.tree) > MAX_PROCESSES:
@@ -134,6 +132,8 @@ class Child:
             used = pss_mb(self.tree)
         if used > self.memory_mb:
             return Outcome("memory", f"stopped at {used:.0f} MB, over the memory limit of {self.memory_mb:g} MB")
+        if now - self.started > self.seconds:
+            return Outcome("timeout", f"stopped after the time limit of {self.seconds:g} s")
         return None
 
     def _unanswered(self) -> Outcome:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -147,6 +148,27 @@ def test_hostile_models_are_contained_and_recorded(tmp_path, monkeypatch):
     assert board.loc["tests.hostile:IgnoresSigterm", "n_timeout"] == 2
     page = (tmp_path / "r" / "report.html").read_text()
     assert "two lines of trouble" in page
+
+
+def test_the_others_are_watched_while_a_job_takes_its_time_to_end(tmp_path, monkeypatch):
+    kill, add = sandbox.Child.kill, ResultStore.add
+    ending, stored = threading.Event(), threading.Event()
+
+    def slow_kill(child):
+        if not ending.is_set():
+            ending.set()
+            assert stored.wait(60)
+        kill(child)
+
+    def telling_add(store, job, run, limits):
+        add(store, job, run, limits)
+        if ending.is_set() and run.status == "ok":
+            stored.set()
+
+    monkeypatch.setattr(sandbox.Child, "kill", slow_kill)
+    monkeypatch.setattr(ResultStore, "add", telling_add)
+    frame = run(tmp_path / "r", ["tests.hostile:Exits", "tree"], folds=5, resources=Resources(workers=2)).frame
+    assert frame["status"].value_counts().to_dict() == {"ok": 5, "failed": 5}
 
 
 def test_a_dead_fork_server_costs_a_second_try_and_blames_who_kills_it(tmp_path, monkeypatch):
