@@ -26,10 +26,11 @@ from tabbench.metafeatures.analysis import (
 from tabbench.metafeatures.extract import extract
 from tabbench.metrics import METRICS
 from tabbench.report.gaps import gap_between
-from tabbench.report.leaderboard import default_metric, score_table
+from tabbench.report.leaderboard import N_DRAWS, default_metric, score_table
 from tabbench.runner import Resources
 from tabbench.split import Split, load_splits, make_splits
 from tabbench.stats.ranks import rank_table
+from tabbench.stats.ratings import bootstrap_means
 from tabbench.suite import TaskSpec, load_spec
 from tabbench.task import Task, load_task
 
@@ -190,11 +191,16 @@ def format_analysis(found: Analysis, rows: int = 12) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Advice:
-    """What won on datasets near a table. datasets : task, distance, best, score; models : model, mean_rank, best first."""
+    """What won on datasets near a table. datasets : task, distance, best, score, nearest first.
+
+    models : model, mean_rank, rank_low, rank_high (95%, these few datasets being resampled), overall_rank (on all `n_known`
+    datasets), best first.
+    """
 
     metric: str
     datasets: pd.DataFrame
     models: pd.DataFrame
+    n_known: int
 
 
 def recommend(
@@ -221,12 +227,16 @@ def recommend(
     split = make_splits(task, run["folds"] if manifest["tasks"] else None, 1, run.get("seed", 0))[0]
     own = by_dataset(extract([(task, split)], data_folder(), resources)).iloc[0]
     near = nearest(known, own)
-    ranks = rank_table(scores.filled.loc[near.index], scores.greater_is_better)
+    ranks = rank_table(scores.filled.loc[known.index], scores.greater_is_better)
+    low, high = bootstrap_means(ranks.loc[near.index], N_DRAWS)
+    models = pd.DataFrame(
+        {"mean_rank": ranks.loc[near.index].mean(), "rank_low": low, "rank_high": high, "overall_rank": ranks.mean()}
+    )
     best = scores.table.loc[near.index]
     best = best if scores.greater_is_better else -best
     datasets = near.reset_index().assign(best=best.idxmax(axis=1).to_numpy(), score=best.max(axis=1).abs().to_numpy())
-    models = ranks.mean().sort_values(kind="stable").rename("mean_rank").rename_axis("model").reset_index()
-    return Advice(metric, datasets, models)
+    models = models.sort_values("mean_rank", kind="stable").rename_axis("model").reset_index()
+    return Advice(metric, datasets, models, len(known))
 
 
 def format_advice(advice: Advice, name: str) -> str:
@@ -234,7 +244,8 @@ def format_advice(advice: Advice, name: str) -> str:
     lines = [f"Datasets most like {name} (distance in ranks of metafeatures, 0 to 1), and what won there:", ""]
     for row in advice.datasets.itertuples():
         lines.append(f"{row.task:24} {row.distance:.3f}  {row.best:20} {advice.metric} {row.score:.4f}")
-    lines += ["", f"Mean rank on these {len(advice.datasets)} datasets:", ""]
-    lines += [f"{row.model:24} {row.mean_rank:.2f}" for row in advice.models.itertuples()]
+    lines += ["", f"Mean rank on these {len(advice.datasets)} datasets, its 95% interval, and on all {advice.n_known}:", ""]
+    for row in advice.models.itertuples():
+        lines.append(f"{row.model:24} {row.mean_rank:5.2f} ({row.rank_low:.2f} … {row.rank_high:.2f}) {row.overall_rank:8.2f}")
     lines += ["", "Few neighbours prove little: compare the first two or three on your table with `tabbench run --data`."]
     return "\n".join(lines)

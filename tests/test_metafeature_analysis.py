@@ -1,5 +1,6 @@
 """Analysis of metafeatures on synthetic results with a planted effect and without one, and both commands from end to end."""
 
+import re
 from functools import partial
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from scipy.stats import binom, spearmanr
 
 from tabbench import answers
+from tabbench.api import open_results
 from tabbench.cli import main
 from tabbench.errors import UserError
 from tabbench.metafeatures import analysis, extract
@@ -15,6 +17,7 @@ from tabbench.metafeatures.analysis import by_dataset, correlations, irregularit
 from tabbench.report.gaps import gap_between
 from tabbench.runner import Resources
 from tabbench.split import make_splits
+from tabbench.stats.ranks import rank_table
 from tabbench.task import make_task
 from tests.synthetic_results import make_results
 
@@ -185,6 +188,12 @@ def test_analyze_and_recommend_from_the_command_line(tmp_path, monkeypatch, caps
     assert main(["recommend", "t3.csv", "--target", "y", "--results", "r"]) == 0
     said = capsys.readouterr().out
     assert "t3 " in said.splitlines()[2]
+    near, every = (re.search(pattern, said)[1] for pattern in (r"tree +(\S+) \(", r"tree .*\) +(\S+)"))
+    ranks = rank_table(open_results(tmp_path / "r").frame.groupby(["task", "model"])["roc_auc_ovo"].mean().unstack(), True)[
+        "tree"
+    ]
+    assert float(every) == pytest.approx(ranks.mean(), abs=0.006)
+    assert float(near) == pytest.approx(ranks[[line.split()[0] for line in said.splitlines()[2:7]]].mean(), abs=0.006)
     assert main(["analyze", "r"]) == 2
     assert "name two models" in capsys.readouterr().err
     assert main(["analyze", "r", "--models", "tree"]) == 2
