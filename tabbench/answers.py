@@ -24,6 +24,7 @@ from tabbench.metafeatures.analysis import (
     spearman_interval,
 )
 from tabbench.metafeatures.extract import extract
+from tabbench.metafeatures.groups import GROUPS, names_of
 from tabbench.metrics import METRICS
 from tabbench.report.gaps import gap_between
 from tabbench.report.leaderboard import N_DRAWS, default_metric, score_table
@@ -63,10 +64,32 @@ def describe_results(
     Imported results are described by the first official fold of the datasets that were fetched from OpenML. tasks : the datasets
     that have results. Raises UserError if the prepared tables are not there any more, or no imported one was fetched.
     """
-    pairs = _recorded(folder, manifest) if manifest["tasks"] else _fetched(folder, tasks)
-    frame = extract(pairs, data_folder(), resources, on_part)
+    frame = extract(_parts(folder, manifest, tasks), data_folder(), resources, on_part)
     replace_file(folder / METAFEATURES_FILE, lambda temporary: frame.to_parquet(temporary, index=False))
     return frame
+
+
+def known_metafeatures(
+    folder: Path,
+    manifest: dict[str, Any],
+    tasks: Sequence[str],
+    resources: Resources,
+    on_part: Callable[[str], None] = lambda _: None,
+) -> pd.DataFrame:
+    """The metafeatures that a run or `analyze` has left in a folder, if they are of all `tasks`.
+
+    Else the quick groups, of the first training part of every dataset; nothing is written into the folder. Raises UserError as
+    `describe_results` does.
+    """
+    known = _described(folder)
+    if set(tasks) <= set(known["task"]):
+        return known
+    first = {task.digest: (task, split) for task, split in reversed(_parts(folder, manifest, tasks))}
+    return extract(list(first.values()), data_folder(), resources, on_part, BRIEF_GROUPS)
+
+
+def _parts(folder: Path, manifest: dict[str, Any], tasks: Sequence[str]) -> list[tuple[Task, Split]]:
+    return _recorded(folder, manifest) if manifest["tasks"] else _fetched(folder, tasks)
 
 
 def _recorded(folder: Path, manifest: dict[str, Any]) -> list[tuple[Task, Split]]:
@@ -213,8 +236,9 @@ def recommend(
 ) -> Advice:
     """Find the datasets of `results` nearest to a task by metafeatures, and how the models ranked there.
 
-    The task is described by the training part of its first fold, the folds being as many as in the run: like is compared with
-    like. Raises UserError for an unknown metric, a table too small for the folds, and if fewer than two datasets have scores.
+    The task is described by the training part of its first fold, the folds being as many as in the run, and by the groups that
+    `parts` has: like is compared with like. Raises UserError for an unknown metric, a table too small for the folds, and if
+    fewer than two datasets have scores.
     """
     metric = metric or default_metric(results)
     METRICS[metric]
@@ -225,7 +249,8 @@ def recommend(
         raise UserError(f"{len(known)} datasets with metafeatures and scores: at least 2 are needed to compare with")
     run = manifest["run"]
     split = make_splits(task, run["folds"] if manifest["tasks"] else None, 1, run.get("seed", 0))[0]
-    own = by_dataset(extract([(task, split)], data_folder(), resources)).iloc[0]
+    groups = [group for group in GROUPS if set(parts).intersection(names_of(group))]
+    own = by_dataset(extract([(task, split)], data_folder(), resources, groups=groups)).iloc[0]
     near = nearest(known, own)
     ranks = rank_table(scores.filled.loc[known.index], scores.greater_is_better)
     low, high = bootstrap_means(ranks.loc[near.index], N_DRAWS)

@@ -2,6 +2,7 @@
 
 import re
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -154,7 +155,9 @@ def test_by_dataset_is_the_mean_over_training_parts_of_metafeatures_alone():
     assert found.to_dict() == {"nr_inst": {"a": 3.0, "b": 1.0}}
 
 
-def test_analyze_and_recommend_from_the_command_line(tmp_path, monkeypatch, capsys, few_permutations):
+@pytest.fixture
+def finished_run(tmp_path, monkeypatch, capsys):
+    """A run r of two models on seven tables t0.csv … t6.csv, in the working folder; few groups of metafeatures."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "cache"))
     monkeypatch.setattr(extract, "GROUPS", ("general", "tabular"))  # the others take their time
@@ -166,38 +169,50 @@ def test_analyze_and_recommend_from_the_command_line(tmp_path, monkeypatch, caps
         frame.assign(y=(frame[0] + rng.normal(size=n) > 0).astype(int)).to_csv(f"t{i}.csv", index=False)
         entries.append(f'[[tasks]]\nname = "t{i}"\nsource = "file"\npath = "t{i}.csv"\ntarget = "y"\n')
     (tmp_path / "s.toml").write_text("\n".join(entries))
-    assert (
-        main(["run", "--suite", "s.toml", "--models", "tree,knn", "--folds", "2", "--out", "r", "--quiet", "--workers", "1"]) == 0
-    )
+    command = "run --suite s.toml --models tree,knn --folds 2 --out r --quiet --workers 1"
+    assert main(command.split()) == 0
     capsys.readouterr()
+    return tmp_path / "r"
+
+
+def test_analyze_from_the_command_line(finished_run, capsys, few_permutations):
     brief = pd.read_parquet("r/metafeatures.parquet")
     assert len(brief) == 7  # of the report: one training part each, the quick groups
-    assert 'id="metafeatures"' in (tmp_path / "r" / "report.html").read_text()
-    (tmp_path / "r" / "metafeatures.parquet").rename("kept.parquet")
+    assert 'id="metafeatures"' in (finished_run / "report.html").read_text()
+    (finished_run / "metafeatures.parquet").rename("kept.parquet")
     assert main(["merge", "r", "--out", "m"]) == 0  # computed where no part has them
-    assert 'id="metafeatures"' in (tmp_path / "m" / "report.html").read_text()
+    assert 'id="metafeatures"' in Path("m/report.html").read_text()
     pd.testing.assert_frame_equal(pd.read_parquet("m/metafeatures.parquet"), pd.read_parquet("kept.parquet"))
     assert main(["analyze", "r", "--models", "tree,knn"]) == 0
     said = capsys.readouterr().out
     assert "of 7 datasets" in said
-    assert "nr_inst" in (tmp_path / "r" / "metafeature_correlations.csv").read_text()
+    assert "nr_inst" in (finished_run / "metafeature_correlations.csv").read_text()
     assert said.count(" … ") >= 4  # an interval with every correlation and every meta-model
     assert len(pd.read_parquet("r/metafeatures.parquet")) == 14
     assert main(["verify", "r"]) == 0
-    capsys.readouterr()
-    assert main(["recommend", "t3.csv", "--target", "y", "--results", "r"]) == 0
-    said = capsys.readouterr().out
-    assert "t3 " in said.splitlines()[2]
-    near, every = (re.search(pattern, said)[1] for pattern in (r"tree +(\S+) \(", r"tree .*\) +(\S+)"))
-    ranks = rank_table(open_results(tmp_path / "r").frame.groupby(["task", "model"])["roc_auc_ovo"].mean().unstack(), True)[
-        "tree"
-    ]
-    assert float(every) == pytest.approx(ranks.mean(), abs=0.006)
-    assert float(near) == pytest.approx(ranks[[line.split()[0] for line in said.splitlines()[2:7]]].mean(), abs=0.006)
     assert main(["analyze", "r"]) == 2
     assert "name two models" in capsys.readouterr().err
     assert main(["analyze", "r", "--models", "tree"]) == 2
-    assert main(["recommend", "t3.csv", "--target", "y"]) == 2
+
+
+def test_recommend_from_the_command_line(finished_run, capsys, few_permutations):
+    command = ["recommend", "t3.csv", "--target", "y"]
+    assert main([*command, "--results", "r"]) == 0
+    said = capsys.readouterr().out
+    assert "t3 " in said.splitlines()[2]
+    near, every = (re.search(pattern, said)[1] for pattern in (r"tree +(\S+) \(", r"tree .*\) +(\S+)"))
+    ranks = rank_table(open_results(finished_run).frame.groupby(["task", "model"])["roc_auc_ovo"].mean().unstack(), True)["tree"]
+    assert float(every) == pytest.approx(ranks.mean(), abs=0.006)
+    assert float(near) == pytest.approx(ranks[[line.split()[0] for line in said.splitlines()[2:7]]].mean(), abs=0.006)
+    (finished_run / "metafeatures.parquet").unlink()
+    assert main([*command, "--results", "r"]) == 0
+    assert capsys.readouterr().out == said  # computed again
+    assert not (finished_run / "metafeatures.parquet").exists()
+    assert main(["analyze", "r", "--models", "tree,knn"]) == 0
+    capsys.readouterr()
+    assert main([*command, "--results", "r"]) == 0  # now with the group general
+    assert capsys.readouterr().out.splitlines()[2].startswith("t3 ")
+    assert main(command) == 2
     assert "results/starter" in capsys.readouterr().err
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,6 @@ def register(commands: Any) -> None:
     meta.add_argument("--folds", type=int, help="folds (default: the official ones where a table has them, else 3 stratified)")
     meta.add_argument("--repeats", type=int, default=1, help="repeats of the folds (default 1)")
     meta.add_argument("--seed", type=int, default=0)
-    meta.add_argument("--workers", type=int, default=1, help="groups of metafeatures at a time (default 1)")
-    meta.add_argument("--time-limit", type=float, default=300, metavar="S", help="wall seconds of one group (default 300)")
-    meta.add_argument("--quiet", action="store_true", help="no progress")
     meta.set_defaults(func=_metafeatures)
     analyze = commands.add_parser("analyze", help="which metafeatures go with the gap between networks and GBDTs, or two models")
     analyze.add_argument("folder", type=Path, help="result folder of a run")
@@ -41,14 +39,15 @@ def register(commands: Any) -> None:
     for parser in (analyze, advise):
         parser.add_argument("--metafeatures", type=Path, metavar="FILE", help="Parquet or CSV file of them, instead of computing")
         parser.add_argument("--metric", help="metric to compare by (default roc_auc_ovo, or the first recorded)")
+    for parser in (meta, analyze, advise):
         parser.add_argument("--workers", type=int, default=1, help="groups of metafeatures at a time (default 1)")
         parser.add_argument("--time-limit", type=float, default=300, metavar="S", help="wall seconds of one group (default 300)")
+        parser.add_argument("--quiet", action="store_true", help="no progress")
 
 
 def _metafeatures(args: argparse.Namespace) -> int:
     from tabbench import api
     from tabbench.files import replace_file
-    from tabbench.runner import Resources
 
     frame = api.metafeatures(
         args.suite,
@@ -57,8 +56,8 @@ def _metafeatures(args: argparse.Namespace) -> int:
         folds=args.folds,
         repeats=args.repeats,
         seed=args.seed,
-        resources=Resources(args.workers, time_limit=args.time_limit),
-        on_part=(lambda _: None) if args.quiet else lambda text: print(text, file=sys.stderr),
+        resources=_resources(args),
+        on_part=_progress(args),
     )
     replace_file(args.out, lambda temporary: frame.to_parquet(temporary, index=False))
     for missing in frame.attrs["missing_tasks"]:
@@ -68,10 +67,12 @@ def _metafeatures(args: argparse.Namespace) -> int:
 
 
 def _analyze(args: argparse.Namespace) -> int:
-    from tabbench.answers import analyze, format_analysis
+    from tabbench.answers import analyze, describe_results, format_analysis
+    from tabbench.api import open_results
     from tabbench.checksums import write_checksums
 
-    results, parts, _ = _described_results(args)
+    results = open_results(args.folder)
+    parts = _metafeatures_of(args, results, describe_results)
     models = tuple(args.models.split(",")) if args.models else None
     if models and len(models) != 2:
         raise UserError(f"--models {args.models!r}: give two models separated by a comma")
@@ -83,24 +84,33 @@ def _analyze(args: argparse.Namespace) -> int:
 
 
 def _recommend(args: argparse.Namespace) -> int:
-    from tabbench.answers import format_advice, recommend
+    from tabbench.answers import format_advice, known_metafeatures, recommend
+    from tabbench.api import open_results
     from tabbench.task import make_task, read_table
 
     task = make_task(read_table(args.data), args.target, name=args.data.stem)
-    results, parts, resources = _described_results(args)
-    advice = recommend(task, results.frame, results.manifest, parts, resources, args.metric)
+    results = open_results(args.folder)
+    parts = _metafeatures_of(args, results, known_metafeatures)
+    advice = recommend(task, results.frame, results.manifest, parts, _resources(args), args.metric)
     print(format_advice(advice, task.name))
     return 0
 
 
-def _described_results(args: argparse.Namespace) -> "tuple[Results, pd.DataFrame, Resources]":
-    from tabbench.answers import describe_results
-    from tabbench.api import open_results
+def _metafeatures_of(args: argparse.Namespace, results: "Results", describe: Callable[..., "pd.DataFrame"]) -> "pd.DataFrame":
+    """Those of --metafeatures FILE, or those that `describe` gives."""
     from tabbench.metafeatures.analysis import read_parts
+
+    if args.metafeatures:
+        return read_parts(args.metafeatures)
+    tasks = results.frame["task"].unique().tolist()
+    return describe(args.folder, results.manifest, tasks, _resources(args), _progress(args))
+
+
+def _resources(args: argparse.Namespace) -> "Resources":
     from tabbench.runner import Resources
 
-    results, resources = open_results(args.folder), Resources(args.workers, time_limit=args.time_limit)
-    if args.metafeatures:
-        return results, read_parts(args.metafeatures), resources
-    tasks = results.frame["task"].unique().tolist()
-    return results, describe_results(args.folder, results.manifest, tasks, resources), resources
+    return Resources(args.workers, time_limit=args.time_limit)
+
+
+def _progress(args: argparse.Namespace) -> Callable[[str], None]:
+    return (lambda _: None) if args.quiet else lambda text: print(text, file=sys.stderr)

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from tabbench.files import replace_text
-from tabbench.metafeatures.groups import GROUPS, complete
-from tabbench.metafeatures.registry import METAFEATURES, compute_group
+from tabbench.metafeatures.groups import GROUPS, complete, names_of
+from tabbench.metafeatures.registry import compute_group
 from tabbench.metafeatures.table import Table
 from tabbench.runner import POLL_SECONDS, Resources
 from tabbench.sandbox import Child, Outcome, start_server, wait_for_any
@@ -128,8 +128,11 @@ def _keep(piece: _Piece, outcome: Outcome, limit_seconds: float) -> None:
     if outcome.status == "done":
         found: dict[str, Any] = json.loads(outcome.answer)
     else:
-        names = [name for entry in METAFEATURES.values() if entry.group == piece.group for name in entry.names]
-        found = {"values": dict.fromkeys(names, np.nan), "reasons": {piece.group: outcome.reason}, "seconds": limit_seconds}
+        found = {
+            "values": dict.fromkeys(names_of(piece.group), np.nan),
+            "reasons": {piece.group: outcome.reason},
+            "seconds": limit_seconds,
+        }
     found |= {"status": outcome.status, "limit_seconds": limit_seconds}
     replace_text(piece.file, json.dumps(found))
 

@@ -18,6 +18,11 @@ from tabbench.metafeatures.table import Table
 GROUPS = tuple(dict.fromkeys(entry.group for entry in METAFEATURES.values()))
 
 
+def names_of(group: str) -> list[str]:
+    """The names of a group's values."""
+    return [name for entry in METAFEATURES.values() if entry.group == group for name in entry.names]
+
+
 def compute(table: Table) -> tuple[dict[str, float], dict[str, str]]:
     """All metafeatures of a table in this process, without limits: values by name, and reasons for NaN by metafeature."""
     values: dict[str, float] = {}
