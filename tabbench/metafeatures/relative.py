@@ -11,8 +11,6 @@ def relative(landmarking: Mapping[str, float]) -> dict[str, float]:
     by_summary: dict[str, list[str]] = {}
     for name in landmarking:
         by_summary.setdefault(name.partition(".")[2], []).append(name)
-    ranks: dict[str, float] = {}
-    for names in by_summary.values():
-        values = np.array([landmarking[name] for name in names])
-        ranks |= {f"{name}.relative": float(rank) for name, rank in zip(names, rankdata(values), strict=True)}
-    return ranks
+    values = np.array([[landmarking[name] for name in names] for names in by_summary.values()])  # (summaries, landmarkers)
+    ranks = zip(by_summary.values(), rankdata(values, axis=1).tolist(), strict=True)
+    return {f"{name}.relative": rank for names, found in ranks for name, rank in zip(names, found, strict=True)}
