@@ -16,10 +16,9 @@ SMALL_CLASS = 15
 
 @dataclass(frozen=True, eq=False)
 class _Distances:
-    """Of rows (n, sorted by class) to classes (k): sums, sums of squares, smallest and largest distances, each (n, k)."""
+    """Of rows (n, sorted by class) to classes (k): sums, smallest and largest distances, each (n, k)."""
 
     sums: np.ndarray
-    squares: np.ndarray
     smallest: np.ndarray
     largest: np.ndarray
 
@@ -40,10 +39,7 @@ def _distances(table: Table) -> _Distances:
     blocks = []
     for start in range(0, len(N), step):
         block = squareform(pdist(N)) if step >= len(N) else cdist(N[start : start + step], N)
-        ends = (np.minimum.reduceat(block, starts, axis=1), np.maximum.reduceat(block, starts, axis=1))
-        sums = np.add.reduceat(block, starts, axis=1)
-        np.square(block, out=block)
-        blocks.append((sums, np.add.reduceat(block, starts, axis=1), *ends))
+        blocks.append(tuple(of.reduceat(block, starts, axis=1) for of in (np.add, np.minimum, np.maximum)))
     return _Distances(*(np.concatenate(part) for part in zip(*blocks, strict=True)))
 
 
@@ -100,7 +96,7 @@ def pb(table: Table) -> float:
     """Correlation, over pairs of rows, of being of one class and of the distance."""
     found, own, n = _distances(table), _own(table), len(table.y)
     pairs, same = n * (n - 1) / 2, float(np.sum(table.class_counts * (table.class_counts - 1)) / 2)
-    mean, mean_square = found.sums.sum() / 2 / pairs, found.squares.sum() / 2 / pairs
+    mean, mean_square = found.sums.sum() / 2 / pairs, n * np.sum((table.N - table.N.mean(axis=0)) ** 2) / pairs
     covariance = found.sums[own].sum() / 2 / pairs - same / pairs * mean
     return float(covariance / np.sqrt((mean_square - mean**2) * (same / pairs) * (1 - same / pairs)))
 
