@@ -14,7 +14,7 @@ from tabbench.metafeatures.registry import metafeature, shared
 from tabbench.metafeatures.table import Table
 
 BLOCK_CELLS = 2**18  # distances looked at together: they stay in a core's cache
-BLOCK_ROWS = 128  # of a matrix of which only one half is computed, or at least of a block
+BLOCK_ROWS = 64  # of a matrix of which only one half is computed, or at least of a block
 FAR = np.float32(1e30)  # more than any distance; to raise distances to it takes less time than to replace them
 PRECISION = 1e-10  # of an eigenvector
 GRAPH_SHARE = 0.15  # of the rows that are neighbours in the graph
@@ -48,7 +48,8 @@ def _gower(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     for start in range(0, n, BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, n)
         sums = _manhattan(a[start:stop], b[start:]) + _manhattan_to_bits(a_bits[start:stop], b_bits[start:])
-        distances[start:stop, start:] = sums / len(is_bit)
+        sums /= len(is_bit)
+        distances[start:stop, start:] = sums
         corner = distances[start:stop, start:stop]
         np.copyto(corner, corner.T, where=np.tri(len(corner), k=-1, dtype=bool))
         distances[stop:, start:stop] = distances[start:stop, stop:].T
@@ -78,9 +79,9 @@ def _blocks(distances: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         yield np.arange(start, min(start + step, len(distances))), distances[start : start + step]
 
 
-def _far(where: np.ndarray) -> np.ndarray:
-    """FAR there and 0 elsewhere, float32."""
-    return np.multiply(where, FAR, dtype=np.float32)
+def _far_members(group: np.ndarray) -> np.ndarray:
+    """(groups, n) float32: FAR where a row is of the group, 0 elsewhere. group : (n,) codes."""
+    return np.multiply(np.arange(group.max() + 1)[:, None] == group, FAR, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,10 +95,11 @@ class _Nearest:
 
 @shared
 def _nearest_rows(table: Table) -> _Nearest:
-    n, y = len(table.y), table.y.astype(np.int32)
+    n, y = len(table.y), table.y
+    far_friends = _far_members(y)
     found = _Nearest(np.empty(n, dtype=np.float32), np.empty(n, dtype=np.float32), np.empty(n, dtype=np.int64))
     for rows, block in _blocks(_distances(table)):
-        of_friends = _far(y[rows, None] == y)
+        of_friends = far_friends[y[rows]]
         enemies, friends = np.maximum(block, of_friends), np.maximum(block, FAR - of_friends)
         friends[np.arange(len(rows)), rows] = FAR
         found.friend[rows] = friends.min(axis=1)
@@ -137,28 +139,34 @@ def _spanning_tree(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Among equally long edges scipy's tree, by Kruskal after a stable sort, has those with the lowest rows, as has this: the first
     of a row's shortest edges is the one with the lowest rows, and so is the first of those of a tree in the order below.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     n = len(distances)
-    tree, edges = np.arange(n), [np.empty((2, 0), dtype=np.int64)]
-    rows, end, length = np.arange(n), np.empty(n, dtype=np.int64), np.empty(n, dtype=np.float32)
-    lengths = np.where(distances > 0, distances, FAR)
-    while (tree != tree[0]).any():
-        for some, block in _blocks(lengths):
-            np.maximum(block, _far(tree[some, None] == tree), out=block)
-            end[some], length[some] = block.argmin(axis=1), block.min(axis=1)
+    rows, edges = np.arange(n), []
+    lengths = distances.copy()
+    lengths[lengths == 0] = FAR
+    tree, end, length = rows, lengths.argmin(axis=1), lengths.min(axis=1)
+    while True:
         order = np.lexsort((np.maximum(rows, end), np.minimum(rows, end), length, tree))
-        shortest = order[np.append(True, np.diff(tree[order]) > 0)]
-        shortest = shortest[length[shortest] < FAR]
-        if not len(shortest):  # what is left are rows equal to those of a tree
+        shortest = order[np.append(True, np.diff(tree[order]) > 0)]  # row of the shortest edge of every tree
+        found = length[shortest] < FAR  # what has none are rows equal to those of a tree
+        edges.append(np.array([shortest, end[shortest]])[:, found])
+        tree = _joined(np.where(found, tree[end[shortest]], tree[shortest]))[tree]
+        if not (tree.any() and found.any()):
             break
-        a, b = shortest, end[shortest]
-        edges.append(np.array([a, b]))
-        joins = coo_array((np.ones(len(a)), (tree[a], tree[b])), shape=(n, n))
-        tree = connected_components(joins, directed=False)[1][tree]
+        own_rows = _far_members(tree)
+        for some, block in _blocks(lengths):
+            np.maximum(block, own_rows[tree[some]], out=block)
+            end[some], length[some] = block.argmin(axis=1), block.min(axis=1)
     a, b = np.concatenate(edges, axis=1)
     return a, b
+
+
+def _joined(target: np.ndarray) -> np.ndarray:
+    """New numbers (m,) of trees, each joined to its target; the way from target to target ends in two that have each other."""
+    own = np.arange(len(target))
+    last = np.where(target[target] == own, np.minimum(own, target), target)
+    while (last[last] != last).any():
+        last = last[last]
+    return np.unique(last, return_inverse=True)[1]
 
 
 @metafeature("complexity")
@@ -187,11 +195,9 @@ def n4(table: Table) -> np.ndarray:
     between, labels = interpolate(_scaled(table), table.y, table.by_class, np.random.RandomState(0))
     found = np.empty(len(labels), dtype=np.int64)
     for rows, block in _blocks(_gower(between, _scaled(table))):
-        own = table.y[block.argmin(axis=1)]
-        is_other = (block == block.min(axis=1, keepdims=True)) & (table.y != own[:, None])
-        unsure = np.flatnonzero(is_other.any(axis=1))
-        own[unsure] = table.y[_nearest(block[unsure], 1)[:, 0]]
-        found[rows] = own
+        found[rows] = table.y[block.argmin(axis=1)]
+        tied = np.flatnonzero(np.count_nonzero(block == block.min(axis=1, keepdims=True), axis=1) > 1)
+        found[rows[tied]] = table.y[_nearest(block[tied], 1)[:, 0]]
     return found != labels
 
 
