@@ -11,7 +11,8 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from tabbench.execute import Run
 from tabbench.job import Job
 
 FORMAT = 2
+LOCKED_SECONDS = 60.0  # patience with others that write to the file
 NAME = "store.sqlite"
 STATUSES = ("ok", "failed", "timeout", "memory", "unsupported")
 CONTENT = "key, job, status, reason, details, facts, limits, proba"  # what the hash of a row covers, in this order
@@ -271,12 +273,25 @@ def _connect(path: Path) -> sqlite3.Connection:
     if path.exists() and not os.access(real.parent, os.W_OK):  # a read-only medium: no log can be kept beside the file
         db = sqlite3.connect(f"file:{quote(str(real))}?immutable=1", uri=True)
     else:
-        db = sqlite3.connect(path, timeout=60)
-        db.execute("PRAGMA journal_mode=WAL")
+        db = sqlite3.connect(path, timeout=LOCKED_SECONDS)
+        _patiently(lambda: db.execute("PRAGMA journal_mode=WAL"))
         db.execute("PRAGMA synchronous=NORMAL")  # a kill loses nothing; a power cut may lose the last runs, never the file
     db.execute("PRAGMA trusted_schema=OFF")  # the file may be a stranger's
     db.text_factory = lambda raw: raw.decode(errors="backslashreplace")  # a damaged text is read, and fails its hash
     return db
+
+
+def _patiently(action: Callable[[], object]) -> None:
+    """Do what SQLite refuses, without waiting for its timeout, while another process does the same to the file."""
+    deadline = time.monotonic() + LOCKED_SECONDS
+    while True:
+        try:
+            action()
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        time.sleep(0.01)
 
 
 def run_row(job: Job, run: Run, limits: dict[str, float]) -> tuple[Any, ...]:

@@ -3,6 +3,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict, replace
 
@@ -163,3 +164,13 @@ def test_a_killed_writer_loses_nothing_that_was_added(tmp_path):
         frame = store.results(["accuracy"])
         assert len(frame) >= max(told, default=20) + 1
         assert all(store.proba(key).shape == (3, 2) for key in frame["key"])
+
+
+def test_a_new_store_waits_for_another_process_that_begins_it(tmp_path):
+    other = sqlite3.connect(tmp_path / "store.sqlite", check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    closer = threading.Timer(0.2, other.close)
+    closer.start()
+    with ResultStore(tmp_path / "store.sqlite") as store:
+        assert store.mark() == 0
+    closer.join()
