@@ -28,44 +28,44 @@ class _StopError(BaseException):
     """SIGTERM has come: from the runner, or from the kernel because our parent has died."""
 
 
-def keep(work: Callable[[], object], group: Path | None) -> NoReturn:
+def keep(work: Callable[[], object], group: Path | None, parent: int) -> NoReturn:
     """Do `work()` in a worker process and end, with all its descendants, as the worker ends; on SIGTERM end them at once.
 
-    group : the cgroup for the worker and what it starts.
+    group : the cgroup for the worker and what it starts. parent : that we were forked from; if it has died, nothing is done.
     """
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the runner's to handle
     signal.signal(signal.SIGTERM, _stop)
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
-    _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    _end_with(parent, signal.SIGTERM)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    worker = os.fork()
-    if worker == 0:
-        _be_the_worker(work, group)
-    status = 0
+    keeper, status = os.getpid(), 0
     try:
+        worker = os.fork()
+        if worker == 0:
+            _be_the_worker(work, group, keeper)
         status = _wait_for(worker)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except _StopError:
-        ask_descendants(os.getpid(), GRACE_SECONDS)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        ask_descendants(keeper, GRACE_SECONDS)
     if _has_children():
         if group:
             kill_group(group)
-        end_descendants(os.getpid())
+        end_descendants(keeper)
     if os.WIFSIGNALED(status):
         signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
         os.kill(os.getpid(), os.WTERMSIG(status))
     os._exit(os.waitstatus_to_exitcode(status))
 
 
-def _be_the_worker(work: Callable[[], object], group: Path | None) -> NoReturn:
+def _be_the_worker(work: Callable[[], object], group: Path | None, keeper: int) -> NoReturn:
     code = 1
     try:
         if group:
             enter(group)
         os.setsid()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        _end_with(keeper, signal.SIGKILL)
         work()
         code = 0
     finally:
@@ -144,6 +144,13 @@ def _signal_all(processes: list[psutil.Process], number: signal.Signals) -> None
     for process in processes:
         with suppress(psutil.Error, ProcessLookupError):
             process.send_signal(number)
+
+
+def _end_with(parent: int, number: signal.Signals) -> None:
+    """Have the kernel send us this signal when our parent dies; end now if it has died before."""
+    _prctl(PR_SET_PDEATHSIG, number)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _prctl(option: int, value: int) -> None:

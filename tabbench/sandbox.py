@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection, Pipe, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -33,10 +34,11 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
 )
 TREE_SECONDS = 0.3  # how often new descendants are looked for
-KEEPER_SECONDS = 10.0  # time for the keeper to end a crowd
+KEEPER_SECONDS = 10.0  # time for the keeper to end a crowd, and for the fork server to say how a child has ended
 CROWD = 8  # from so many processes on they are looked for every time
 MAX_PROCESSES = 256  # of one job; more is a fork bomb
 NO_EXIT_CODE = 255  # what multiprocessing says of a child if there is no fork server to ask
+START_TRIES = 3  # fork servers that are asked for a child; a job that runs beside it may kill the first
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Outcome:
 
 _server: Any = forkserver._forkserver  # the methods for stopping it are not public
 _imported: set[str] = set()  # by the server that runs
+_importer = os.getpid()  # in a child: the server that it was forked from
 
 
 def start_server(preload: Sequence[str]) -> None:
@@ -79,6 +82,35 @@ def _ensure_server() -> None:
                 os.environ[name] = value
 
 
+def _has_died(server: int) -> bool:
+    """Whether a fork server that does not answer has died: a large process takes its time to."""
+    deadline = time.monotonic() + GRACE_SECONDS
+    while _server._forkserver_pid == server and not is_dead(server):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _start_process(args: tuple[Any, ...]) -> BaseProcess:
+    """A child that runs `_child_main(*args)`, of a new fork server if the old one has been killed or is just dying."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")  # else the child would run the caller's script once more
+    try:
+        for tries_left in reversed(range(START_TRIES)):
+            _ensure_server()
+            process = multiprocessing.get_context("forkserver").Process(target=_child_main, args=args, daemon=True)
+            try:
+                process.start()
+                return process
+            except (EOFError, OSError):
+                if not tries_left or not _has_died(_server._forkserver_pid):
+                    raise
+        raise AssertionError("the last try returns or raises")
+    finally:
+        sys.modules["__main__"] = main
+
+
 class Child:
     """One running call of `function(*args) -> bytes` under limits.
 
@@ -90,21 +122,12 @@ class Child:
     def __init__(
         self, function: Callable[..., bytes], args: tuple[Any, ...], *, seconds: float, memory_mb: float, threads: int
     ) -> None:
-        context = multiprocessing.get_context("forkserver")
-        self.connection, theirs = context.Pipe(duplex=False)
+        self.connection, theirs = Pipe(duplex=False)
         self.seconds, self.memory_mb = seconds, memory_mb
         place = home()
         self.group = place.new_group(memory_mb) if place else None
-        child_args = (theirs, function, args, threads, self.group)
-        self.process = context.Process(target=_child_main, args=child_args, daemon=True)
-        _ensure_server()  # it may have been killed
-        main = sys.modules["__main__"]
-        sys.modules["__main__"] = ModuleType("__main__")  # else the child would run the caller's script once more
-        try:
-            self.process.start()
-        finally:
-            sys.modules["__main__"] = main
-            theirs.close()
+        with theirs:
+            self.process = _start_process((theirs, function, args, threads, self.group))
         self._server_pid = _server._forkserver_pid
         self.started = time.monotonic()
         self.tree_found = 0.0
@@ -137,21 +160,14 @@ class Child:
         return None
 
     def _unanswered(self) -> Outcome:
-        self.process.join(GRACE_SECONDS)
+        self.process.join(KEEPER_SECONDS)
         if self.group and ran_out_of_memory(self.group):
             return Outcome("memory", f"stopped by the kernel at the memory limit of {self.memory_mb:g} MB")
         return Outcome("failed", _death(self.process.exitcode))
 
     def was_orphaned(self) -> bool:
         """Whether it has ended because the fork server has died."""
-        if self.process.exitcode != NO_EXIT_CODE:
-            return False
-        deadline = time.monotonic() + GRACE_SECONDS  # a large process takes its time to die
-        while _server._forkserver_pid == self._server_pid and not is_dead(self._server_pid):
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(0.01)
-        return True
+        return self.process.exitcode == NO_EXIT_CODE and _has_died(self._server_pid)
 
     def terminate(self) -> None:
         """Ask the keeper to end the worker and all it has started: SIGTERM, a grace period, SIGKILL."""
@@ -248,7 +264,7 @@ def _child_main(
             limit_threads(threads)
         connection.send_bytes(function(*args))
 
-    keep(work, group)
+    keep(work, group, _importer)
 
 
 def _let_go_of_the_server() -> None:

@@ -2,12 +2,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import psutil
 import pytest
 
+from tabbench import sandbox
 from tabbench.sandbox import Child, rss_mb, start_server, wait_for_any
 
 
@@ -16,12 +18,26 @@ def server():
     start_server(["numpy"])
 
 
-def finish(function, *args, seconds=90.0, memory_mb=2000.0, threads=1):
-    child = Child(function, args, seconds=seconds, memory_mb=memory_mb, threads=threads)
+def start(function, *args, seconds=300.0, memory_mb=2000.0, threads=1):
+    return Child(function, args, seconds=seconds, memory_mb=memory_mb, threads=threads)
+
+
+def end_of(child):
     while (outcome := child.poll()) is None:
         wait_for_any([child], 0.05)
     child.kill()
     return outcome
+
+
+def finish(function, *args, **limits):
+    return end_of(start(function, *args, **limits))
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 300
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def double(data):
@@ -35,23 +51,26 @@ def loud(n):
     return b"quiet"
 
 
-def sleep_stubbornly():
+def sleep_stubbornly(path):
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    time.sleep(60)
+    with open(path, "w"):
+        time.sleep(600)
     return b""
 
 
 def allocate():
     blocks = []
-    while True:
+    for _ in range(50):  # 800 MB; the machine is to survive the test if nobody looks
         blocks.append(np.ones(2_000_000))
         time.sleep(0.01)
+    time.sleep(600)
+    return b""
 
 
 def fork_and_allocate():
     if os.fork() == 0:
         allocate()
-    time.sleep(60)
+    time.sleep(600)
     return b""
 
 
@@ -62,8 +81,14 @@ def leave_by(how):
     return b""
 
 
+def leave_when(path):
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    os._exit(3)
+
+
 def leave_a_child_behind(path):
-    process = subprocess.Popen(["sleep", "60"])
+    process = subprocess.Popen(["sleep", "600"])
     with open(path, "w") as file:
         file.write(str(process.pid))
     return b"done"
@@ -85,10 +110,10 @@ def daemonise(path):
 
 
 def bomb():
-    give_up = time.monotonic() + 20  # whatever becomes of the limit, this machine is to survive the test
-    while time.monotonic() < give_up:
+    for _ in range(7):  # 128 processes, which the machine survives whatever becomes of the limit
         os.fork()
         time.sleep(0.2)
+    time.sleep(600)
     os._exit(0)
 
 
@@ -100,7 +125,7 @@ def crash_daemonised(path):
 
 def stay_daemonised(path):
     daemonise(path)
-    time.sleep(300)
+    time.sleep(600)
     return b""
 
 
@@ -121,12 +146,14 @@ def test_output_is_swallowed():
     assert finish(loud, 5000).answer == b"quiet"
 
 
-def test_hang_is_stopped_even_if_sigterm_is_ignored():
-    started = time.monotonic()
-    outcome = finish(sleep_stubbornly, seconds=0.5)
+def test_hang_is_stopped_even_if_sigterm_is_ignored(tmp_path):
+    child = start(sleep_stubbornly, str(tmp_path / "deaf"))
+    wait_for((tmp_path / "deaf").exists)
+    child.seconds, began = 0.5, time.monotonic()
+    outcome = end_of(child)
     assert outcome.status == "timeout"
     assert "0.5 s" in outcome.reason
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - began < 300  # it would sleep twice as long
 
 
 @pytest.mark.parametrize("function", [allocate, fork_and_allocate])
@@ -152,7 +179,7 @@ def test_nothing_is_left_behind(tmp_path, function, status):
 
 def test_a_fork_bomb_is_stopped(monkeypatch):
     monkeypatch.setattr("tabbench.sandbox.MAX_PROCESSES", 20)  # a small one, for the sake of this machine
-    outcome = finish(bomb, seconds=60, memory_mb=20_000)
+    outcome = finish(bomb, memory_mb=20_000)
     assert outcome.status == "failed"
     assert "processes, over the limit of 20" in outcome.reason
 
@@ -160,19 +187,14 @@ def test_a_fork_bomb_is_stopped(monkeypatch):
 def test_daemons_end_with_a_killed_runner(tmp_path):
     script = (
         "import sys, time\nfrom tests.test_sandbox import *\nstart_server([])\n"
-        "child = Child(stay_daemonised, (sys.argv[1],), seconds=300, memory_mb=2000, threads=1)\ntime.sleep(300)\n"
+        "child = start(stay_daemonised, sys.argv[1], seconds=600)\ntime.sleep(600)\n"
     )
     path = tmp_path / "pid"
     runner = subprocess.Popen([sys.executable, "-c", script, str(path)])
-    deadline = time.monotonic() + 240
-    while (not path.exists() or not path.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    wait_for(lambda: path.exists() and path.read_text())
     runner.kill()
     runner.wait()
-    deadline = time.monotonic() + 60  # a job would take 300 s, the daemon 600
-    while psutil.pid_exists(int(path.read_text())):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: not psutil.pid_exists(int(path.read_text())))  # the job would take 600 s, and the daemon
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -180,17 +202,44 @@ def test_threads_are_capped(threads):
     assert finish(environment, threads=threads).answer.decode() == f"{threads} [{threads}]"
 
 
-def test_a_server_that_was_killed_comes_back_as_it_was():
-    child = Child(sleep_stubbornly, (), seconds=90, memory_mb=2000, threads=1)
+def test_a_server_that_was_killed_comes_back_as_it_was(tmp_path):
+    child = start(sleep_stubbornly, str(tmp_path / "deaf"))
     assert not child.was_orphaned()
     psutil.Process(child.process.pid).parent().kill()
-    while (outcome := child.poll()) is None:
-        wait_for_any([child], 0.05)
-    child.kill()
-    assert outcome.status == "failed"
+    assert end_of(child).status == "failed"
     assert child.was_orphaned()
     assert finish(environment).answer.decode() == "1 [1]"
     assert child.was_orphaned()
+
+
+def test_a_server_that_dies_while_it_is_asked_for_a_child_is_replaced():
+    server = psutil.Process(sandbox._server._forkserver_pid)
+    server.suspend()
+    killer = threading.Timer(0.2, server.kill)
+    killer.start()
+    child = start(double, b"ab")
+    killer.join()
+    assert psutil.Process(child.process.pid).parent() != server
+    assert end_of(child).answer == b"abab"
+
+
+def test_how_a_child_has_ended_is_waited_for(tmp_path):
+    child = start(leave_when, str(tmp_path / "now"))
+    finish(double, b"the server is done with the start")
+    server = psutil.Process(sandbox._server._forkserver_pid)
+    server.suspend()
+    (tmp_path / "now").touch()
+    waker = threading.Timer(1.5, server.resume)
+    waker.start()
+    assert end_of(child).reason == "the process ended by itself with exit code 3"
+    waker.join()
+
+
+@pytest.mark.parametrize(("parent", "code"), [("os.getppid()", 0), ("os.getpid()", 1)])
+def test_nothing_is_done_for_a_parent_that_has_died(tmp_path, parent, code):
+    script = f"import os, sys; from tabbench.keeper import keep; keep(lambda: open(sys.argv[1], 'w'), None, {parent})"
+    assert subprocess.run([sys.executable, "-c", script, tmp_path / "done"], check=False).returncode == code
+    assert (tmp_path / "done").exists() is (code == 0)
 
 
 def test_the_callers_script_is_not_run_again(tmp_path):
@@ -199,18 +248,18 @@ def test_the_callers_script_is_not_run_again(tmp_path):
         "print('started')\n"
         "from tabbench.sandbox import Child, start_server, wait_for_any\n"
         "start_server([])\n"
-        "child = Child(bytes, (3,), seconds=20, memory_mb=2000, threads=1)\n"
+        "child = Child(bytes, (3,), seconds=300, memory_mb=2000, threads=1)\n"
         "while (outcome := child.poll()) is None:\n"
         "    wait_for_any([child], 0.05)\n"
         "child.kill()\n"
         "print(outcome.answer)\n"
     )
-    output = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=60, check=True).stdout
+    output = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=600, check=True).stdout
     assert output == "started\nb'\\x00\\x00\\x00'\n"
 
 
 def test_memory_of_a_dead_process_is_zero():
-    process = subprocess.Popen(["sleep", "60"])
+    process = subprocess.Popen(["sleep", "600"])
     seen = [psutil.Process(process.pid)]
     assert rss_mb(seen) > 0
     process.kill()
