@@ -165,7 +165,7 @@ def check(arena: Arena, folder: Path, calm: str) -> None:
         assert len({run.job.key for run in store.runs()}) == N_JOBS
         assert store.damaged() == {}
     assert verify(folder, 1).problems == []
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 300
     while left := marked(arena.place) - (arena.cluster.own() if arena.cluster else set()):
         assert time.monotonic() < deadline, f"processes left: {left}"
         time.sleep(0.05)

@@ -20,7 +20,7 @@ class Cluster:
         self._place = place
         self._processes: list[subprocess.Popen] = []
         self._start("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(place / "scheduler"))
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while not (place / "scheduler").exists():
             assert time.monotonic() < deadline, "the scheduler does not start"
             time.sleep(0.05)
@@ -48,7 +48,7 @@ class Cluster:
         from distributed import Client
 
         with Client(self.address, set_as_default=False) as client:
-            client.wait_for_workers(count, timeout=120)
+            client.wait_for_workers(count, timeout=600)
 
     def kill_scheduler(self) -> None:
         """SIGKILL to the scheduler."""

@@ -16,7 +16,7 @@ from tabbench.manifest import NUMERIC, environment
 from tabbench.models import get_model
 from tabbench.remote import describe
 
-CONNECT_SECONDS = 5.0
+CONNECT_SECONDS = 15.0
 MACHINE = ("platform", "cpu", "cores", "memory_mb", "python", "limits")
 
 

@@ -2,6 +2,12 @@
 
 import signal
 
+from hypothesis import HealthCheck, settings
+
 # A shell in the background ignores SIGINT, and so would the runners that tests start and stop with it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A slow machine is no fault of what is tested.
+settings.register_profile("tabbench", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tabbench")

@@ -4,6 +4,8 @@ import os
 import signal
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -37,9 +39,8 @@ class Hangs(_Base):
 
 class Allocates(_Base):
     def fit(self, X, y):
-        self.blocks = []
-        while True:
-            self.blocks.append(np.ones(4_000_000))
+        self.blocks = [np.ones(4_000_000) for _ in range(32)]  # a GB; the machine is to survive the test if nobody looks
+        time.sleep(600)
 
 
 class Exits(_Base):
@@ -62,7 +63,10 @@ class KillsTheServer(_Base):
     """Kills what its keeper was forked from."""
 
     def fit(self, X, y):
-        psutil.Process(os.getppid()).parent().kill()
+        with suppress(psutil.Error):  # it has died before, as the keeper has
+            server = psutil.Process(os.getppid()).parent()
+            if server and "multiprocessing.forkserver" in " ".join(server.cmdline()):
+                server.kill()
         time.sleep(60)
 
 
@@ -84,10 +88,10 @@ class IgnoresSigterm(_Base):
 
 class ForkBomb(_Base):
     def fit(self, X, y):
-        give_up = time.monotonic() + 20  # whatever becomes of the limits, the machine is to survive the test
-        while time.monotonic() < give_up:
+        for _ in range(7):  # 128 processes, which the machine survives whatever becomes of the limits
             os.fork()
             time.sleep(0.2)
+        time.sleep(600)
         os._exit(0)
 
 
@@ -141,11 +145,27 @@ class LabelsOnly(ClassifierMixin, BaseEstimator):
 
 
 class Sleeps(LabelsOnly):
-    """Slow enough to be caught in the middle of a run."""
+    """Slow enough to run beside another."""
 
     def fit(self, X, y):
         time.sleep(0.7)
         return super().fit(X, y)
+
+
+class Waits(LabelsOnly):
+    """Fits as soon as it has taken a ticket, a file of the folder GATE; at once if there is no such variable."""
+
+    def fit(self, X, y):
+        while "GATE" in os.environ and not self._takes_a_ticket():
+            time.sleep(0.01)
+        return super().fit(X, y)
+
+    def _takes_a_ticket(self):
+        for ticket in Path(os.environ["GATE"]).iterdir():
+            with suppress(FileNotFoundError):  # another job was faster
+                ticket.unlink()
+                return True
+        return False
 
 
 LIMITED = Model("limited", lambda seed, threads: LabelsOnly(), Needs(), Limits(classes=10), ())

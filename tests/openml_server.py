@@ -235,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.write(body[:10])
                 self.hang_up()
             case "gone":
-                threading.Thread(target=self.world.stop).start()
+                self.world.stop()  # before the client can ask again
                 self.hang_up()
             case None:
                 self.reply(status, body)

@@ -41,7 +41,7 @@ class Counted(GaussianNB):
 class Slow(Counted):
     def fit(self, X, y):
         super().fit(X, y)
-        time.sleep(60)
+        time.sleep(600)
 
 class Poison(GaussianNB):
     "Kills the Dask worker when row 0 is in its training part, which holds for one of two folds."
@@ -52,7 +52,7 @@ class Poison(GaussianNB):
             worker = psutil.Process().parents()[2]  # above the keeper and the fork server
             assert "spawn_main" in " ".join(worker.cmdline())
             worker.kill()
-            time.sleep(60)
+            time.sleep(600)
         return super().fit(X, y)
 
 class OnGPU(GaussianNB):
@@ -85,6 +85,7 @@ def cluster(place):
 @pytest.fixture(autouse=True)
 def here(place, tmp_path, monkeypatch):
     monkeypatch.chdir(place)
+    monkeypatch.setattr("tabbench.cluster.PATIENCE_SECONDS", 600)  # workers that were killed take long to come back
     monkeypatch.syspath_prepend(place)
     monkeypatch.setenv("TABBENCH_DATA", str(place / "data"))
     monkeypatch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
@@ -105,14 +106,15 @@ def fits(place):
 
 
 def wait_for(condition):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "ftp://127.0.0.1:1"])
-def test_a_wrong_address_is_one_line(place, capsys, address):
+def test_a_wrong_address_is_one_line(place, capsys, monkeypatch, address):
+    monkeypatch.setattr("tabbench.crew.CONNECT_SECONDS", 1)
     assert main(["run", "--data", "t.csv", "--target", "y", "--models", "dummy", "--scheduler", address, "--out", "none"]) == 2
     err = capsys.readouterr().err
     assert err.startswith(f"tabbench: --scheduler {address}: no Dask scheduler answers there")
@@ -153,7 +155,7 @@ def test_jobs_on_the_cluster_end_with_their_runner(cluster, place, tmp_path, num
     runner = start(cluster, tmp_path / "r")
     wait_for(lambda: len(fits(place)) == 3)
     runner.send_signal(number)
-    _, err = runner.communicate(timeout=30)
+    _, err = runner.communicate(timeout=300)
     assert runner.returncode == code
     assert err.count("\n") <= 1, err
     wait_for(lambda: not any(map(psutil.pid_exists, fits(place))))
@@ -215,7 +217,7 @@ def test_a_scheduler_that_dies_is_one_line(cluster, place, tmp_path):  # the las
     runner = start(cluster, tmp_path / "r")
     wait_for(lambda: fits(place))
     cluster.kill_scheduler()
-    _, err = runner.communicate(timeout=60)
+    _, err = runner.communicate(timeout=300)
     assert runner.returncode == 2
     assert err.startswith(f"tabbench: {cluster.address}: the connection to the scheduler is lost: what is finished is stored")
     assert err.count("\n") == 1, err

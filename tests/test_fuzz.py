@@ -31,7 +31,6 @@ from tabbench.task import make_task, read_table
 
 fuzz = settings(
     max_examples=35,
-    deadline=None,
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],

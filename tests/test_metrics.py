@@ -18,7 +18,7 @@ def draw(seed, k, n, decimals=1):
 
 
 @given(TABLE)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_equal_to_scikit_learn(table):
     y, proba = draw(*table)
     k, predicted = proba.shape[1], proba.argmax(axis=1)
@@ -75,7 +75,7 @@ def test_multiclass_auc_by_hand():
 
 
 @given(TABLE)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_class_absent_from_the_fold_is_left_out(table):
     y, proba = draw(*table)
     k = proba.shape[1]

@@ -149,9 +149,10 @@ RETRIED = [
 
 @pytest.mark.parametrize("fault", RETRIED, ids=lambda fault: f"{fault.kind} {fault.path}")
 def test_faults_that_pass_are_sat_out(server, monkeypatch, fault):
-    monkeypatch.setattr(patience, "SILENCE_SECONDS", 0.5)
-    monkeypatch.setattr(patience, "GRACE_SECONDS", 0.2)
     clean = _digest_of_a_clean_fetch(server, monkeypatch)
+    if fault.kind in ("slow", "silent"):  # else a busy machine would seem to be at fault
+        monkeypatch.setattr(patience, "SILENCE_SECONDS", 0.5)
+        monkeypatch.setattr(patience, "GRACE_SECONDS", 0.2)
     server.faults.append(Fault(fault.kind, fault.path, fault.times, fault.retry_after))
     assert pull(["task/1"], quiet=True) == {}
     assert server.faults[0].times == 0

@@ -148,7 +148,7 @@ def fitted():
     return model, X[100:140], model.predict_proba(X[100:140])
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(order=st.permutations(range(40)), size=st.integers(1, 40))
 def test_order_and_batches_of_the_test_rows_do_not_matter(fitted, order, size):
     model, X, whole = fitted

@@ -47,7 +47,7 @@ def test_batch_is_well_formed(batch):
     assert np.array_equal(batch.n_classes, [len(np.unique(y)) for y in batch.y])
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(st.sampled_from(list(FAMILIES)), st.integers(0, 999), st.integers(16, 100), st.integers(1, 100), st.integers(1, 100))
 def test_any_shape_of_any_family_is_well_formed(family, seed, n_context, n_query, n_features):
     n_rows = n_context + n_query

@@ -29,12 +29,12 @@ def folder(tmp_path, monkeypatch):
 
 
 def python(code: str) -> str:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True).stdout
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=True).stdout
 
 
 def tabbench(*arguments: str) -> str:
     return subprocess.run(
-        [sys.executable, "-m", "tabbench", *arguments], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-m", "tabbench", *arguments], capture_output=True, text=True, timeout=600, check=True
     ).stdout
 
 

@@ -333,7 +333,7 @@ def browse(path, folder, *, real_time=False):
     """The page as it is after its load event in real time, or after five seconds of the browser's own."""
     clock = [] if real_time else ["--virtual-time-budget=5000"]
     command = [CHROMIUM, *QUIET.split(), *clock, f"--user-data-dir={folder / 'profile'}", f"--log-net-log={folder / 'net.json'}"]
-    return subprocess.run([*command, path.as_uri()], capture_output=True, text=True, timeout=120, check=True).stdout
+    return subprocess.run([*command, path.as_uri()], capture_output=True, text=True, timeout=600, check=True).stdout
 
 
 def hosts(log):

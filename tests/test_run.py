@@ -10,6 +10,7 @@ import time
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 import tabbench
@@ -29,6 +30,7 @@ MODELS = ["dummy", "logreg", "tree"]
 @pytest.fixture(scope="module", autouse=True)
 def private_data(tmp_path_factory):
     os.environ["TABBENCH_DATA"] = str(tmp_path_factory.mktemp("data"))
+    sandbox._server._stop()  # that of earlier tests lacks the variable, by which our processes are known
     yield
     del os.environ["TABBENCH_DATA"]
 
@@ -43,6 +45,11 @@ def table(n=120, seed=0):
 
 def run(out, models=MODELS, **options):
     return tabbench.run(data=table(), target="y", models=models, out=out, quiet=True, **options)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    monkeypatch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
 
 
 def without_times(path):
@@ -79,6 +86,7 @@ def test_folder_and_table(tmp_path):
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "r" / "results.parquet"), open_results(tmp_path / "r").frame)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_metrics_are_those_of_the_stored_predictions(tmp_path):
     results = run(tmp_path / "r", models=["tree"])
     codes = (table()["y"] == "yes").to_numpy(np.int64)
@@ -90,8 +98,8 @@ def test_metrics_are_those_of_the_stored_predictions(tmp_path):
             assert again == row[list(METRICS)].to_dict()
 
 
-def test_workers_and_repetition_change_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
+@pytest.mark.usefixtures("undrawn")
+def test_workers_and_repetition_change_nothing(tmp_path):
     for name, workers in (("a", 1), ("b", 2), ("c", 2)):
         run(
             tmp_path / name,
@@ -105,6 +113,7 @@ def test_workers_and_repetition_change_nothing(tmp_path, monkeypatch):
     assert "stratified 30 rows" in a
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_same_again_does_nothing_and_more_models_only_the_rest(tmp_path):
     first = run(tmp_path / "r").frame
     again = run(tmp_path / "r").frame
@@ -121,7 +130,6 @@ HOSTILE = {
     "PredictsNaN": ("failed", "NaN"),
     "WrongShape": ("failed", "predict_proba returned shape"),
     "Segfaults": ("failed", "the process was killed by SIGSEGV"),
-    "IgnoresSigterm": ("timeout", "stopped after the time limit of 6 s"),
     "KillsItsKeeper": ("failed", "the process was killed by SIGKILL"),
     "RaisesHugely": ("failed", "RuntimeError: huge huge"),
     "Daemonises": ("ok", ""),
@@ -131,16 +139,20 @@ HOSTILE = {
 
 def test_hostile_models_are_contained_and_recorded(tmp_path, monkeypatch):
     monkeypatch.setattr("tabbench.sandbox.MAX_PROCESSES", 20)
-    alone = run(tmp_path / "alone", folds=2).frame
-    models = [*MODELS, "tests.hostile:ForkBomb", *(f"tests.hostile:{name}" for name in HOSTILE)]
-    frame = run(tmp_path / "r", models, folds=2, resources=Resources(workers=2, time_limit=6, memory_limit=700)).frame
-    for name, (status, reason) in HOSTILE.items():
+    stubborn, others = "tests.hostile:IgnoresSigterm", ["tests.hostile:ForkBomb", *(f"tests.hostile:{name}" for name in HOSTILE)]
+    with monkeypatch.context() as patch:
+        patch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
+        alone = run(tmp_path / "alone", folds=2).frame
+        run(tmp_path / "r", [stubborn], folds=2, resources=Resources(workers=2, time_limit=3))
+    frame = run(tmp_path / "r", [*MODELS, *others], folds=2, resources=Resources(workers=2, memory_limit=700)).frame
+    expected = {**HOSTILE, "IgnoresSigterm": ("timeout", "stopped after the time limit of 3 s")}
+    for name, (status, reason) in expected.items():
         rows = frame[frame["model"] == f"tests.hostile:{name}"]
         assert set(rows["status"]) == {status}, name
         assert rows["reason"].str.contains(reason, regex=False).all(), name
         assert not rows["reason"].str.contains("\n").any()
     bombs = frame[frame["model"] == "tests.hostile:ForkBomb"]
-    assert set(bombs["status"]) <= {"failed", "memory", "timeout"}  # whichever limit it meets first
+    assert set(bombs["status"]) <= {"failed", "memory"}  # whichever limit it meets first
     assert left_by_jobs() == []
     fine = frame[frame["model"].isin(MODELS)].reset_index(drop=True)
     pd.testing.assert_frame_equal(fine[["key", *METRICS]], alone[["key", *METRICS]])
@@ -150,14 +162,15 @@ def test_hostile_models_are_contained_and_recorded(tmp_path, monkeypatch):
     assert "two lines of trouble" in page
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_others_are_watched_while_a_job_takes_its_time_to_end(tmp_path, monkeypatch):
     kill, add = sandbox.Child.kill, ResultStore.add
-    ending, stored = threading.Event(), threading.Event()
+    first, ending, stored = iter([True]), threading.Event(), threading.Event()
 
     def slow_kill(child):
-        if not ending.is_set():
+        if next(first, False):
             ending.set()
-            assert stored.wait(60)
+            assert stored.wait(300)
         kill(child)
 
     def telling_add(store, job, run, limits):
@@ -171,31 +184,40 @@ def test_the_others_are_watched_while_a_job_takes_its_time_to_end(tmp_path, monk
     assert frame["status"].value_counts().to_dict() == {"ok": 5, "failed": 5}
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_dead_fork_server_costs_a_second_try_and_blames_who_kills_it(tmp_path, monkeypatch):
     monkeypatch.setenv("KILLED_ONCE", str(tmp_path / "killed"))
     killers = ["tests.hostile:KillsTheServer", "tests.hostile:KillsTheServerOnce"]
     sandbox._server._stop()  # that of earlier tests lacks the variable
-    frame = run(tmp_path / "r", [SLOW, *killers], folds=2, resources=Resources(workers=2)).frame
+    frame = run(tmp_path / "r", ["tests.hostile:Sleeps", *killers], folds=2, resources=Resources(workers=2)).frame
     bad = frame[frame["status"] != "ok"]
     assert set(bad["model"]) == {"tests.hostile:KillsTheServer"}
     assert bad["reason"].tolist() == ["the fork server died twice under it, at last with nothing beside it"] * 2
     assert orphans() == []
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_larger_limit_or_retry_tries_again(tmp_path):
-    hangs, raises = "tests.hostile:Hangs", "tests.hostile:Raises"
-    run(tmp_path / "r", [hangs, raises], folds=2, resources=Resources(time_limit=0.5))
-    frame = run(tmp_path / "r", [hangs, raises], folds=2, resources=Resources(time_limit=1.5), retry_failed=True).frame
-    assert frame.loc[frame["model"] == hangs, "reason"].str.contains("1.5 s").all()
-    assert set(frame["status"]) == {"timeout", "failed"}
+    hangs = "tests.hostile:Hangs"
+    run(tmp_path / "r", [hangs], folds=2, resources=Resources(time_limit=0.5))
+    frame = run(tmp_path / "r", [hangs], folds=2, resources=Resources(time_limit=1.5)).frame
+    assert frame["reason"].tolist() == ["stopped after the time limit of 1.5 s"] * 2
+    marks = []
+    for retry_failed in (False, False, True):
+        run(tmp_path / "f", ["tests.hostile:Raises"], folds=2, retry_failed=retry_failed)
+        with ResultStore(tmp_path / "f" / "store.sqlite") as store:
+            marks.append(store.mark())
+    assert marks[0] == marks[1] == marks[2] - 2
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_labels_only_models_are_scored(tmp_path):
     frame = run(tmp_path / "r", ["tests.hostile:LabelsOnly"]).frame
     assert set(frame["status"]) == {"ok"}
     assert frame["note"].str.contains("no predict_proba").all()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_one_class_in_training_is_predicted(tmp_path):
     rare = table(30).assign(y=["a"] * 29 + ["b"])
     frame = tabbench.run(data=rare, target="y", models=["logreg"], out=tmp_path / "r", folds=3, quiet=True).frame
@@ -227,12 +249,9 @@ def test_bad_requests_are_refused_before_anything_runs(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-SLOW = "tests.hostile:Sleeps"
-
-
 def command(folder, data):
     where = ["--data", str(data), "--target", "y", "--out", str(folder)]
-    return ["run", *where, "--models", f"dummy,{SLOW}", "--folds", "6", "--workers", "2"]
+    return ["run", *where, "--models", "dummy,tests.hostile:Waits", "--folds", "6", "--workers", "2"]
 
 
 def n_stored(folder):
@@ -241,9 +260,14 @@ def n_stored(folder):
 
 
 def start_and_wait_for_first_results(folder, data):
-    words = [sys.executable, "-m", "tabbench", *command(folder, data)]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
+    """A run of twelve jobs that stands still when six are stored and two have begun."""
+    gate = folder.parent / "gate"
+    gate.mkdir()
+    for name in "ab":
+        (gate / name).touch()
+    words, variables = [sys.executable, "-m", "tabbench", *command(folder, data)], {**os.environ, "GATE": str(gate)}
+    process = subprocess.Popen(words, env=variables, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 600
     while not (folder / "store.sqlite").exists() or n_stored(folder) < 4:
         assert time.monotonic() < deadline
         assert process.poll() is None, process.stderr.read()
@@ -260,21 +284,18 @@ def calm(tmp_path_factory):
     return place / "r", place / "t.csv"
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch, calm, number):
-    monkeypatch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
+def test_a_stopped_run_goes_on_where_it_was(tmp_path, calm, number):
     undisturbed, data = calm
     process = start_and_wait_for_first_results(tmp_path / "r", data)
     process.send_signal(number)
-    stopping = time.monotonic()
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=300)  # the jobs would wait for ever
     if number == signal.SIGINT:
-        assert time.monotonic() - stopping < 10  # the promise is 2 s on an idle machine
         assert process.returncode == 130
         assert "run the same command again" in err
         assert "Traceback" not in err
-    before = n_stored(tmp_path / "r")
-    assert 4 <= before < 12
+    assert 4 <= n_stored(tmp_path / "r") <= 6
     assert orphans() == []
     assert main(command(tmp_path / "r", data)) == 0
     assert n_stored(tmp_path / "r") == 12
@@ -282,24 +303,17 @@ def test_a_stopped_run_goes_on_where_it_was(tmp_path, monkeypatch, calm, number)
 
 
 def left_by_jobs():
-    """Processes of ours besides the fork server, and what was lost to another parent."""
-    import psutil
-
-    servers = [p for p in psutil.Process().children() if "multiprocessing.forkserver" in " ".join(p.cmdline())]
-    return [p.pid for server in servers for p in server.children(recursive=True)] + orphans()
+    """Processes below our fork server, and what was lost to another parent."""
+    return [p.pid for p in psutil.Process(sandbox._server._forkserver_pid).children(recursive=True)] + orphans()
 
 
 def orphans():
-    """Processes of ours that outlived their runner, after a moment to die."""
-    import psutil
-
-    for _ in range(300):
-        left = [
-            p.pid
-            for p in psutil.process_iter(["cmdline"])
-            if "multiprocessing.forkserver" in " ".join(p.info["cmdline"] or []) and p.ppid() == 1
-        ]
-        if not left:
+    """Processes of ours that outlived their runner, after a moment to die; other tests may be running beside us."""
+    for _ in range(3000):
+        known = {p.pid for p in psutil.Process().children(recursive=True)}
+        variables = {p.pid: p.info["environ"] or {} for p in psutil.process_iter(["environ"])}
+        ours = {pid for pid, found in variables.items() if found.get("TABBENCH_DATA") == os.environ["TABBENCH_DATA"]}
+        if ours <= known:
             return []
         time.sleep(0.1)
-    return left
+    return sorted(ours - known)

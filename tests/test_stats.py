@@ -325,7 +325,7 @@ tables = st.integers(2, 6).flatmap(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tables, st.randoms(use_true_random=False))
 def test_what_must_hold_for_any_table(rows, random):
     scores = pd.DataFrame(rows, dtype=float).add_prefix("m")

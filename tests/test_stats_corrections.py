@@ -39,7 +39,7 @@ def by_definition(p, k):
     return [min(1, max(len(chosen) * min(p[j] for j in chosen) for chosen in sets if i in chosen)) for i in range(len(pairs))]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(2, 4).flatmap(
         lambda k: st.tuples(st.just(k), st.lists(st.floats(0, 1), min_size=k * (k - 1) // 2, max_size=k * (k - 1) // 2))

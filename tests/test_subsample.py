@@ -65,7 +65,7 @@ def test_smaller_is_a_subset_of_larger(name):
     assert set(small) <= set(large)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 4), min_size=10, max_size=80), st.integers(5, 80), st.integers(0, 99))
 def test_stratified_keeps_every_class_and_its_share(labels, n, seed):
     y = np.unique(labels, return_inverse=True)[1]
