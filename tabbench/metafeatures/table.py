@@ -1,6 +1,6 @@
 """Table: the training part of a task in the three forms that metafeatures are computed on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -42,18 +42,20 @@ class Table:
 
     @cached_property
     def _complete(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        is_level = np.array([isinstance(dtype, pd.CategoricalDtype) for dtype in self.raw.dtypes], dtype=bool)
-        numbers = self.raw.iloc[:, np.flatnonzero(~is_level)]
-        levels = self.raw.iloc[:, np.flatnonzero(is_level)]
-        values = _filled(numbers.to_numpy(np.float64))
-        codes = np.array([_level_codes(levels[name]) for name in levels], dtype=np.int64).reshape(-1, len(self.raw)).T
-        parts = []
-        for names, columns in ((numbers.columns, values), (levels.columns, codes)):
-            varies = (columns != columns[0]).any(axis=0)
-            parts.append(pd.DataFrame(columns[:, varies], columns=names[varies]))
-        if not (parts[0].shape[1] or parts[1].shape[1]):
+        numbers, levels = {}, {}
+        for name, column in self.raw.items():
+            if isinstance(column.dtype, pd.CategoricalDtype):
+                levels[name] = _level_codes(column.array)
+            else:
+                numbers[name] = _filled(column.to_numpy(np.float64))
+        numeric, categorical = self._varying(numbers, np.float64), self._varying(levels, np.int64)
+        if not (numeric.shape[1] or categorical.shape[1]):
             raise UserError("no column varies in the training rows")
-        return parts[0], parts[1]
+        return numeric, categorical
+
+    def _varying(self, columns: dict[Hashable, np.ndarray], dtype: type) -> pd.DataFrame:
+        kept = {name: values for name, values in columns.items() if (values != values[0]).any()}
+        return pd.DataFrame(np.array([*kept.values()], dtype=dtype).reshape(-1, len(self.raw)).T, columns=[*kept])
 
     @cached_property
     def numeric(self) -> pd.DataFrame:
@@ -84,9 +86,8 @@ class Table:
         Of the first category all levels have one, of the others all but the first: treatment coding without an intercept,
         which pymfe takes from patsy.
         """
-        dummies = [
-            np.eye(codes.max() + 1)[codes][:, min(i, 1) :] for i, codes in enumerate(self.categorical.to_numpy(np.int64).T)
-        ]
+        codes = self.categorical.to_numpy(np.int64)
+        dummies = [codes[:, [i]] == np.arange(min(i, 1), codes[:, i].max() + 1) for i in range(codes.shape[1])]
         return np.column_stack([self.numeric.to_numpy(np.float64), *dummies])
 
     @cached_property
@@ -105,19 +106,18 @@ class Table:
 
 
 def _filled(values: np.ndarray) -> np.ndarray:
-    """Numbers (n, d) with the median of their column in the gaps; a column of gaps is constant."""
+    """Numbers with their median in the gaps; zeros if there are only gaps."""
     gaps = np.isnan(values)
-    values = np.where(gaps, 0, values)
-    for i in np.flatnonzero(gaps.any(axis=0) & ~gaps.all(axis=0)):
-        values[gaps[:, i], i] = np.median(values[~gaps[:, i], i])
-    return values
+    if not gaps.any():
+        return values
+    return np.where(gaps, 0 if gaps.all() else np.median(values[~gaps]), values)
 
 
-def _level_codes(column: pd.Series) -> np.ndarray:
+def _level_codes(column: pd.Categorical) -> np.ndarray:
     """Codes of the levels there are, in the order of their texts; equal texts are one level."""
-    names = [*map(str, column.cat.categories.tolist()), MISSING]
-    place = np.unique(names, return_inverse=True)[1]
-    return _consecutive(place[column.cat.codes])  # the code of a missing cell is -1, the last place
+    names = [*map(str, column.categories.tolist()), MISSING]
+    place = {name: i for i, name in enumerate(sorted(set(names)))}
+    return _consecutive(np.array([place[name] for name in names])[column.codes])  # a missing cell's code is -1, the last place
 
 
 def _consecutive(codes: np.ndarray) -> np.ndarray:
