@@ -107,26 +107,33 @@ def _first_split(tree: Any, N: np.ndarray) -> np.ndarray:
     return np.where(goes_left, classes[tree.children_left[0]], classes[tree.children_right[0]])
 
 
-def _nearest(N: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
+@shared
+def _centred(table: Table) -> tuple[np.ndarray, np.ndarray]:
+    """(n, p) rows less their mean, and (n,) their squared lengths."""
+    rows = table.N - table.N.mean(axis=0)
+    return rows, np.sum(rows**2, axis=1)
+
+
+def _nearest(table: Table, fold: _Fold) -> np.ndarray:
     """Class of the nearest row; among equally near ones of several classes scikit-learn's k-d tree chooses."""
     from sklearn.neighbors import KDTree
 
-    found, unsure = np.zeros(len(new), dtype=np.int64), np.ones(len(new), dtype=bool)
-    if len(N) * len(new) <= BLOCK_CELLS:
-        centre = N.mean(axis=0)
-        near, far = N - centre, new - centre
-        squares, lengths = np.sum(near**2, axis=1), np.sum(far**2, axis=1)
-        distances = squares - 2 * far @ near.T  # squared, less the length of the new row
-        limit = distances.min(axis=1) + ROUNDING * (lengths + squares.max())
-        found = y[distances.argmin(axis=1)]
-        unsure = ((distances <= limit[:, None]) & (y != found[:, None])).any(axis=1)
-    if unsure.any():
-        found[unsure] = y[KDTree(N, leaf_size=30).query(new[unsure], return_distance=False)[:, 0]]
+    found, unsure = np.zeros(len(fold.test), dtype=np.int64), np.arange(len(fold.test))
+    if len(fold.train) * len(fold.test) <= BLOCK_CELLS:
+        rows, squares = _centred(table)
+        distances = squares[fold.train] - 2 * rows[fold.test] @ rows[fold.train].T  # squared, less the length of the new row
+        limit = distances.min(axis=1) + ROUNDING * (squares[fold.test] + squares.max())
+        found, are_near = fold.y[distances.argmin(axis=1)], distances <= limit[:, None]
+        tied = np.flatnonzero(np.count_nonzero(are_near, axis=1) > 1)
+        unsure = tied[(are_near[tied] & (fold.y != found[tied, None])).any(axis=1)]
+    if len(unsure):
+        new = table.N[fold.test[unsure]]
+        found[unsure] = fold.y[KDTree(table.N[fold.train], leaf_size=30).query(new, return_distance=False)[:, 0]]
     return found
 
 
 def _nearest_value(N: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """`_nearest` of a single column, by sorting it."""
+    """Class of the nearest value of a single column (n, 1), by sorting it; among equally near ones as `_nearest`."""
     from sklearn.neighbors import KDTree
 
     order = np.argsort(N[:, 0])
@@ -147,7 +154,9 @@ def _nearest_value(N: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
 
 def _naive_bayes(fold: _Fold, new: np.ndarray) -> np.ndarray:
     """Naive Bayes with normal columns."""
-    variances = fold.squares / fold.counts[:, None] + SMOOTHING * fold.by_class.var(axis=0).max()
+    between = fold.counts @ (fold.means - fold.counts @ fold.means / len(fold.y)) ** 2
+    spread = (fold.squares.sum(axis=0) + between) / len(fold.y)
+    variances = fold.squares / fold.counts[:, None] + SMOOTHING * spread.max()
     priors = np.log(fold.counts / len(fold.y)) - 0.5 * np.sum(np.log(2 * np.pi * variances), axis=1)
     scores = [
         prior - 0.5 * np.sum((new - mean) ** 2 / variance, axis=1)
@@ -210,7 +219,7 @@ def naive_bayes(table: Table) -> np.ndarray:
 @metafeature("landmarking")
 def one_nn(table: Table) -> np.ndarray:
     """Nearest neighbour."""
-    return np.array([fold.accuracy(_nearest(table.N[fold.train], fold.y, table.N[fold.test])) for fold in _folds(table)])
+    return np.array([fold.accuracy(_nearest(table, fold)) for fold in _folds(table)])
 
 
 @metafeature("landmarking")
