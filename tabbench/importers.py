@@ -56,6 +56,7 @@ def amlb(table: pd.DataFrame) -> pd.DataFrame:
     table = table[~of_regression & ~_column(table, "type").isin(["regression", "timeseries"])]
     failed, constraint = table["result"].isna(), _column(table, "constraint")
     several = constraint.nunique() > 1
+    auc, log_loss = _amlb_scores(table, "auc"), _amlb_scores(table, "logloss")
     return pd.DataFrame(
         {
             "task": table["task"],
@@ -63,8 +64,9 @@ def amlb(table: pd.DataFrame) -> pd.DataFrame:
             "fold": table["fold"],
             "accuracy": _amlb_scores(table, "acc"),
             "balanced_accuracy": _amlb_scores(table, "balacc"),
-            "roc_auc_ovo": _amlb_scores(table, "auc"),
-            "log_loss": _amlb_scores(table, "logloss"),
+            "roc_auc_ovo": auc,
+            "log_loss": log_loss,
+            "auc_or_log_loss": (1 - auc).fillna(log_loss),
             "fit_seconds": _column(table, "training_duration").fillna(table["duration"]),
             "predict_seconds": _column(table, "predict_duration"),
             "status": np.where(failed, "failed", "ok"),
@@ -99,6 +101,7 @@ def tabarena(table: pd.DataFrame) -> pd.DataFrame:
             "fold": table["fold"],
             "roc_auc_ovo": (1 - table["metric_error"]).where(is_auc & ~failed),
             "log_loss": table["metric_error"].where(~is_auc & ~failed),
+            "auc_or_log_loss": table["metric_error"].where(~failed),
             "fit_seconds": table["time_train_s"].where(~failed),
             "predict_seconds": table["time_infer_s"].where(~failed),
             "status": np.where(failed, "failed", "ok"),

@@ -3,7 +3,7 @@
 What happens at the edges, in one place:
 
 - A class without a row in the test fold is left out of every average over classes or pairs of classes.
-- A fold whose rows all have one class has no ROC AUC: NaN. The other metrics are defined.
+- A fold whose rows all have one class has no ROC AUC: NaN. Metrics without it are defined.
 - A class that no training row had has probability 0 everywhere; log loss clips at `LOG_LOSS_EPS`, as scikit-learn does.
 - The predicted class is the most probable one, the first of equals. Equal scores count one half in the ROC AUC.
 - NaN, negative, or unnormalised probabilities are an error, never a number.
@@ -128,6 +128,12 @@ def log_loss(y: np.ndarray, proba: np.ndarray) -> float:
     """Mean negative log probability (nats) of the true class, clipped by `LOG_LOSS_EPS` at both ends (Good 1952)."""
     true = proba[np.arange(len(y)), y]
     return float(-np.mean(np.log(np.clip(true, LOG_LOSS_EPS, 1 - LOG_LOSS_EPS))))
+
+
+@metric("auc_or_log_loss", needs="proba", greater_is_better=False)
+def auc_or_log_loss(y: np.ndarray, proba: np.ndarray) -> float:
+    """1 - ROC AUC for two classes, log loss for more: what AMLB and TabArena rank by (Erickson et al. 2025, metric_error)."""
+    return 1 - _binary_auc(y, proba) if proba.shape[1] == 2 else log_loss(y, proba)
 
 
 @metric("brier", needs="proba", greater_is_better=False)

@@ -62,6 +62,7 @@ def test_amlb_of_2019_has_a_column_a_metric_and_an_index(tmp_path):
     frame = import_results("amlb", tmp_path / "t.csv", tmp_path / "out").set_index(["task", "fold"])
     assert frame["roc_auc_ovo"].dropna().to_dict() == {("t", 0): 0.92}
     assert frame["log_loss"].dropna().to_dict() == {("m", 0): 0.07}
+    assert frame["auc_or_log_loss"].dropna().to_dict() == {("t", 0): pytest.approx(0.08), ("m", 0): 0.07}
     assert frame["status"].tolist() == ["ok", "ok", "failed"]
     assert frame["reason"].tolist() == ["", "", "Error: aborting"]
     assert (frame["fit_seconds"] == 9.5).all()
@@ -112,6 +113,9 @@ def test_tabarena_errors_become_scores(tmp_path):
     frame = import_results("tabarena", tmp_path / "t.csv", tmp_path / "out").set_index(["task", "model"])
     assert frame.loc[("two", "GBM (default)"), "roc_auc_ovo"] == pytest.approx(0.9)
     assert frame["log_loss"].dropna().to_dict() == {("many", "GBM (default)"): 0.7, ("many", "AutoGluon 1.4 (best, 4h)"): 0.6}
+    assert frame["auc_or_log_loss"].dropna().tolist() == [0.1, 0.7, 0.6]
+    board = open_results(tmp_path / "out").leaderboard("auc_or_log_loss").set_index("model")
+    assert board["mean_rank"].to_dict() == {"GBM (default)": 1.5, "TABPFN (tuned)": 2.75, "AutoGluon 1.4 (best, 4h)": 1.75}
     assert frame.loc[("two", "TABPFN (tuned)"), "status"] == "failed"
     assert frame.loc[("two", "TABPFN (tuned)"), ["roc_auc_ovo", "fit_seconds"]].isna().all()
     assert "price" not in frame.index

@@ -31,6 +31,7 @@ def test_equal_to_scikit_learn(table):
         "roc_auc_ovo": reference.roc_auc_score(y, scores, multi_class="ovo", average="macro"),
         "roc_auc_ovr": reference.roc_auc_score(y, scores, multi_class="ovr", average="macro"),
         "log_loss": reference.log_loss(y, proba),
+        "auc_or_log_loss": reference.log_loss(y, proba) if k > 2 else 1 - reference.roc_auc_score(y, scores),
         "brier": np.mean(np.sum((proba - np.eye(k)[y]) ** 2, axis=1)),
         "ece": naive_ece(y, proba),
     }
@@ -82,7 +83,7 @@ def test_class_absent_from_the_fold_is_left_out(table):
     padded = np.insert(proba, 1, 0.0, axis=1)  # an extra class between 0 and the rest, that no row has
     shifted = np.where(y > 0, y + 1, y)
     without, with_absent = compute_metrics(y, proba), compute_metrics(shifted, padded)
-    for name in set(METRICS) - ({"f1", "roc_auc_ovo", "roc_auc_ovr"} if k == 2 else set()):
+    for name in set(METRICS) - ({"f1", "roc_auc_ovo", "roc_auc_ovr", "auc_or_log_loss"} if k == 2 else set()):
         assert with_absent[name] == pytest.approx(without[name], abs=1e-12), name
     assert with_absent["roc_auc_ovo"] == pytest.approx(without["roc_auc_ovo"], abs=1e-9) or k == 2
 
@@ -103,6 +104,7 @@ def test_single_class_fold_has_no_auc(k):
     found = compute_metrics(np.ones(3, dtype=int), proba)
     assert np.isnan(found.pop("roc_auc_ovo"))
     assert np.isnan(found.pop("roc_auc_ovr"))
+    assert np.isnan(found.pop("auc_or_log_loss")) == (k == 2)
     assert np.isfinite(list(found.values())).all()
 
 
@@ -162,7 +164,8 @@ def test_bad_predictions_are_refused_in_one_line(y, proba, message):
 
 
 def test_directions_and_needs():
-    assert {name for name, entry in METRICS.items() if not entry.greater_is_better} == {"log_loss", "brier", "ece"}
+    losses = {"log_loss", "auc_or_log_loss", "brier", "ece"}
+    assert {name for name, entry in METRICS.items() if not entry.greater_is_better} == losses
     for name, entry in METRICS.items():
         y, proba = draw(3, 4, 60, decimals=6)
         sharper = proba**3 / np.sum(proba**3, axis=1, keepdims=True)  # same order within a row
