@@ -113,7 +113,7 @@ class DaskEngine:
         """Jobs that have ended, after a short wait for one; raises UserError if the cluster has gone."""
         if time.monotonic() - self._last_looked > LOOK_SECONDS:
             for lost in self._look():
-                yield from self._lose(lost, "the worker has gone")
+                yield from self._lose(lost, "the Dask worker has gone")
         self._place()
         for key, answer in self._next_landed():
             if getattr(answer, "reason", "") == "scheduler-connection-lost":
@@ -267,7 +267,7 @@ class DaskEngine:
         if self._losses[flight.job.key] < MAX_LOSSES:
             self._waiting.append((flight.job, flight.part))
         else:
-            reason = f"lost {MAX_LOSSES} times with its Dask worker, at last with nothing beside it: {why}"
+            reason = f"lost {MAX_LOSSES} times, at last with nothing beside it: {why}"
             yield flight.job, Run("failed", reason[:300])
 
     def _memory_share(self) -> float:

@@ -51,7 +51,7 @@ def do_job(job: Job, path: str, split: Split, limits: Mapping[str, float], modul
     """Do a job in a child process and say how that ended; it is given up when the run that asked for it is gone.
 
     modules : what the fork server imports. Raises FileNotFoundError if the table has gone with an earlier worker of this address,
-    ChildProcessError if the fork server has died.
+    ChildProcessError if the child was lost, see `Outcome`.
     """
     if not Path(path).exists():
         raise FileNotFoundError(f"{path}: the table is not on this worker any more")  # it is sent again
@@ -64,8 +64,8 @@ def do_job(job: Job, path: str, split: Split, limits: Mapping[str, float], modul
     finally:
         child.kill()
         _running.discard(child)
-    if outcome and outcome.status == "failed" and child.was_orphaned():
-        raise ChildProcessError("the fork server has died")  # the job is begun again
+    if outcome and outcome.status == "lost":
+        raise ChildProcessError(outcome.reason)  # the job is begun again
     return outcome or Outcome("failed", "nobody waits for it any more")
 
 

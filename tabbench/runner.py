@@ -183,7 +183,7 @@ class LocalEngine:
         start_server(modules)
         self.resources, self.limits = resources, resources.limits
         self._children: dict[Job, tuple[Child, Work]] = {}
-        self._orphans: dict[Job, Work] = {}  # ended with their fork server; done again, one at a time with nothing beside it
+        self._lost: dict[Job, Work] = {}  # see `Outcome`; done again, one at a time with nothing beside it
         self._pool = ThreadPoolExecutor(2 * resources.workers)  # ends children, while the others are watched
         self._answered: list[Future[None]] = []  # tearing a large process down takes as long as starting one
         self._stopped: list[Future[None]] = []  # these may take longer, and their processes count until they are gone
@@ -191,12 +191,12 @@ class LocalEngine:
     @property
     def running(self) -> int:
         """Number of jobs that have begun and not ended."""
-        return len(self._children.keys() | self._orphans.keys())
+        return len(self._children.keys() | self._lost.keys())
 
     @property
     def free(self) -> int:
         """Number of jobs it takes now."""
-        return 0 if self._orphans else self.resources.workers - self.running - len(self._stopped)
+        return 0 if self._lost else self.resources.workers - self.running - len(self._stopped)
 
     def start(self, job: Job, part: Work) -> None:
         """Begin a job."""
@@ -204,8 +204,8 @@ class LocalEngine:
 
     def finished(self) -> Iterator[tuple[Job, Run]]:
         """Jobs that have ended, after a short wait for one."""
-        if self._orphans and not self._children and not self._stopped:
-            self.start(*next(iter(self._orphans.items())))
+        if self._lost and not self._children and not self._stopped:
+            self.start(*next(iter(self._lost.items())))
         wait_for_any([child for child, _ in self._children.values()], POLL_SECONDS)
         self._answered, self._stopped = _pending(self._answered), _pending(self._stopped)
         for job, (child, part) in list(self._children.items()):
@@ -213,15 +213,14 @@ class LocalEngine:
             if outcome is None:
                 continue
             del self._children[job]
-            was_orphaned = outcome.status == "failed" and child.was_orphaned()
             ending = self._answered if outcome.status == "done" else self._stopped
             ending.append(self._pool.submit(child.kill))
-            if was_orphaned:
-                if job not in self._orphans:
-                    self._orphans[job] = part
+            if outcome.status == "lost":
+                if job not in self._lost:
+                    self._lost[job] = part
                     continue
-                outcome = Outcome("failed", "the fork server died twice under it, at last with nothing beside it")
-            self._orphans.pop(job, None)
+                outcome = Outcome("failed", f"{outcome.reason} twice, at last with nothing beside it")
+            self._lost.pop(job, None)
             yield job, decode(outcome)
 
     def stop(self) -> None:
@@ -229,7 +228,7 @@ class LocalEngine:
         for child, _ in self._children.values():
             child.terminate()
             self._stopped.append(self._pool.submit(child.kill))
-        self._children, self._orphans = {}, {}
+        self._children, self._lost = {}, {}
         self._pool.shutdown()
         self._answered, self._stopped = _pending(self._answered), _pending(self._stopped)
 

@@ -43,7 +43,10 @@ START_TRIES = 3  # fork servers that are asked for a child; a job that runs besi
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a child ended: status "done" (with its answer), "failed", "timeout" or "memory"; reason is one line."""
+    """How a child ended: status "done" (with its answer), "failed", "timeout", "memory" or "lost"; reason is one line.
+
+    lost : by SIGKILL from elsewhere, or with the fork server; this may or may not be its own fault.
+    """
 
     status: str
     reason: str = ""
@@ -163,11 +166,10 @@ class Child:
         self.process.join(KEEPER_SECONDS)
         if self.group and ran_out_of_memory(self.group):
             return Outcome("memory", f"stopped by the kernel at the memory limit of {self.memory_mb:g} MB")
-        return Outcome("failed", _death(self.process.exitcode))
-
-    def was_orphaned(self) -> bool:
-        """Whether it has ended because the fork server has died."""
-        return self.process.exitcode == NO_EXIT_CODE and _has_died(self._server_pid)
+        code = self.process.exitcode
+        if code == NO_EXIT_CODE and _has_died(self._server_pid):
+            return Outcome("lost", "its fork server died")
+        return Outcome("lost" if code == -signal.SIGKILL else "failed", _death(code))
 
     def terminate(self) -> None:
         """Ask the keeper to end the worker and all it has started: SIGTERM, a grace period, SIGKILL."""

@@ -185,14 +185,18 @@ def test_the_others_are_watched_while_a_job_takes_its_time_to_end(tmp_path, monk
 
 
 @pytest.mark.usefixtures("undrawn")
-def test_a_dead_fork_server_costs_a_second_try_and_blames_who_kills_it(tmp_path, monkeypatch):
-    monkeypatch.setenv("KILLED_ONCE", str(tmp_path / "killed"))
-    killers = ["tests.hostile:KillsTheServer", "tests.hostile:KillsTheServerOnce"]
+def test_a_lost_job_has_a_second_try_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv("ASKED", str(tmp_path))
+    once = ["tests.hostile:KillsTheServerOnce", "tests.hostile:KillsItsKeeperOnce"]
+    always = ["tests.hostile:KillsTheServer", "tests.hostile:KillsItsKeeper"]
     sandbox._server._stop()  # that of earlier tests lacks the variable
-    frame = run(tmp_path / "r", ["tests.hostile:Sleeps", *killers], folds=2, resources=Resources(workers=2)).frame
-    bad = frame[frame["status"] != "ok"]
-    assert set(bad["model"]) == {"tests.hostile:KillsTheServer"}
-    assert bad["reason"].tolist() == ["the fork server died twice under it, at last with nothing beside it"] * 2
+    frame = run(tmp_path / "r", ["tests.hostile:Sleeps", *once, *always], folds=2, resources=Resources(workers=2)).frame
+    reasons = frame[frame["status"] != "ok"].groupby("model")["reason"].agg(list)
+    assert reasons.to_dict() == {
+        "tests.hostile:KillsTheServer": ["its fork server died twice, at last with nothing beside it"] * 2,
+        "tests.hostile:KillsItsKeeper": ["the process was killed by SIGKILL twice, at last with nothing beside it"] * 2,
+    }
+    assert {path.name for path in tmp_path.iterdir()} == {"r", "KillsTheServerOnce", "KillsItsKeeperOnce"}
     assert orphans() == []
 
 

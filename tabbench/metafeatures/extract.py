@@ -87,7 +87,7 @@ def code_digest() -> str:
 def _is_settled(piece: _Piece, seconds: float) -> bool:
     try:
         kept = json.loads(piece.file.read_text())
-        return bool(kept["status"] == "done" or kept["limit_seconds"] >= seconds)
+        return bool(kept["status"] == "done" or (kept["status"] != "lost" and kept["limit_seconds"] >= seconds))
     except (OSError, ValueError, KeyError):
         return False
 
