@@ -21,33 +21,28 @@ def summarize(samples: np.ndarray) -> np.ndarray:
     count = samples.shape[1]
     ordered = np.sort(samples, axis=1)
     low, high = ordered[:, 0], ordered[:, -1]
-    q1, median, q3 = (_quantile(ordered, share) for share in QUARTILES[1:4])
+    quartiles, iq_range = _quartiles(ordered)
+    q1, median, q3 = quartiles.T
     mean, sd, skewness, kurtosis = moments(samples.T)
     found = np.empty((len(samples), len(SUMMARIES)))
-    spread = (mean, sd, count, _iq_range(ordered), kurtosis, high, median, low, high - low, skewness)
+    spread = (mean, sd, count, iq_range, kurtosis, high, median, low, high - low, skewness)
     for i, values in enumerate((*spread, *_histogram(ordered).T, low, q1, median, q3, high)):
         found[:, i] = values
-    found[np.ix_(np.isnan(high), np.array(SUMMARIES) != "count")] = np.nan
+    found[np.isnan(high)] = np.nan
+    found[:, SUMMARIES.index("count")] = count
     return found
 
 
-def _around(ordered: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """The two values of each sorted sample (s, m) between which a quantile lies, and where between them, in [0, 1)."""
-    place = share * (ordered.shape[1] - 1)
-    below = int(place)
-    return ordered[:, below], ordered[:, min(below + 1, ordered.shape[1] - 1)], place - below
+def _quartiles(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(s, 3) quartiles of sorted samples (s, m), by numpy's rule, and (s,) their interquartile ranges, by scipy's.
 
-
-def _quantile(ordered: np.ndarray, share: float) -> np.ndarray:
-    """`np.quantile` of sorted samples, without its checks."""
-    a, b, t = _around(ordered, share)
-    return a + (b - a) * t if t < 0.5 else b - (b - a) * (1 - t)
-
-
-def _iq_range(ordered: np.ndarray) -> np.ndarray:
-    """`scipy.stats.iqr` of sorted samples; it rounds otherwise than numpy's quantiles do, which ranks of it would show."""
-    (a, b, t), (c, d, u) = _around(ordered, 0.25), _around(ordered, 0.75)
-    return ((1 - u) * c + u * d) - ((1 - t) * a + t * b)
+    The two round differently, which ranks of the values would show.
+    """
+    place = np.array(QUARTILES[1:4]) * (ordered.shape[1] - 1)
+    below = place.astype(np.int64)
+    a, b, t = ordered[:, below], ordered[:, np.minimum(below + 1, ordered.shape[1] - 1)], place - below
+    q1, _, q3 = ((1 - t) * a + t * b).T
+    return np.where(t < 0.5, a + (b - a) * t, b - (b - a) * (1 - t)), q3 - q1
 
 
 def _histogram(ordered: np.ndarray) -> np.ndarray:
