@@ -254,7 +254,7 @@ def _graph(table: Table) -> list[np.ndarray]:
 def density(table: Table) -> float:
     """1 - share of the pairs of rows that the graph joins."""
     n = len(table.y)
-    return float(1 - sum(block.sum(dtype=np.float64) for block in _graph(table)) / (n * (n - 1)))
+    return float(1 - sum(_degrees(block).sum() for block in _graph(table)) / (n * (n - 1)))
 
 
 @metafeature("complexity")
@@ -294,7 +294,7 @@ def hubs(table: Table) -> np.ndarray:
 
 
 def _degrees(block: np.ndarray) -> np.ndarray:
-    return np.asarray(block.sum(axis=0, dtype=np.float64))
+    return np.asarray(block.sum(axis=0), dtype=np.float64)  # float32 counts to 2^24
 
 
 def _leading(block: np.ndarray) -> tuple[float, np.ndarray]:
