@@ -18,7 +18,7 @@ from tabbench.claims import Claims
 from tabbench.crate import write_crate
 from tabbench.errors import UserError
 from tabbench.execute import Run
-from tabbench.files import data_folder, replace_file
+from tabbench.files import data_folder, remove_temporaries, replace_file
 from tabbench.importers import read_imported
 from tabbench.job import Job, Subsample, Table
 from tabbench.manifest import (
@@ -231,8 +231,7 @@ def run_request(
 def _begin(request: Request, engine: dict[str, Any], folder: Path, progress: Progress) -> tuple[dict[str, Any], dict[str, Work]]:
     """Write the manifest, then the splits: a run that is killed in between finds a folder it can go on with."""
     tasks, spec = request.tasks, request.spec
-    for temporary in folder.rglob(".*.tmp"):  # of a killed run: while we hold the folder nobody else writes one
-        temporary.unlink()
+    remove_temporaries(folder)
     old = None if is_new(folder) else read_manifest(folder)
     recorded = {facts["digest"]: facts.get("splits") for facts in old["tasks"]} if old else {}
     splits = {task.digest: _splits_of(task, folder, spec, recorded.get(task.digest), progress) for task in tasks}

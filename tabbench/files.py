@@ -31,6 +31,16 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def remove_temporaries(folder: Path) -> None:
+    """Remove what processes that were killed have left of `replace_file` in a folder and below."""
+    import psutil  # the trainer, which writes files, does without
+
+    for temporary in folder.rglob(".*.*.tmp"):
+        pid = temporary.name.split(".")[-2]
+        if pid.isdecimal() and (int(pid) == os.getpid() or not psutil.pid_exists(int(pid))):  # else it may be moved any moment
+            temporary.unlink(missing_ok=True)
+
+
 def replace_text(path: Path, text: str) -> None:
     """`replace_file` for UTF-8 text with Unix line ends."""
     replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))

@@ -162,6 +162,7 @@ def finished_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "cache"))
     monkeypatch.setattr(extract, "GROUPS", ("general", "tabular"))  # the others take their time
     monkeypatch.setattr(answers, "BRIEF_GROUPS", ("tabular",))
+    monkeypatch.setattr(answers, "BRIEF_SECONDS", 600.0)
     rng, entries = np.random.default_rng(0), []
     for i in range(7):
         n = 40 + 10 * i

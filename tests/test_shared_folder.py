@@ -198,9 +198,12 @@ def test_a_read_only_folder_is_one_line_and_its_results_are_read(place, capsys):
 def test_a_folder_goes_on_after_a_kill_before_its_first_word(place):
     (place / "r").mkdir()
     (place / "r" / "store.lock").touch()
-    (place / "r" / ".manifest.json.7.tmp").write_text("{")
-    assert main(options(place, "r", ["dummy"])) == 0
-    assert not list((place / "r").glob(".*.tmp"))
+    with subprocess.Popen(["true"]) as dead, subprocess.Popen(["cat"], stdin=subprocess.PIPE) as alive:
+        dead.wait()
+        for process in (dead, alive):
+            (place / "r" / f".manifest.json.{process.pid}.tmp").write_text("{")
+        assert main(options(place, "r", ["dummy"])) == 0
+        assert [path.name for path in (place / "r").glob(".*.tmp")] == [f".manifest.json.{alive.pid}.tmp"]  # it may be writing
 
 
 def test_what_made_a_folder_is_all_in_its_manifest(place):
