@@ -21,10 +21,10 @@ class Cluster:
         self._processes: list[subprocess.Popen] = []
         self._start("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(place / "scheduler"))
         deadline = time.monotonic() + 600
-        while not (place / "scheduler").exists():
+        while not (address := _address_in(place / "scheduler")):
             assert time.monotonic() < deadline, "the scheduler does not start"
             time.sleep(0.05)
-        self.address = json.loads((place / "scheduler").read_text())["address"]
+        self.address = address
 
     def __enter__(self) -> "Cluster":
         return self
@@ -68,6 +68,14 @@ class Cluster:
         command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *arguments, "--no-dashboard"]
         environment = {**os.environ, "PYTHONPATH": f"{self._place}{os.pathsep}{ROOT}", **variables}
         self._processes.append(subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+
+
+def _address_in(file: Path) -> str:
+    """What the scheduler has written; "" before it has written all of it."""
+    try:
+        return json.loads(file.read_text())["address"]
+    except (FileNotFoundError, ValueError):
+        return ""
 
 
 def _children(pid: int) -> list[psutil.Process]:
