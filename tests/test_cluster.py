@@ -150,10 +150,15 @@ def start(cluster, out):
     return subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
 
 
+def goes_on(runner):
+    assert runner.poll() is None, runner.stderr.read()
+    return True
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
 def test_jobs_on_the_cluster_end_with_their_runner(cluster, place, tmp_path, number, code):
     runner = start(cluster, tmp_path / "r")
-    wait_for(lambda: len(fits(place)) == 3)
+    wait_for(lambda: goes_on(runner) and len(fits(place)) >= 3)
     runner.send_signal(number)
     _, err = runner.communicate(timeout=300)
     assert runner.returncode == code
@@ -216,7 +221,7 @@ def test_a_job_that_kills_its_worker_is_bounded(cluster, tmp_path, monkeypatch, 
 def test_a_scheduler_that_dies_is_one_line(cluster, place, tmp_path):  # the last test: it ends the cluster
     cluster.wait_for_workers(3)
     runner = start(cluster, tmp_path / "r")
-    wait_for(lambda: fits(place))
+    wait_for(lambda: goes_on(runner) and fits(place))
     cluster.kill_scheduler()
     _, err = runner.communicate(timeout=300)
     assert runner.returncode == 2
