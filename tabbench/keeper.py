@@ -97,8 +97,10 @@ def _has_children() -> bool:
 def ask_descendants(pid: int, grace: float) -> None:
     """SIGTERM to every descendant of `pid`; wait until none is left, at most `grace` seconds."""
     deadline = time.monotonic() + grace
-    _signal_all(descendants(pid), signal.SIGTERM)
-    while time.monotonic() < deadline and _left(pid):
+    asked: set[psutil.Process] = set()
+    while time.monotonic() < deadline and (left := _left(pid)):
+        _signal_all([process for process in left if process not in asked], signal.SIGTERM)  # a fork bomb goes on meanwhile
+        asked.update(left)
         time.sleep(0.01)
 
 
