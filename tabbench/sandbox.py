@@ -12,7 +12,6 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, Pipe, wait
@@ -37,6 +36,8 @@ TREE_SECONDS = 0.3  # how often new descendants are looked for
 KEEPER_SECONDS = 10.0  # time for the keeper to end a crowd, and for the fork server to say how a child has ended
 CROWD = 8  # from so many processes on they are looked for every time
 MAX_PROCESSES = 256  # of one job; more is a fork bomb
+HEAD = 8  # bytes before an answer that say how many it has
+RECEIVE_SECONDS = 0.1  # at a time, for a large answer
 NO_EXIT_CODE = 255  # what multiprocessing says of a child if there is no fork server to ask
 START_TRIES = 3  # fork servers that are asked for a child; a job that runs beside it may kill the first
 
@@ -135,18 +136,17 @@ class Child:
         self.started = time.monotonic()
         self.tree_found = 0.0
         self.tree: list[psutil.Process] = []
+        self._received = bytearray()
         self._answered = False
 
     def poll(self) -> Outcome | None:
         """The outcome if the child has ended or broke a limit, else None; after an outcome `kill` it."""
         ended = not self.process.is_alive()  # asked first: an answer comes before the end
-        if self.connection.poll():
-            with suppress(EOFError):
-                answer = self.connection.recv_bytes()
-                self._answered = True
-                return Outcome("done", answer=answer)
-            ended = True
-        if ended:  # without an answer; something that has got away may still hold the pipe open
+        closed = self._receive()
+        if self._is_whole():
+            self._answered = True
+            return Outcome("done", answer=bytes(self._received[HEAD : HEAD + self._size]))
+        if closed or (ended and not self.connection.poll()):  # something that has got away may still hold the pipe open
             return self._unanswered()
         now = time.monotonic()
         if now - self.tree_found > TREE_SECONDS or len(self.tree) > CROWD:
@@ -161,6 +161,23 @@ class Child:
         if now - self.started > self.seconds:
             return Outcome("timeout", f"stopped after the time limit of {self.seconds:g} s")
         return None
+
+    def _receive(self) -> bool:
+        """Take what has come of the answer, for a moment, for others have to be looked after; whether no more can come."""
+        until = time.monotonic() + RECEIVE_SECONDS
+        while not self._is_whole() and self.connection.poll(0.005 if self._received else 0.0) and time.monotonic() < until:
+            part = os.read(self.connection.fileno(), 2**20)
+            if not part:
+                return True
+            self._received += part
+        return False
+
+    @property
+    def _size(self) -> int:
+        return int.from_bytes(self._received[:HEAD], "little")
+
+    def _is_whole(self) -> bool:
+        return len(self._received) >= HEAD + self._size
 
     def _unanswered(self) -> Outcome:
         self.process.join(KEEPER_SECONDS)
@@ -264,7 +281,10 @@ def _child_main(
         gc.freeze()  # else the collector would touch, and so copy, every object that the server has
         if threads > 1:  # the server's libraries have started with one
             limit_threads(threads)
-        connection.send_bytes(function(*args))
+        answer = function(*args)
+        with open(connection.fileno(), "wb", closefd=False) as pipe:
+            pipe.write(len(answer).to_bytes(HEAD, "little"))
+            pipe.write(answer)
 
     keep(work, group, _importer)
 

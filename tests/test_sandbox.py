@@ -1,9 +1,12 @@
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
+from multiprocessing import resource_tracker
 
 import numpy as np
 import psutil
@@ -129,6 +132,17 @@ def stay_daemonised(path):
     return b""
 
 
+def begin_to_answer():
+    """As a model does that writes into the pipe by mistake."""
+    tracker = resource_tracker._resource_tracker._fd  # multiprocessing's own
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        with suppress(OSError):
+            if stat.S_ISFIFO(os.stat(fd).st_mode) and fd != tracker:
+                os.write(fd, b"\0\0\1\0 few")
+    time.sleep(600)
+    return b""
+
+
 def environment():
     from threadpoolctl import threadpool_info
 
@@ -154,6 +168,11 @@ def test_hang_is_stopped_even_if_sigterm_is_ignored(tmp_path):
     assert outcome.status == "timeout"
     assert "0.5 s" in outcome.reason
     assert time.monotonic() - began < 300  # it would sleep twice as long
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
+def test_half_an_answer_is_waited_for_no_longer_than_the_limit():
+    assert finish(begin_to_answer, seconds=1.0).status == "timeout"
 
 
 @pytest.mark.parametrize("function", [allocate, fork_and_allocate])
