@@ -286,7 +286,9 @@ def _child_main(
             pipe.write(len(answer).to_bytes(HEAD, "little"))
             pipe.write(answer)
 
-    keep(work, group, _importer)
+    keep(
+        work, group, _importer if _importer != os.getpid() else os.getppid()
+    )  # a server without our sys.path has not imported it
 
 
 def _let_go_of_the_server() -> None:

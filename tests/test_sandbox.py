@@ -258,11 +258,12 @@ def test_nothing_is_done_for_a_parent_that_has_died(tmp_path, parent, code):
     assert (tmp_path / "done").exists() is (code == 0)
 
 
-def test_the_callers_script_is_not_run_again(tmp_path):
+@pytest.mark.parametrize("flags", [(), ("-S",)], ids=["", "no path of the server's own"])
+def test_the_callers_script_is_not_run_again(tmp_path, flags):
     script = tmp_path / "script.py"
     script.write_text(
-        "print('started')\n"
-        "from tabbench.sandbox import Child, Outcome, start_server, wait_for_any\n"
+        f"print('started')\nimport sys\nsys.path[:] = {sys.path}\n"
+        "from tabbench.sandbox import Child, start_server, wait_for_any\n"
         "start_server([])\n"
         "child = Child(bytes, (3,), seconds=300, memory_mb=2000, threads=1)\n"
         "while (outcome := child.poll()) is None:\n"
@@ -270,7 +271,9 @@ def test_the_callers_script_is_not_run_again(tmp_path):
         "child.kill()\n"
         "print(outcome.answer)\n"
     )
-    output = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=600, check=True).stdout
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    command = [sys.executable, *flags, script]
+    output = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, text=True, timeout=600, check=True).stdout
     assert output == "started\nb'\\x00\\x00\\x00'\n"
 
 
