@@ -286,9 +286,8 @@ def _child_main(
             pipe.write(len(answer).to_bytes(HEAD, "little"))
             pipe.write(answer)
 
-    keep(
-        work, group, _importer if _importer != os.getpid() else os.getppid()
-    )  # a server without our sys.path has not imported it
+    own = _importer == os.getpid()  # a server that lacks our sys.path has not imported this
+    keep(work, group, os.getppid() if own else _importer)
 
 
 def _let_go_of_the_server() -> None:
