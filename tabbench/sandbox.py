@@ -146,6 +146,8 @@ class Child:
         if self._is_whole():
             self._answered = True
             return Outcome("done", answer=bytes(self._received[HEAD : HEAD + self._size]))
+        if self._size > self.memory_mb * 2**20:  # a model has written into the pipe
+            return Outcome("failed", "the process sent an answer that cannot be read")
         if closed or (ended and not self.connection.poll()):  # something that has got away may still hold the pipe open
             return self._unanswered()
         now = time.monotonic()

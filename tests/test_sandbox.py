@@ -132,13 +132,13 @@ def stay_daemonised(path):
     return b""
 
 
-def begin_to_answer():
+def begin_to_answer(head):
     """As a model does that writes into the pipe by mistake."""
     tracker = resource_tracker._resource_tracker._fd  # multiprocessing's own
     for fd in map(int, os.listdir("/proc/self/fd")):
         with suppress(OSError):
             if stat.S_ISFIFO(os.stat(fd).st_mode) and fd != tracker:
-                os.write(fd, b"\0\0\1\0 few")
+                os.write(fd, head)
     time.sleep(600)
     return b""
 
@@ -172,7 +172,12 @@ def test_hang_is_stopped_even_if_sigterm_is_ignored(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
 def test_half_an_answer_is_waited_for_no_longer_than_the_limit():
-    assert finish(begin_to_answer, seconds=1.0).status == "timeout"
+    assert finish(begin_to_answer, b"\0\0\1\0\0\0\0\0few", seconds=1.0).status == "timeout"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
+def test_an_answer_larger_than_the_memory_is_none():
+    assert finish(begin_to_answer, b"nonsense and more").reason == "the process sent an answer that cannot be read"
 
 
 @pytest.mark.parametrize("function", [allocate, fork_and_allocate])
