@@ -28,7 +28,7 @@ METRIC_NAMES = {
     "roc_auc_ovo": "ROC AUC (one against one)",
     "roc_auc_ovr": "ROC AUC (one against rest)",
     "log_loss": "log loss",
-    "auc_or_log_loss": "1 − ROC AUC, or log loss of more than two classes",
+    "auc_or_log_loss": "1 − ROC AUC or log loss",
     "brier": "Brier score",
     "ece": "calibration error (ECE)",
 }  # a metric that is not here goes by its own name
