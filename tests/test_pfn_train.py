@@ -37,6 +37,17 @@ from tabbench.pfn.train import (  # noqa: E402
 )
 
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Sums, and with them curves, differ in their last bit between thread counts; the command trains with one by default."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 TOY = Config(
     network=NetworkConfig(width=16, n_layers=1, n_heads=2, hidden=32, n_thinking=2),
     stages=(Stage(40, 2, (24, 32), (2, 3)), Stage(10**9, 3, (40,), (4,))),
