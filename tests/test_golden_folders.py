@@ -1,4 +1,4 @@
-"""Result folders that version 0.1.0 wrote, before the package was laid out anew, stay what they were: resumable, verifiable, equal."""
+"""Result folders of version 0.1.0, written before the package was laid out anew, stay resumable, verifiable and equal."""
 
 import shutil
 import sqlite3
