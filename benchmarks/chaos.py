@@ -30,8 +30,8 @@ import pandas as pd
 import psutil
 
 from benchmarks.dask_cluster import ROOT, Cluster
-from tabbench.store import ResultStore
-from tabbench.verify import verify
+from tabbench.folders.verify import verify
+from tabbench.store.runs import ResultStore
 
 MODEL = """
 import os, time

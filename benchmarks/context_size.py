@@ -16,12 +16,12 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tabbench.execute import execute
+from tabbench.data.split import make_splits
+from tabbench.data.suite import load_spec, load_suite
+from tabbench.engine.execute import execute
 from tabbench.job import Subsample, plan
 from tabbench.models import load_models
-from tabbench.split import make_splits
-from tabbench.subsample import ROW_POLICIES
-from tabbench.suite import load_spec, load_suite
+from tabbench.prepare.subsample import ROW_POLICIES
 
 
 def main() -> None:

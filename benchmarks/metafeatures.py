@@ -16,13 +16,13 @@ import time
 
 import numpy as np
 
+from tabbench.data.suite import load_suite
+from tabbench.engine.sandbox import limit_threads
 from tabbench.metafeatures.complexity import pair_lines
 from tabbench.metafeatures.landmarking import fold_trees
 from tabbench.metafeatures.model_based import full_tree
 from tabbench.metafeatures.statistical import can_cor
 from tabbench.metafeatures.table import Table
-from tabbench.sandbox import limit_threads
-from tabbench.suite import load_suite
 from tests.pymfe_reference import differences, our_values, pymfe_values, training_part
 
 REPEATS = 5

@@ -26,8 +26,8 @@ from sklearn.pipeline import make_pipeline
 from tabbench.metrics import compute_metrics
 from tabbench.models import get_model
 from tabbench.pfn.evaluate import development_tasks, halves
-from tabbench.preprocess import Preprocessor
-from tabbench.subsample import class_probabilities
+from tabbench.prepare.preprocess import Preprocessor
+from tabbench.prepare.subsample import class_probabilities
 
 N_SPLITS = 5
 CONFIGS = {"catboost": {"iterations": 1000}}

@@ -18,12 +18,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from tabbench.claims import Claims
-from tabbench.execute import Run
+from tabbench.data.split import Split
+from tabbench.engine.execute import Run
 from tabbench.job import Subsample, plan
-from tabbench.repair import repair_store
-from tabbench.split import Split
-from tabbench.store import ResultStore, row_digest, run_row
+from tabbench.store.claims import Claims
+from tabbench.store.repair import repair_store
+from tabbench.store.runs import ResultStore, row_digest, run_row
 
 LIMITS = {"seconds": 600.0, "memory_mb": 8000.0}
 FACTS = {

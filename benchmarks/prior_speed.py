@@ -13,8 +13,8 @@ import os
 import time
 from collections.abc import Callable
 
+from tabbench.engine.sandbox import limit_threads
 from tabbench.pfn.prior import sample_batch
-from tabbench.sandbox import limit_threads
 
 SHAPES = ((256, 10), (1024, 20), (1024, 100))
 BATCH = 4

@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.dask_cluster import Cluster
-from tabbench.claims import Claims
-from tabbench.cluster import DaskEngine
+from tabbench.data.split import make_splits
+from tabbench.data.task import make_task, save_task
+from tabbench.engine.cluster import DaskEngine
+from tabbench.engine.runner import LocalEngine, Resources, Shared, Work, preload, run_jobs
 from tabbench.job import Subsample, plan
-from tabbench.runner import LocalEngine, Resources, Shared, Work, preload, run_jobs
-from tabbench.split import make_splits
-from tabbench.store import ResultStore
-from tabbench.task import make_task, save_task
+from tabbench.store.claims import Claims
+from tabbench.store.runs import ResultStore
 
 MODEL = "benchmarks.sleeper:Sleeper"
 

@@ -9,19 +9,27 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from tabbench.answers import describe_briefly
-from tabbench.audit import Finding, as_records, audit
-from tabbench.cgroup import held_by
-from tabbench.checksums import NAME as CHECKSUMS
-from tabbench.checksums import write_checksums
-from tabbench.claims import Claims
-from tabbench.crate import write_crate
+from tabbench.data.audit import Finding, as_records, audit
+from tabbench.data.split import Split, load_splits, make_splits, save_splits, splits_digest
+from tabbench.data.task import Task, save_task
+from tabbench.engine.cgroup import held_by
+from tabbench.engine.execute import Run
+from tabbench.engine.progress import Progress
+from tabbench.engine.runner import Resources, Shared, Work, run_jobs, spare_workers
 from tabbench.errors import UserError
-from tabbench.execute import Run
 from tabbench.files import data_folder, remove_temporaries, replace_file
-from tabbench.importers import read_imported
+from tabbench.folders.answers import describe_briefly
 from tabbench.job import Job, Subsample, Table
-from tabbench.manifest import (
+from tabbench.metrics import METRICS
+from tabbench.report.leaderboard import default_metric, leaderboard
+from tabbench.report.page import write_report
+from tabbench.request import DEFAULT_MODELS, Request, gather, make_request, series_of, settled_losses
+from tabbench.store.checksums import NAME as CHECKSUMS
+from tabbench.store.checksums import write_checksums
+from tabbench.store.claims import Claims
+from tabbench.store.crate import write_crate
+from tabbench.store.importers import read_imported
+from tabbench.store.manifest import (
     add_earlier,
     check_protocol,
     is_new,
@@ -30,23 +38,15 @@ from tabbench.manifest import (
     read_manifest,
     write_manifest,
 )
-from tabbench.metrics import METRICS
-from tabbench.progress import Progress
-from tabbench.protocols import get_protocol
-from tabbench.repair import repair_store
-from tabbench.replay import Budget, replay, trials_table
-from tabbench.report.leaderboard import default_metric, leaderboard
-from tabbench.report.page import write_report
-from tabbench.request import DEFAULT_MODELS, Request, gather, make_request, series_of, settled_losses
-from tabbench.runner import Resources, Shared, Work, run_jobs, spare_workers
-from tabbench.search import Schedule, loss
-from tabbench.split import Split, load_splits, make_splits, save_splits, splits_digest
-from tabbench.store import NAME as STORE
-from tabbench.store import ResultStore
-from tabbench.task import Task, save_task
+from tabbench.store.repair import repair_store
+from tabbench.store.runs import NAME as STORE
+from tabbench.store.runs import ResultStore
+from tabbench.tuning.protocols import get_protocol
+from tabbench.tuning.replay import Budget, replay, trials_table
+from tabbench.tuning.search import Schedule, loss
 
 if TYPE_CHECKING:
-    from tabbench.cluster import DaskEngine
+    from tabbench.engine.cluster import DaskEngine
 
 PROTOCOL = ("folds", "repeats", "seed", "threads", "protocol", "search")  # one result folder holds runs that agree in these
 
@@ -179,7 +179,7 @@ def _engine(scheduler: str | None, resources: Resources, models: Sequence[str]) 
         yield None
         return
     try:
-        from tabbench.cluster import DaskEngine
+        from tabbench.engine.cluster import DaskEngine
     except ImportError:
         raise UserError("--scheduler needs Dask: pip install 'tabbench-harness[dask]'") from None
     with DaskEngine(scheduler, resources, models) as engine:

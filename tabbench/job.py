@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Protocol
 
-from tabbench.split import Split
+from tabbench.data.split import Split
 
 FORMAT = 1  # enters every key: raise it when the meaning of a job changes
 

@@ -8,18 +8,18 @@ from typing import Any
 
 import pandas as pd
 
+from tabbench.data.openml.pull import pull
+from tabbench.data.split import Split
+from tabbench.data.suite import load_spec, load_suite
+from tabbench.data.task import Task, make_task, read_table
+from tabbench.engine.runner import Resources
 from tabbench.errors import UserError
 from tabbench.job import Subsample, Table, plan
 from tabbench.models import get_model
-from tabbench.openml.pull import pull
-from tabbench.protocols import get_protocol, search_space
-from tabbench.runner import Resources
-from tabbench.search import Series, check_search, loss
-from tabbench.split import Split
-from tabbench.store import ResultStore
-from tabbench.subsample import check_limits
-from tabbench.suite import load_spec, load_suite
-from tabbench.task import Task, make_task, read_table
+from tabbench.prepare.subsample import check_limits
+from tabbench.store.runs import ResultStore
+from tabbench.tuning.protocols import get_protocol, search_space
+from tabbench.tuning.search import Series, check_search, loss
 
 DEFAULT_MODELS = ("dummy", "logreg", "knn", "tree", "random_forest", "xgboost", "lightgbm", "catboost", "mlp", "pfn")
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tabbench.data.split import make_splits
+from tabbench.data.suite import TaskSpec, load_spec
 from tabbench.metafeatures.groups import GROUPS, complete, compute_group
 from tabbench.metafeatures.summaries import QUARTILES
 from tabbench.metafeatures.table import MISSING, Table
-from tabbench.split import make_splits
-from tabbench.suite import TaskSpec, load_spec
 
 SUMMARY = ("mean", "sd", "count", "histogram", "iq_range", "kurtosis", "max", "median", "min", "quantiles", "range", "skewness")
 

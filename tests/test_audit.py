@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tabbench.audit import CHECKS, as_records, audit
 from tabbench.cli import main
-from tabbench.split import make_splits
-from tabbench.task import make_task
+from tabbench.data.audit import CHECKS, as_records, audit
+from tabbench.data.split import make_splits
+from tabbench.data.task import make_task
 
 N = 400
 
@@ -94,7 +94,7 @@ def test_the_command_prints_a_table_or_json(tmp_path, monkeypatch, capsys):
 
 
 def test_starter_has_the_findings_that_are_known(tmp_path):
-    from tabbench.suite import load_spec, load_suite
+    from tabbench.data.suite import load_spec, load_suite
 
     specs = [spec for spec in load_suite("starter").tasks if spec.name in ("iris", "wine", "zoo", "scat")]
     tasks = [load_spec(spec) for spec in specs]

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 import tabbench
-from tabbench import cgroup
-from tabbench.sandbox import start_server
+from tabbench.engine import cgroup
+from tabbench.engine.sandbox import start_server
 from tests.test_sandbox import daemonise, finish, sleep_stubbornly
 
 HOME = cgroup.home()
@@ -76,13 +76,13 @@ def test_no_group_is_left_by_a_job_that_was_stopped(tmp_path, server):
 @needs_cgroups
 def test_the_next_run_ends_what_a_killed_runner_has_left(tmp_path):
     script = (
-        "import os, subprocess, sys, time\nfrom tabbench.cgroup import home\n"
+        "import os, subprocess, sys, time\nfrom tabbench.engine.cgroup import home\n"
         "group = home().new_group(100)\ndaemon = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
         "(group / 'cgroup.procs').write_text(str(daemon.pid))\nprint(home().path, daemon.pid, flush=True)\ntime.sleep(600)\n"
     )
     runner = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     path, daemon = runner.stdout.readline().split()
-    next_run = [sys.executable, "-c", "from tabbench.cgroup import home\nprint(home().path)"]
+    next_run = [sys.executable, "-c", "from tabbench.engine.cgroup import home\nprint(home().path)"]
     subprocess.run(next_run, check=True, stdout=subprocess.DEVNULL)
     assert Path(path).exists()  # its owner lives
     assert lives(daemon)
@@ -100,7 +100,7 @@ def test_numbers_and_keys_do_not_depend_on_what_holds_the_limits(tmp_path, monke
     frame = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": x[:, 0] > 0})
     frames = []
     for number, place in enumerate((None, HOME)):
-        monkeypatch.setattr("tabbench.sandbox.home", lambda place=place: place)
+        monkeypatch.setattr("tabbench.engine.sandbox.home", lambda place=place: place)
         monkeypatch.setattr("tabbench.api.held_by", lambda place=place: str(place))
         results = tabbench.run(data=frame, target="y", models=["tree"], out=tmp_path / str(number), quiet=True)
         assert results.manifest["engine"]["limits"] == str(place)
@@ -185,8 +185,8 @@ def test_a_memory_kill_by_the_kernel_is_recorded_as_one(tmp_path, monkeypatch, s
         def new_group(self, memory_mb):
             return tmp_path / "group"
 
-    monkeypatch.setattr("tabbench.sandbox.home", Place)
-    monkeypatch.setattr("tabbench.sandbox.remove_group", lambda group: None)
+    monkeypatch.setattr("tabbench.engine.sandbox.home", Place)
+    monkeypatch.setattr("tabbench.engine.sandbox.remove_group", lambda group: None)
     outcome = finish(os._exit, 9, memory_mb=123)
     assert (outcome.status, outcome.reason) == ("memory", "stopped by the kernel at the memory limit of 123 MB")
 

@@ -15,12 +15,12 @@ import pytest
 
 import tabbench
 from benchmarks.dask_cluster import Cluster
-from tabbench import sandbox
-from tabbench.cgroup import held_by
 from tabbench.cli import main
-from tabbench.compare import compare_folders
+from tabbench.engine import sandbox
+from tabbench.engine.cgroup import held_by
+from tabbench.engine.runner import Resources
 from tabbench.errors import UserError
-from tabbench.runner import Resources
+from tabbench.folders.diff import compare_folders
 
 pytest.importorskip("distributed")
 
@@ -85,7 +85,7 @@ def cluster(place):
 @pytest.fixture(autouse=True)
 def here(place, tmp_path, monkeypatch):
     monkeypatch.chdir(place)
-    monkeypatch.setattr("tabbench.cluster.PATIENCE_SECONDS", 600)  # workers that were killed take long to come back
+    monkeypatch.setattr("tabbench.engine.cluster.PATIENCE_SECONDS", 600)  # workers that were killed take long to come back
     monkeypatch.syspath_prepend(place)
     monkeypatch.setenv("TABBENCH_DATA", str(place / "data"))
     monkeypatch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
@@ -114,7 +114,7 @@ def wait_for(condition):
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "ftp://127.0.0.1:1"])
 def test_a_wrong_address_is_one_line(place, capsys, monkeypatch, address):
-    monkeypatch.setattr("tabbench.crew.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("tabbench.engine.crew.CONNECT_SECONDS", 1)
     assert main(["run", "--data", "t.csv", "--target", "y", "--models", "dummy", "--scheduler", address, "--out", "none"]) == 2
     err = capsys.readouterr().err
     assert err.startswith(f"tabbench: --scheduler {address}: no Dask scheduler answers there")
@@ -173,10 +173,10 @@ def test_workers_of_another_kind_are_refused(cluster, tmp_path, monkeypatch):
         run(tmp_path / "r", ["only_here:Bayes"], scheduler=cluster.address)
     with pytest.raises(UserError, match="no worker has the 3 threads"):
         run(tmp_path / "r", ["dummy"], resources=Resources(threads=3), scheduler=cluster.address)
-    monkeypatch.setattr("tabbench.cluster.GPU", "TPU")
+    monkeypatch.setattr("tabbench.engine.cluster.GPU", "TPU")
     with pytest.raises(UserError, match="model 'guests:OnGPU' needs a GPU"):
         run(tmp_path / "r", ["guests:OnGPU"], scheduler=cluster.address)
-    monkeypatch.setattr("tabbench.crew.__version__", "0.0.7")
+    monkeypatch.setattr("tabbench.engine.crew.__version__", "0.0.7")
     with pytest.raises(UserError, match=r"runs tabbench .*, not 0\.0\.7"):
         run(tmp_path / "r", ["dummy"], scheduler=cluster.address)
     assert not (tmp_path / "r").exists()
@@ -204,7 +204,7 @@ def test_killed_workers_cost_only_what_they_were_doing(cluster, place, tmp_path)
 
 @pytest.mark.parametrize(("threads", "losses"), [(1, 3), (2, 2)])  # one worker has two threads: it takes long to come back
 def test_a_job_that_kills_its_worker_is_bounded(cluster, tmp_path, monkeypatch, threads, losses):
-    monkeypatch.setattr("tabbench.cluster.MAX_LOSSES", losses)
+    monkeypatch.setattr("tabbench.engine.cluster.MAX_LOSSES", losses)
     cluster.wait_for_workers(3)  # earlier tests have killed some
     before = {worker.pid for worker in cluster.workers()}
     models, resources = ["guests:Poison", "dummy", "tests.hostile:KillsItsKeeper"], Resources(threads=threads)

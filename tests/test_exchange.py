@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 
 import tabbench
-from tabbench.archive import pack, unpack, without_paths
-from tabbench.cgroup import held_by
-from tabbench.checksums import write_checksums
 from tabbench.cli import main
+from tabbench.engine.cgroup import held_by
 from tabbench.errors import UserError
-from tabbench.merge import merge
-from tabbench.store import ResultStore
-from tabbench.verify import verify
+from tabbench.folders.merge import merge
+from tabbench.folders.pack import pack, unpack, without_paths
+from tabbench.folders.verify import verify
+from tabbench.store.checksums import write_checksums
+from tabbench.store.runs import ResultStore
 
 BROKEN = """
 from sklearn.naive_bayes import GaussianNB
@@ -170,7 +170,7 @@ def zipped(path, files, kind=zipfile.ZIP_DEFLATED):
 
 @pytest.mark.parametrize(("files", "says"), HOSTILE)
 def test_hostile_archives_leave_nothing(tmp_path, monkeypatch, files, says):
-    monkeypatch.setattr("tabbench.archive.MAX_BYTES", 2_000_000)
+    monkeypatch.setattr("tabbench.folders.pack.MAX_BYTES", 2_000_000)
     zipped(tmp_path / "evil.zip", files)
     with pytest.raises(UserError, match=says):
         unpack(tmp_path / "evil.zip", tmp_path / "deep" / "out")
@@ -178,7 +178,7 @@ def test_hostile_archives_leave_nothing(tmp_path, monkeypatch, files, says):
 
 
 def test_bombs_links_and_methods(tmp_path, monkeypatch):
-    monkeypatch.setattr("tabbench.archive.MAX_RATIO", 100)
+    monkeypatch.setattr("tabbench.folders.pack.MAX_RATIO", 100)
     zipped(tmp_path / "bomb.zip", {"r/zeros": bytes(3_000_000)})
     zipped(tmp_path / "lzma.zip", {"r/a": b"a"}, zipfile.ZIP_LZMA)
     lie = (tmp_path / "bomb.zip").read_bytes().replace((3_000_000).to_bytes(4, "little"), (9).to_bytes(4, "little"))

@@ -16,18 +16,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tabbench
-from tabbench.archive import pack, unpack
-from tabbench.claims import Claims
-from tabbench.compare import compare_folders
-from tabbench.crate import crate, croissant
+from tabbench.data.sources import read_arff
+from tabbench.data.suite import load_spec, load_suite
+from tabbench.data.task import make_task, read_table
 from tabbench.errors import UserError
-from tabbench.manifest import read_manifest
-from tabbench.repair import repair_store
-from tabbench.sources import read_arff
-from tabbench.status import status
-from tabbench.store import ResultStore
-from tabbench.suite import load_spec, load_suite
-from tabbench.task import make_task, read_table
+from tabbench.folders.diff import compare_folders
+from tabbench.folders.pack import pack, unpack
+from tabbench.folders.status import status
+from tabbench.store.claims import Claims
+from tabbench.store.crate import crate, croissant
+from tabbench.store.manifest import read_manifest
+from tabbench.store.repair import repair_store
+from tabbench.store.runs import ResultStore
 
 fuzz = settings(
     max_examples=35,

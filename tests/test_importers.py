@@ -9,7 +9,7 @@ import pytest
 from tabbench.api import open_results
 from tabbench.cli import main
 from tabbench.errors import UserError
-from tabbench.importers import import_results
+from tabbench.store.importers import import_results
 
 GOLDEN = Path(__file__).parents[2] / "shared" / "golden" / "tabzilla"
 needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="TabZilla's published tables are not at hand")

@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tabbench.data.split import make_splits
+from tabbench.data.task import make_task
 from tabbench.job import Job, Subsample, plan
-from tabbench.split import make_splits
-from tabbench.task import make_task
 
 JOB = Job("t", "d" * 64, 0, 1, "s" * 64, "knn", '{"n_neighbors": 3}')
 

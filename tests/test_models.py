@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 import tabbench.models
+from tabbench.data.task import make_task
 from tabbench.errors import UserError
 from tabbench.models import MODELS, Limits, Model, Needs, get_model, load_models, missing_imports, model
 from tabbench.models.mlp import MLP, _inner_split
-from tabbench.preprocess import Preprocessor
+from tabbench.prepare.preprocess import Preprocessor
 from tabbench.registry import Registry
-from tabbench.task import make_task
 
 load_models()
 NAMES = list(MODELS)

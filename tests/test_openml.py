@@ -11,13 +11,13 @@ import requests
 pytest.importorskip("openml")
 
 from tabbench.cli import main
+from tabbench.cli.suites import suite_table
+from tabbench.data.openml import patience
+from tabbench.data.openml.cache import open_cache
+from tabbench.data.openml.pull import pull
+from tabbench.data.split import make_splits
+from tabbench.data.suite import load_spec, load_suite
 from tabbench.errors import UserError
-from tabbench.openml import patience
-from tabbench.openml.cache import open_cache
-from tabbench.openml.pull import pull
-from tabbench.show import suite_table
-from tabbench.split import make_splits
-from tabbench.suite import load_spec, load_suite
 from tests.openml_server import Catalogue, Fault, OpenMLServer, Table
 
 N = 60
@@ -191,7 +191,7 @@ def test_faults_that_last_end_in_one_line_and_harm_nothing(server, tmp_path, fau
 
 
 def test_a_lasting_wrong_checksum_ends_in_one_line(server, monkeypatch):
-    monkeypatch.setattr("tabbench.openml.client.HASH_TRIES", 1)
+    monkeypatch.setattr("tabbench.data.openml.client.HASH_TRIES", 1)
     server.faults.append(Fault("wrong checksum", "/download", 99))
     [reason] = pull(["task/1"], quiet=True).values()
     assert "Checksum" in reason
@@ -295,7 +295,7 @@ def test_bad_references_are_one_line(capsys, reference):
 
 
 def test_the_server_is_the_environments_or_the_clients(tmp_path, monkeypatch):
-    from tabbench.openml.cache import DEFAULT_SERVER, server_url
+    from tabbench.data.openml.cache import DEFAULT_SERVER, server_url
 
     monkeypatch.delenv("OPENML_SERVER", raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))

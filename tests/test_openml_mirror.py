@@ -10,8 +10,8 @@ import pytest
 pytest.importorskip("openml")
 
 from tabbench.cli import main
-from tabbench.openml.cache import open_cache
-from tabbench.suite import load_spec, load_suite
+from tabbench.data.openml.cache import open_cache
+from tabbench.data.suite import load_spec, load_suite
 from tests.openml_server import Catalogue, OpenMLServer, Table
 from tests.test_openml import SUITE, catalogue, contents, only, server  # noqa: F401 - fixtures
 

@@ -25,7 +25,7 @@ from tabbench.pfn.encode import NormalForm, View
 from tabbench.pfn.ensemble import _latin_orders
 from tabbench.pfn.hierarchy import HierarchicalClassifier
 from tabbench.pfn.network import PFN, NetworkConfig, save_weights
-from tabbench.subsample import COLUMN_POLICIES, ROW_POLICIES, Cut
+from tabbench.prepare.subsample import COLUMN_POLICIES, ROW_POLICIES, Cut
 
 TOLERANCE = 1e-5  # of probabilities, between orders and batch sizes; the docstring promises it
 

@@ -8,7 +8,7 @@ from joblib import hash as hash_of
 from sklearn.preprocessing import OneHotEncoder
 
 from tabbench.models import Needs
-from tabbench.preprocess import MAX_LEVELS, Preprocessor
+from tabbench.prepare.preprocess import MAX_LEVELS, Preprocessor
 
 ALL_NEEDS = [Needs(*row) for row in product(("native", "ordinal", "onehot"), (True, False), (True, False))]
 

@@ -14,15 +14,15 @@ import psutil
 import pytest
 
 import tabbench
-from tabbench import sandbox
 from tabbench.api import open_results
 from tabbench.cli import main
+from tabbench.data.split import load_splits
+from tabbench.engine import sandbox
+from tabbench.engine.runner import Resources
 from tabbench.errors import UserError
 from tabbench.job import Subsample
 from tabbench.metrics import METRICS, compute_metrics
-from tabbench.runner import Resources
-from tabbench.split import load_splits
-from tabbench.store import ResultStore
+from tabbench.store.runs import ResultStore
 
 MODELS = ["dummy", "logreg", "tree"]
 
@@ -138,7 +138,7 @@ HOSTILE = {
 
 
 def test_hostile_models_are_contained_and_recorded(tmp_path, monkeypatch):
-    monkeypatch.setattr("tabbench.sandbox.MAX_PROCESSES", 20)
+    monkeypatch.setattr("tabbench.engine.sandbox.MAX_PROCESSES", 20)
     stubborn, others = "tests.hostile:IgnoresSigterm", ["tests.hostile:ForkBomb", *(f"tests.hostile:{name}" for name in HOSTILE)]
     with monkeypatch.context() as patch:
         patch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")

@@ -12,8 +12,8 @@ import numpy as np
 import psutil
 import pytest
 
-from tabbench import sandbox
-from tabbench.sandbox import Child, Outcome, rss_mb, start_server, wait_for_any
+from tabbench.engine import sandbox
+from tabbench.engine.sandbox import Child, Outcome, rss_mb, start_server, wait_for_any
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -202,7 +202,7 @@ def test_nothing_is_left_behind(tmp_path, function, status):
 
 
 def test_a_fork_bomb_is_stopped(monkeypatch):
-    monkeypatch.setattr("tabbench.sandbox.MAX_PROCESSES", 20)  # a small one, for the sake of this machine
+    monkeypatch.setattr("tabbench.engine.sandbox.MAX_PROCESSES", 20)  # a small one, for the sake of this machine
     outcome = finish(bomb, memory_mb=20_000)
     assert outcome.status == "failed"
     assert "processes, over the limit of 20" in outcome.reason
@@ -258,7 +258,7 @@ def test_how_a_child_has_ended_is_waited_for(tmp_path):
 
 @pytest.mark.parametrize(("parent", "code"), [("os.getppid()", 0), ("os.getpid()", 1)])
 def test_nothing_is_done_for_a_parent_that_has_died(tmp_path, parent, code):
-    script = f"import os, sys; from tabbench.keeper import keep; keep(lambda: open(sys.argv[1], 'w'), None, {parent})"
+    script = f"import os, sys; from tabbench.engine.keeper import keep; keep(lambda: open(sys.argv[1], 'w'), None, {parent})"
     assert subprocess.run([sys.executable, "-c", script, tmp_path / "done"], check=False).returncode == code
     assert (tmp_path / "done").exists() is (code == 0)
 
@@ -268,7 +268,7 @@ def test_the_callers_script_is_not_run_again(tmp_path, flags):
     script = tmp_path / "script.py"
     script.write_text(
         f"print('started')\nimport sys\nsys.path[:] = {sys.path}\n"
-        "from tabbench.sandbox import Child, start_server, wait_for_any\n"
+        "from tabbench.engine.sandbox import Child, start_server, wait_for_any\n"
         "start_server([])\n"
         "child = Child(bytes, (3,), seconds=300, memory_mb=2000, threads=1)\n"
         "while (outcome := child.poll()) is None:\n"

@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tabbench import search
 from tabbench.cli import main
 from tabbench.errors import UserError
 from tabbench.job import Job
 from tabbench.models import MODELS, load_models
-from tabbench.search import SEARCHES, Schedule, Series, check_search, loss, survivors
-from tabbench.space import Choice, Range
+from tabbench.models.space import Choice, Range
+from tabbench.tuning import search
+from tabbench.tuning.search import SEARCHES, Schedule, Series, check_search, loss, survivors
 
 load_models()
 FIRST = Job("t", "d" * 64, 0, 0, "s" * 64, "hist_gbdt", protocol="tabbench")
@@ -139,7 +139,7 @@ def test_a_job_that_two_series_share_is_done_once():
 
 
 def test_what_cannot_be_searched_is_one_line(monkeypatch, capsys):
-    monkeypatch.setattr("tabbench.search.find_spec", lambda name: None)
+    monkeypatch.setattr("tabbench.tuning.search.find_spec", lambda name: None)
     with pytest.raises(UserError, match="search tpe needs the package optuna"):
         check_search("tpe")
     assert main(["run", "--suite", "smoke", "--search", "grid", "--quiet"]) == 2

@@ -15,10 +15,10 @@ import pytest
 
 import tabbench
 import tabbench.errors
-from tabbench.claims import Claims
 from tabbench.cli import main
-from tabbench.repair import repair_store
-from tabbench.store import ResultStore
+from tabbench.store.claims import Claims
+from tabbench.store.repair import repair_store
+from tabbench.store.runs import ResultStore
 
 COUNTED = """
 import time
@@ -74,7 +74,8 @@ def board(folder):
 def test_claims_are_exclusive_and_end_with_their_process(tmp_path):
     key = "0123456789abcdef" * 2
     script = (
-        f"import sys; from tabbench.claims import *; c = Claims(Path('.')); print(c.take('{key}'), flush=True); sys.stdin.read()"
+        "import sys; from tabbench.store.claims import *; "
+        f"c = Claims(Path('.')); print(c.take('{key}'), flush=True); sys.stdin.read()"
     )
     with Claims(tmp_path) as claims:
         with claims.alone() as alone:

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tabbench.data.split import load_splits, make_splits, save_splits
+from tabbench.data.task import load_task, make_task, save_task
 from tabbench.errors import UserError
-from tabbench.split import load_splits, make_splits, save_splits
-from tabbench.task import load_task, make_task, save_task
 
 
 def toy(n=60, **columns):

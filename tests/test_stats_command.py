@@ -9,14 +9,14 @@ from scipy.stats import binomtest, studentized_range
 
 from tabbench.cli import main
 from tabbench.errors import UserError
-from tabbench.importers import import_results
-from tabbench.plain_table import read_plain_table
 from tabbench.report.hardest import hardest
 from tabbench.report.leaderboard import score_table
 from tabbench.stats.bayes import correlated_t, nadeau_bengio, sign_test, signed_rank_test
 from tabbench.stats.corrections import holm
 from tabbench.stats.ranks import mean_ranks
 from tabbench.stats.summary import Settings, summarize
+from tabbench.store.importers import import_results
+from tabbench.store.plain_table import read_plain_table
 from tests.test_importers import GOLDEN as TABZILLA
 from tests.test_importers import needs_golden as needs_tabzilla
 from tests.test_stats import DEMSAR

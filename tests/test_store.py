@@ -10,10 +10,10 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
+from tabbench.engine.execute import Run
 from tabbench.errors import UserError
-from tabbench.execute import Run
 from tabbench.job import Job
-from tabbench.store import ResultStore
+from tabbench.store.runs import ResultStore
 
 JOB = Job("t", "d", 0, 0, "s", "knn")
 OK = Run(

@@ -9,11 +9,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
 
+from tabbench.data.task import make_task
 from tabbench.errors import UserError
 from tabbench.models import Needs
-from tabbench.preprocess import Preprocessor
-from tabbench.subsample import COLUMN_POLICIES, ROW_POLICIES, SubsampledClassifier
-from tabbench.task import make_task
+from tabbench.prepare.preprocess import Preprocessor
+from tabbench.prepare.subsample import COLUMN_POLICIES, ROW_POLICIES, SubsampledClassifier
 
 NESTED_ROWS = {
     "random",

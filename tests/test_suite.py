@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tabbench import sources
+from tabbench.data import sources
+from tabbench.data.sources import read_arff
+from tabbench.data.suite import list_suites, load_spec, load_suite
 from tabbench.errors import UserError
-from tabbench.sources import read_arff
-from tabbench.suite import list_suites, load_spec, load_suite
 
 # rows, features, categorical, missing cells, classes
 STARTER = {

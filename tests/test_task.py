@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tabbench.data.task import load_task, make_task, read_table, save_task
 from tabbench.errors import UserError
-from tabbench.task import load_task, make_task, read_table, save_task
 
 FRAME = pd.DataFrame(
     {

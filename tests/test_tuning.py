@@ -11,21 +11,21 @@ import pytest
 
 from tabbench import api
 from tabbench.cli import main
+from tabbench.data.split import make_splits
+from tabbench.data.task import load_task, make_task
+from tabbench.engine.execute import build_estimator, execute
+from tabbench.engine.runner import Resources
 from tabbench.errors import UserError
-from tabbench.execute import build_estimator, execute
+from tabbench.folders.merge import merge
+from tabbench.folders.rerun import rerun
+from tabbench.folders.verify import verify
 from tabbench.job import Job
-from tabbench.merge import merge
 from tabbench.metrics import METRICS, compute_metrics
 from tabbench.models import MODELS, load_models
-from tabbench.protocols import PROTOCOLS, TABZILLA_MODELS, inner_parts
-from tabbench.replay import Budget, affordable, best, greedy, parse_seconds
-from tabbench.rerun import rerun
-from tabbench.runner import Resources
-from tabbench.space import Choice, Range, configurations
-from tabbench.split import make_splits
-from tabbench.store import ResultStore
-from tabbench.task import load_task, make_task
-from tabbench.verify import verify
+from tabbench.models.space import Choice, Range, configurations
+from tabbench.store.runs import ResultStore
+from tabbench.tuning.protocols import PROTOCOLS, TABZILLA_MODELS, inner_parts
+from tabbench.tuning.replay import Budget, affordable, best, greedy, parse_seconds
 
 UNITTEST_DATASETS = Path(__file__).parents[2] / "shared" / "golden" / "tabzilla" / "unittest_datasets"
 SPACE = {"a": Range(1e-3, 10, log=True), "b": Range(2, 5, whole=True), "c": Choice(("p", "q"))}
@@ -222,7 +222,7 @@ def scores(results):
 @pytest.mark.parametrize(("search", "model"), [("tpe", "tree"), ("halving", "lightgbm")])
 @pytest.mark.usefixtures("suite", "undrawn")
 def test_a_search_is_reproduced_resumed_repeated_and_merged(search, model, monkeypatch, capsys):
-    monkeypatch.setattr("tabbench.search.N_RANDOM", 3)
+    monkeypatch.setattr("tabbench.tuning.search.N_RANDOM", 3)
     table = {"data": "one.csv", "target": "y", "folds": 2}
     arguments = {**table, "models": [model], "configs": 7, "search": search, "quiet": True}
     whole = api.run(out="r", resources=Resources(2), **arguments)

@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 
 import tabbench
-import tabbench.execute
+import tabbench.engine.execute
 import tabbench.metrics
-from tabbench.checksums import write_checksums
 from tabbench.cli import main
-from tabbench.compare import compare_folders
-from tabbench.split import load_splits, make_splits, save_splits
-from tabbench.status import status
-from tabbench.store import ResultStore
-from tabbench.suite import load_spec, load_suite
-from tabbench.verify import verify
+from tabbench.data.split import load_splits, make_splits, save_splits
+from tabbench.data.suite import load_spec, load_suite
+from tabbench.folders.diff import compare_folders
+from tabbench.folders.status import status
+from tabbench.folders.verify import verify
+from tabbench.store.checksums import write_checksums
+from tabbench.store.runs import ResultStore
 
 SUITE = """
 [[tasks]]
@@ -142,7 +142,7 @@ def forge(folder, column, value):
     with ResultStore(folder / "store.sqlite") as store:
         run = next(store.runs())
         facts = {**run.facts, column: value}
-        new = tabbench.execute.Run("ok", facts=facts, proba=run.proba)
+        new = tabbench.engine.execute.Run("ok", facts=facts, proba=run.proba)
         store.add(run.job, new, {"seconds": 600.0, "memory_mb": 0.0})
 
 
@@ -170,7 +170,7 @@ def test_predictions_that_a_refit_does_not_give_are_caught(folder, made):
         split = {(s.repeat, s.fold): s for s in load_splits(path)}[run.job.repeat, run.job.fold]
         task = load_spec(load_suite(str(made / "suite.toml")).tasks[0])
         facts = {**run.facts, **tabbench.metrics.compute_metrics(task.y[split.test], proba)}
-        store.add(run.job, tabbench.execute.Run("ok", facts=facts, proba=proba), {"seconds": 600.0, "memory_mb": 0.0})
+        store.add(run.job, tabbench.engine.execute.Run("ok", facts=facts, proba=proba), {"seconds": 600.0, "memory_mb": 0.0})
     main(["report", str(folder)])
     write_checksums(folder)
     assert verify(folder, 2).problems == []

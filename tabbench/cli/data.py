@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tabbench.cli import _Parser
+    from tabbench.cli.parser import Parser
 
 
-def register(commands: "argparse._SubParsersAction[_Parser]") -> None:
+def register(commands: "argparse._SubParsersAction[Parser]") -> None:
     """Add the commands to the command line."""
     audit = commands.add_parser("audit", help="warn of leaks, twins, ids and odd columns in the tables of a suite, or in a table")
     audit.add_argument("what", help="name or path of a suite, or a CSV or Parquet file (needs --target)")
@@ -29,7 +29,7 @@ def register(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
 def _audit(args: argparse.Namespace) -> int:
     from tabbench.api import audit_data
-    from tabbench.audit import format_findings
+    from tabbench.data.audit import format_findings
 
     is_file = Path(args.what).suffix in (".csv", ".parquet", ".pq")
     found, missing = audit_data(
@@ -43,8 +43,8 @@ def _audit(args: argparse.Namespace) -> int:
 
 def _replay(args: argparse.Namespace) -> int:
     from tabbench.api import replay_trials
-    from tabbench.replay import Budget, parse_seconds
     from tabbench.report.leaderboard import default_metric, format_leaderboard, leaderboard
+    from tabbench.tuning.replay import Budget, parse_seconds
 
     budget = Budget(parse_seconds(args.budget) if args.budget else None, args.configs)
     frame = replay_trials(args.folder, budget, ensemble=args.ensemble == "greedy")

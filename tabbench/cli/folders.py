@@ -46,7 +46,7 @@ def register(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _verify(args: argparse.Namespace) -> int:
-    from tabbench.verify import verify
+    from tabbench.folders.verify import verify
 
     if args.sample < 1:
         raise UserError(f"--sample {args.sample}: refit at least one job")
@@ -56,7 +56,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _diff(args: argparse.Namespace) -> int:
-    from tabbench.compare import compare_folders
+    from tabbench.folders.diff import compare_folders
 
     lines = compare_folders(args.first, args.second)
     print("\n".join(lines) or "no difference but in times")
@@ -64,20 +64,20 @@ def _diff(args: argparse.Namespace) -> int:
 
 
 def _status(args: argparse.Namespace) -> int:
-    from tabbench.status import status
+    from tabbench.folders.status import status
 
     print(status(args.folder))
     return EXIT_OK
 
 
 def _rerun(args: argparse.Namespace) -> int:
-    from tabbench.rerun import rerun
+    from tabbench.folders.rerun import rerun
 
     return _show(rerun(args.manifest, args.out, quiet=args.quiet))
 
 
 def _merge(args: argparse.Namespace) -> int:
-    from tabbench.merge import merge
+    from tabbench.folders.merge import merge
 
     return _show(merge(args.folders, args.out))
 
@@ -91,7 +91,7 @@ def _show(results: "Results") -> int:
 
 
 def _pack(args: argparse.Namespace) -> int:
-    from tabbench.archive import pack
+    from tabbench.folders.pack import pack
 
     archive = args.out or args.folder.with_name(f"{args.folder.resolve().name}.zip")
     pack(args.folder, archive)
@@ -100,7 +100,7 @@ def _pack(args: argparse.Namespace) -> int:
 
 
 def _unpack(args: argparse.Namespace) -> int:
-    from tabbench.archive import unpack
+    from tabbench.folders.pack import unpack
 
     unpack(args.archive, args.out)
     print(f"opened: {args.out}")

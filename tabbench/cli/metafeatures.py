@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tabbench.api import Results
-    from tabbench.runner import Resources
+    from tabbench.engine.runner import Resources
 
 
 def register(commands: Any) -> None:
@@ -67,9 +67,9 @@ def _metafeatures(args: argparse.Namespace) -> int:
 
 
 def _analyze(args: argparse.Namespace) -> int:
-    from tabbench.answers import analyze, describe_results, format_analysis
     from tabbench.api import open_results
-    from tabbench.checksums import write_checksums
+    from tabbench.folders.answers import analyze, describe_results, format_analysis
+    from tabbench.store.checksums import write_checksums
 
     results = open_results(args.folder)
     parts = _metafeatures_of(args, results, describe_results)
@@ -84,9 +84,9 @@ def _analyze(args: argparse.Namespace) -> int:
 
 
 def _recommend(args: argparse.Namespace) -> int:
-    from tabbench.answers import format_advice, known_metafeatures, recommend
     from tabbench.api import open_results
-    from tabbench.task import make_task, read_table
+    from tabbench.data.task import make_task, read_table
+    from tabbench.folders.answers import format_advice, known_metafeatures, recommend
 
     task = make_task(read_table(args.data), args.target, name=args.data.stem)
     results = open_results(args.folder)
@@ -107,7 +107,7 @@ def _metafeatures_of(args: argparse.Namespace, results: "Results", describe: Cal
 
 
 def _resources(args: argparse.Namespace) -> "Resources":
-    from tabbench.runner import Resources
+    from tabbench.engine.runner import Resources
 
     return Resources(args.workers, time_limit=args.time_limit)
 

@@ -10,11 +10,11 @@ from tabbench.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tabbench.cli import _Parser
-    from tabbench.openml.cache import Kind
+    from tabbench.cli.parser import Parser
+    from tabbench.data.openml.cache import Kind
 
 
-def register(commands: "argparse._SubParsersAction[_Parser]") -> None:
+def register(commands: "argparse._SubParsersAction[Parser]") -> None:
     """Add the commands to the command line."""
     fetch = commands.add_parser("fetch", help="fetch the tables of a suite from OpenML; afterwards runs need no network")
     fetch.add_argument("suite", help="name or path of a suite, or openml:suite/99, openml:task/3, openml:data/31")
@@ -33,8 +33,8 @@ def register(commands: "argparse._SubParsersAction[_Parser]") -> None:
 
 
 def _fetch(args: argparse.Namespace) -> int:
-    from tabbench.openml.pull import parse_path, pull, suite_tasks
-    from tabbench.suite import OPENML, load_suite
+    from tabbench.data.openml.pull import parse_path, pull, suite_tasks
+    from tabbench.data.suite import OPENML, load_suite
 
     if args.workers < 1:
         raise UserError("--workers must be positive")
@@ -53,14 +53,14 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from tabbench.openml.mirror import export_mirror
+    from tabbench.data.openml.mirror import export_mirror
 
     print(f"{args.folder} holds {_counts(export_mirror(args.folder, args.suite))}")
     return 0
 
 
 def _import(args: argparse.Namespace) -> int:
-    from tabbench.openml.mirror import import_mirror
+    from tabbench.data.openml.mirror import import_mirror
 
     print(f"taken in: {_counts(import_mirror(args.folder))}")
     return 0

@@ -23,9 +23,9 @@ def register_stats(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _stats(args: argparse.Namespace) -> int:
-    from tabbench.plain_table import read_plain_table
     from tabbench.report.summary_text import format_summary
     from tabbench.stats.summary import Settings, summarize
+    from tabbench.store.plain_table import read_plain_table
 
     settings = Settings(not args.lower_is_better, args.rope, args.alpha, args.baseline, args.control, args.test_share)
     table = read_plain_table(args.file, args.score)

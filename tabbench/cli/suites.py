@@ -2,10 +2,10 @@
 
 import pandas as pd
 
+from tabbench.data.openml.tables import sizes_of
+from tabbench.data.suite import TaskSpec, load_spec, load_suite
 from tabbench.errors import UserError
-from tabbench.openml.tables import sizes_of
 from tabbench.pfn.limits import MAX_CLASSES, MAX_ROWS
-from tabbench.suite import TaskSpec, load_spec, load_suite
 
 COLUMNS = ["name", "source", "rows", "features", "classes", "here", "beyond the PFN"]
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tabbench.data.split import Split
+from tabbench.data.task import Task
 from tabbench.files import replace_text
-from tabbench.split import Split
-from tabbench.task import Task
 
 FORMAT = 1  # enters the names of kept audits: raise it when a check changes
 SAMPLE = 5000  # rows on which columns are tried as predictors

@@ -1,7 +1,7 @@
 """Where tables come from: one function a kind of source, each from a TaskSpec to a raw DataFrame with its target column.
 
 Nothing here touches a network: the packages that carry data are found on disk and not imported, and OpenML's tables are read
-from what `tabbench.openml.pull` has fetched.
+from what `tabbench.data.openml.pull` has fetched.
 """
 
 import csv
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tabbench.data.task import read_table
 from tabbench.errors import UserError
 from tabbench.registry import Registry
-from tabbench.task import read_table
 
 if TYPE_CHECKING:
-    from tabbench.suite import TaskSpec
+    from tabbench.data.suite import TaskSpec
 
 Loader = Callable[["TaskSpec"], pd.DataFrame]
 SOURCES: Registry[Loader] = Registry("data source")
@@ -87,7 +87,7 @@ def from_sklearn_openml(spec: "TaskSpec") -> pd.DataFrame:
 @source("openml")
 def from_openml(spec: "TaskSpec") -> pd.DataFrame:
     """Return a fetched OpenML table: path "task/3" (with its official splits) or "data/31"."""
-    from tabbench.openml.tables import table
+    from tabbench.data.openml.tables import table
 
     return table(spec)
 

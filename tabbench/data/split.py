@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tabbench.data.task import Task
 from tabbench.errors import UserError
 from tabbench.files import replace_file
-from tabbench.task import Task
 
 DEFAULT_FOLDS = 3
 

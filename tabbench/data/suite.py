@@ -23,9 +23,9 @@ from typing import Any
 
 import numpy as np
 
+from tabbench.data.sources import SOURCES
+from tabbench.data.task import Task, make_task
 from tabbench.errors import UserError
-from tabbench.sources import SOURCES
-from tabbench.task import Task, make_task
 
 OPENML = "openml:"
 FACTS = ("title", "licence", "openml_id", "url", "notes")
@@ -66,8 +66,9 @@ class Suite:
 
 def suite_folder() -> Path:
     """Folder of the suites that come with the package: inside an installed one, beside a checkout's."""
-    inside = Path(__file__).parent / "suites"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "suites"
+    package = Path(__file__).parents[1]
+    inside = package / "suites"
+    return inside if inside.is_dir() else package.parent / "suites"
 
 
 def list_suites() -> list[str]:
@@ -78,7 +79,7 @@ def list_suites() -> list[str]:
 def load_suite(name: str) -> Suite:
     """Suite of that name, of the TOML file at that path, or of OpenML; raises UserError with what is wrong in it."""
     if name.startswith(OPENML):
-        from tabbench.openml.tables import suite_specs
+        from tabbench.data.openml.tables import suite_specs
 
         return Suite(name.replace(":", "-").replace("/", "-"), name, suite_specs(name.removeprefix(OPENML)))
     path = Path(name) if name.endswith(".toml") else suite_folder() / f"{name}.toml"
@@ -132,7 +133,7 @@ def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: str) -> No
 def load_spec(spec: TaskSpec) -> Task:
     """Load the table of a spec as a Task; raises UserError if it is not to be had or does not fit its description."""
     if spec.source == "openml":
-        from tabbench.openml.tables import described
+        from tabbench.data.openml.tables import described
 
         spec = described(spec)
     frame = SOURCES[spec.source](spec)

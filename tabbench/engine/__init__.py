@@ -1,0 +1,1 @@
+"""From jobs to runs: processes under limits, on this machine or on a cluster."""

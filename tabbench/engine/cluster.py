@@ -1,4 +1,4 @@
-"""The distributed engine: jobs on the workers of a Dask cluster, each in a child process under limits there (`tabbench.remote`).
+"""The distributed engine: jobs on the workers of a Dask cluster, each in a child process under limits there (`remote.py`).
 
 Every job is placed on a worker by us: as many as it has threads for, and while jobs are short one ahead, so that it need not wait
 for the next. So we know what a worker that dies takes along. Its jobs are done again elsewhere; a job that has lost two workers
@@ -16,14 +16,14 @@ from typing import Any
 
 from distributed import Future
 
-from tabbench.crew import Crew, connect
+from tabbench.engine.crew import Crew, connect
+from tabbench.engine.execute import Run
+from tabbench.engine.remote import do_job, keep_table
+from tabbench.engine.runner import POLL_SECONDS, Resources, Work, decode, preload
+from tabbench.engine.sandbox import Outcome
 from tabbench.errors import UserError
-from tabbench.execute import Run
 from tabbench.job import Job
 from tabbench.models import get_model, missing_imports
-from tabbench.remote import do_job, keep_table
-from tabbench.runner import POLL_SECONDS, Resources, Work, decode, preload
-from tabbench.sandbox import Outcome
 
 LOOK_SECONDS = 0.5  # how often workers are counted
 PATIENCE_SECONDS = 60.0  # without a worker that could do what is left

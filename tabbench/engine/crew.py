@@ -11,10 +11,10 @@ import distributed
 from distributed import Client
 
 from tabbench import __version__
+from tabbench.engine.remote import describe
 from tabbench.errors import UserError
-from tabbench.manifest import NUMERIC, environment
 from tabbench.models import get_model
-from tabbench.remote import describe
+from tabbench.store.manifest import NUMERIC, environment
 
 CONNECT_SECONDS = 15.0
 MACHINE = ("platform", "cpu", "cores", "memory_mb", "python", "limits")

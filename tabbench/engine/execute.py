@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import make_pipeline
 
-from tabbench.early_stopping import EarlyStopping
+from tabbench.data.split import Split
+from tabbench.data.task import Task
 from tabbench.job import Job
 from tabbench.metrics import compute_metrics
 from tabbench.models import Model, get_model, missing_imports
-from tabbench.preprocess import Preprocessor
-from tabbench.protocols import PROTOCOLS, inner_parts, needs_under
-from tabbench.split import Split
-from tabbench.subsample import SubsampledClassifier, class_probabilities
-from tabbench.task import Task
+from tabbench.prepare.early_stopping import EarlyStopping
+from tabbench.prepare.preprocess import Preprocessor
+from tabbench.prepare.subsample import SubsampledClassifier, class_probabilities
+from tabbench.tuning.protocols import PROTOCOLS, inner_parts, needs_under
 
 T = TypeVar("T")
 Labelled = tuple[pd.DataFrame, np.ndarray]

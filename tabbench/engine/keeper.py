@@ -18,7 +18,7 @@ from typing import NoReturn
 
 import psutil
 
-from tabbench.cgroup import enter, kill_group
+from tabbench.engine.cgroup import enter, kill_group
 
 GRACE_SECONDS = 1.0
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36

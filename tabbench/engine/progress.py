@@ -14,9 +14,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tabbench.costs import SIZES, learn
+from tabbench.engine.costs import SIZES, learn
+from tabbench.engine.execute import Run
 from tabbench.errors import UserError
-from tabbench.execute import Run
 from tabbench.job import Job
 
 LINE_SECONDS = 15.0

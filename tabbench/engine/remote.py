@@ -8,15 +8,15 @@ from typing import Any
 
 from distributed import get_worker
 
-from tabbench.cgroup import held_by
+from tabbench.data.split import Split
+from tabbench.engine.cgroup import held_by
+from tabbench.engine.runner import POLL_SECONDS, start_child
+from tabbench.engine.sandbox import Child, Outcome, start_server, wait_for_any
 from tabbench.errors import UserError
 from tabbench.files import replace_file
 from tabbench.job import Job
-from tabbench.manifest import environment
 from tabbench.models import get_model, missing_imports
-from tabbench.runner import POLL_SECONDS, start_child
-from tabbench.sandbox import Child, Outcome, start_server, wait_for_any
-from tabbench.split import Split
+from tabbench.store.manifest import environment
 
 _lock = threading.Lock()  # a worker has a thread for each job; starting a child is not made for threads
 _running: set[Child] = set()

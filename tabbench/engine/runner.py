@@ -11,15 +11,15 @@ from typing import Protocol
 import numpy as np
 import psutil
 
-from tabbench.claims import Claims
+from tabbench.data.split import Split
+from tabbench.data.task import Task, load_task
+from tabbench.engine.execute import Run, execute, reason_unsupported
+from tabbench.engine.sandbox import Child, Outcome, start_server, wait_for_any
 from tabbench.errors import UserError
-from tabbench.execute import Run, execute, reason_unsupported
 from tabbench.job import Job
 from tabbench.models import get_model, missing_imports
-from tabbench.sandbox import Child, Outcome, start_server, wait_for_any
-from tabbench.split import Split
-from tabbench.store import ResultStore
-from tabbench.task import Task, load_task
+from tabbench.store.claims import Claims
+from tabbench.store.runs import ResultStore
 
 POLL_SECONDS = 0.1
 
@@ -173,7 +173,7 @@ def preload(names: Iterable[str]) -> list[str]:
     """Modules worth importing once in the fork server, for jobs of these models."""
     models = [get_model(name) for name in sorted(names)]
     packages = {package for model in models if not missing_imports(model) for package in model.imports}
-    return [__name__, "pyarrow.dataset", "pyarrow.pandas_compat", "pyarrow.parquet", *sorted(packages), "tabbench.warm"]
+    return [__name__, "pyarrow.dataset", "pyarrow.pandas_compat", "pyarrow.parquet", *sorted(packages), "tabbench.engine.warm"]
 
 
 class LocalEngine:

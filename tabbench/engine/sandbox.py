@@ -1,6 +1,6 @@
 """A child process with a wall-clock limit and limits on memory and processes, which ends with everything it has started.
 
-The child is a keeper (`tabbench.keeper`) and its worker, forked from a server that has the heavy imports behind it
+The child is a keeper (`tabbench.engine.keeper`) and its worker, forked from a server that has the heavy imports behind it
 (multiprocessing's forkserver), so they start in milliseconds; the worker answers with bytes over a pipe (nothing it sends is
 unpickled). They die with the server, and the server dies with us, so that killing the runner leaves no orphan.
 """
@@ -22,8 +22,8 @@ from typing import Any
 
 import psutil
 
-from tabbench.cgroup import home, ran_out_of_memory, remove_group
-from tabbench.keeper import GRACE_SECONDS, descendants, end_descendants, is_dead, keep
+from tabbench.engine.cgroup import home, ran_out_of_memory, remove_group
+from tabbench.engine.keeper import GRACE_SECONDS, descendants, end_descendants, is_dead, keep
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",

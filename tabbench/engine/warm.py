@@ -9,7 +9,7 @@ import pandas as pd
 
 from tabbench.metrics import compute_metrics
 from tabbench.models import Needs, load_models
-from tabbench.preprocess import Preprocessor
+from tabbench.prepare.preprocess import Preprocessor
 
 load_models()
 _table = pd.DataFrame({"number": [0.5, np.nan, 1.5], "category": pd.Categorical(["a", "b", None])})

@@ -1,0 +1,1 @@
+"""What is done with whole result folders: check, compare, repeat, join, pack, ask."""

@@ -10,6 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabbench.data.split import Split, load_splits, make_splits
+from tabbench.data.suite import TaskSpec, load_spec
+from tabbench.data.task import Task, load_task
+from tabbench.engine.runner import Resources
 from tabbench.errors import UserError
 from tabbench.files import data_folder, replace_file, replace_text
 from tabbench.metafeatures.analysis import (
@@ -28,12 +32,8 @@ from tabbench.metafeatures.groups import GROUPS, names_of
 from tabbench.metrics import METRICS
 from tabbench.report.gaps import gap_between
 from tabbench.report.leaderboard import N_DRAWS, default_metric, score_table
-from tabbench.runner import Resources
-from tabbench.split import Split, load_splits, make_splits
 from tabbench.stats.ranks import rank_table
 from tabbench.stats.ratings import bootstrap_means
-from tabbench.suite import TaskSpec, load_spec
-from tabbench.task import Task, load_task
 
 BRIEF_GROUPS = ("general", "statistical", "info-theory", "tabular")  # TabZilla's irregularity is among them
 BRIEF_SECONDS = 10.0

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tabbench.answers import describe_merged
 from tabbench.api import PROTOCOL, Results
-from tabbench.checksums import write_checksums
-from tabbench.claims import Claims
 from tabbench.errors import UserError
-from tabbench.importers import join_imported
-from tabbench.manifest import add_earlier, check_protocol, open_folder, read_manifest, write_manifest
-from tabbench.store import NAME as STORE
-from tabbench.store import ResultStore, is_intact
+from tabbench.folders.answers import describe_merged
+from tabbench.store.checksums import write_checksums
+from tabbench.store.claims import Claims
+from tabbench.store.importers import join_imported
+from tabbench.store.manifest import add_earlier, check_protocol, open_folder, read_manifest, write_manifest
+from tabbench.store.runs import NAME as STORE
+from tabbench.store.runs import ResultStore, is_intact
 
 
 def merge(folders: Sequence[Path], out: Path) -> Results:

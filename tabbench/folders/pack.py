@@ -15,13 +15,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tabbench.api import Results
-from tabbench.checksums import NAME as CHECKSUMS
-from tabbench.checksums import check_checksums, content_files, write_checksums
 from tabbench.errors import UserError
 from tabbench.files import replace_file
-from tabbench.manifest import read_manifest, write_manifest
-from tabbench.store import NAME as STORE
-from tabbench.store import ResultStore, row_digest
+from tabbench.store.checksums import NAME as CHECKSUMS
+from tabbench.store.checksums import check_checksums, content_files, write_checksums
+from tabbench.store.manifest import read_manifest, write_manifest
+from tabbench.store.runs import NAME as STORE
+from tabbench.store.runs import ResultStore, row_digest
 
 CODE = "is program code, which no result folder holds"
 MAX_FILES = 10_000

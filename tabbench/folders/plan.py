@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 
 from tabbench.api import Results, open_results
-from tabbench.cgroup import held_by
-from tabbench.costs import BYTES_PER_RUN, learn
+from tabbench.data.split import Split, make_splits
+from tabbench.data.task import Task
+from tabbench.engine.cgroup import held_by
+from tabbench.engine.costs import BYTES_PER_RUN, learn
+from tabbench.engine.runner import Resources, reason_unsupported
 from tabbench.job import Job
 from tabbench.request import Request, series_of, settled_losses
-from tabbench.runner import Resources, reason_unsupported
-from tabbench.search import Schedule
-from tabbench.split import Split, make_splits
-from tabbench.store import NAME as STORE
-from tabbench.store import ResultStore
-from tabbench.task import Task
+from tabbench.store.runs import NAME as STORE
+from tabbench.store.runs import ResultStore
+from tabbench.tuning.search import Schedule
 
 N_LONGEST = 10
 

@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from tabbench.api import splits_path
+from tabbench.data.split import load_splits
+from tabbench.data.task import Task, load_task
 from tabbench.errors import UserError
 from tabbench.files import data_folder
 from tabbench.job import Job
 from tabbench.request import gather, losses_of, series_of
-from tabbench.search import Schedule
-from tabbench.split import load_splits
-from tabbench.store import NAME as STORE
-from tabbench.store import ResultStore
-from tabbench.task import Task, load_task
+from tabbench.store.runs import NAME as STORE
+from tabbench.store.runs import ResultStore
+from tabbench.tuning.search import Schedule
 
 
 def recorded_tasks(manifest: Mapping[str, Any]) -> tuple[dict[str, Task], list[str]]:

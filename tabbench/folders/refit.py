@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from tabbench.claims import Claims
+from tabbench.data.split import Split
+from tabbench.data.task import Task, save_task
+from tabbench.engine.runner import Resources, Shared, Work, run_jobs
 from tabbench.errors import UserError
 from tabbench.models import get_model, missing_imports
-from tabbench.runner import Resources, Shared, Work, run_jobs
-from tabbench.split import Split
-from tabbench.store import ResultStore, Stored
-from tabbench.task import Task, save_task
+from tabbench.store.claims import Claims
+from tabbench.store.runs import ResultStore, Stored
 
 SEED = 0
 

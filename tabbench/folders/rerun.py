@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from tabbench.api import Results, run_request
+from tabbench.engine.runner import spare_workers
 from tabbench.errors import UserError
-from tabbench.manifest import NAME, read_manifest
+from tabbench.folders.recorded import recorded_tasks
 from tabbench.models import get_model
-from tabbench.recorded import recorded_tasks
 from tabbench.request import Request
-from tabbench.runner import spare_workers
+from tabbench.store.manifest import NAME, read_manifest
 
 
 def rerun(manifest: Path, out: Path, *, quiet: bool = False) -> Results:

@@ -6,9 +6,9 @@ from pathlib import Path
 import pandas as pd
 
 from tabbench.api import Results
-from tabbench.claims import Claims
-from tabbench.manifest import read_manifest
-from tabbench.recorded import recorded_jobs
+from tabbench.folders.recorded import recorded_jobs
+from tabbench.store.claims import Claims
+from tabbench.store.manifest import read_manifest
 
 N_SLOWEST = 5
 

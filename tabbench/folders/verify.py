@@ -2,7 +2,7 @@
 
 1. Files: every file against SHA256SUMS, every stored run against its hash, the software against the manifest.
 2. Numbers: datasets, splits, metrics and every derived file made again from the stored predictions, equal to the last bit.
-3. Refits: some jobs fitted again; see `tabbench.refit`.
+3. Refits: some jobs fitted again; see `tabbench.folders.refit`.
 """
 
 import platform
@@ -19,17 +19,17 @@ import pandas as pd
 
 from tabbench import __version__
 from tabbench.api import Results, splits_path
-from tabbench.checksums import NAME as CHECKSUMS
-from tabbench.checksums import check_checksums, content_files, file_hash, read_checksums
+from tabbench.data.split import load_splits, make_splits, splits_digest
 from tabbench.errors import UserError
-from tabbench.manifest import NUMERIC, environment, read_manifest
+from tabbench.folders.recorded import recorded_jobs, recorded_tasks
+from tabbench.folders.refit import Material, refit
 from tabbench.metrics import METRICS, compute_metrics
 from tabbench.models import get_model
-from tabbench.recorded import recorded_jobs, recorded_tasks
-from tabbench.refit import Material, refit
-from tabbench.split import load_splits, make_splits, splits_digest
-from tabbench.store import NAME as STORE
-from tabbench.store import ResultStore, Stored
+from tabbench.store.checksums import NAME as CHECKSUMS
+from tabbench.store.checksums import check_checksums, content_files, file_hash, read_checksums
+from tabbench.store.manifest import NUMERIC, environment, read_manifest
+from tabbench.store.runs import NAME as STORE
+from tabbench.store.runs import ResultStore, Stored
 
 
 @dataclass

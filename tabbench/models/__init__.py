@@ -13,8 +13,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 from tabbench.errors import UserError
+from tabbench.models.space import Space
 from tabbench.registry import Registry
-from tabbench.space import Space
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a model must be given; `tabbench.preprocess` sees to it, fitted on the training rows.
+    """What a model must be given; `tabbench.prepare.preprocess` sees to it, fitted on the training rows.
 
     categories : "native" (a frame of float64 and `category` columns), "ordinal" (float codes), "onehot" (0/1 columns).
     scaled : numeric columns are standardised.

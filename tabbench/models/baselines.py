@@ -5,7 +5,7 @@ from typing import Any
 from sklearn.base import ClassifierMixin
 
 from tabbench.models import Limits, Needs, model
-from tabbench.space import Choice, Range
+from tabbench.models.space import Choice, Range
 
 ORDINAL = Needs(categories="ordinal", scaled=False, complete=True)
 FOREST = {"max_features": Range(0.1, 1.0), "min_samples_leaf": Range(1, 10, log=True, whole=True)}

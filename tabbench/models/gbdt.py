@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from tabbench.models import Needs, Steps, model
-from tabbench.space import Range
+from tabbench.models.space import Range
 
 NATIVE = Needs(categories="native", scaled=False, complete=False)
 HIST_MAX_LEVELS = 255

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from tabbench.models import Steps, model
-from tabbench.space import Range
+from tabbench.models.space import Range
 
 if TYPE_CHECKING:
     import torch

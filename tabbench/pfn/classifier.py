@@ -16,7 +16,7 @@ from tabbench.pfn.encode import NormalForm, as_table
 from tabbench.pfn.ensemble import Ensemble, torch_threads
 from tabbench.pfn.hierarchy import HierarchicalClassifier
 from tabbench.pfn.limits import MAX_CLASSES, MAX_ROWS
-from tabbench.subsample import COLUMN_POLICIES, ROW_POLICIES, Contexts, Cut, check_limits
+from tabbench.prepare.subsample import COLUMN_POLICIES, ROW_POLICIES, Contexts, Cut, check_limits
 
 
 class PFNClassifier(ClassifierMixin, BaseEstimator):
@@ -33,7 +33,7 @@ class PFNClassifier(ClassifierMixin, BaseEstimator):
     ----------
     n_members : ensemble members; more is slower and a little better.
     max_rows : rows of a context, of which attention sees 512. row_policy : how they are chosen.
-    max_columns : columns used. column_policy : how they are chosen. The policies are those of tabbench.subsample.
+    max_columns : columns used. column_policy : how they are chosen. The policies are those of tabbench.prepare.subsample.
     max_cache_mb : memory for what the network made of the training rows; what exceeds it is computed at each prediction.
     weights : a file of weights; None: those of the package.
     random_state : seed of members and subsamples. n_jobs : threads; None: as many as torch is set to.

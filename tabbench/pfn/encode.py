@@ -1,6 +1,6 @@
 """From what people pass to scikit-learn classifiers to the network's input.
 
-`NormalForm` brings any table to the form that the whole house relies on (see tabbench.task); `View` turns it into the matrix
+`NormalForm` brings any table to the form that the whole house relies on (see tabbench.data.task); `View` turns it into the matrix
 that one ensemble member reads.
 """
 
@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils.validation import check_array
 
-from tabbench.task import _normal_column as normal_column
+from tabbench.data.task import _normal_column as normal_column
 
 TRANSFORMS = ("none", "quantile")
 FARTHEST = 1e6  # interquartile ranges from the median; what lies beyond is moved there

@@ -17,7 +17,7 @@ import torch
 from tabbench.pfn.encode import TRANSFORMS, View
 from tabbench.pfn.network import Context
 from tabbench.pfn.packaged import find_weights
-from tabbench.subsample import Contexts
+from tabbench.prepare.subsample import Contexts
 
 READ_ROWS = 512  # of a context that attention sees, others in every member; all serve as evidence
 QUERY_ROWS = 256  # rows that the network answers at a time

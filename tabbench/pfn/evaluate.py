@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tabbench.data.task import Task, make_task
 from tabbench.errors import UserError
 from tabbench.files import replace_text
 from tabbench.metrics import compute_metrics
 from tabbench.pfn.limits import MAX_CLASSES
 from tabbench.pfn.network import PFN
-from tabbench.task import Task, make_task
 
 TEST_SETS = {
     11: "balance-scale",

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 
-from tabbench.preprocess import Preprocessor
-from tabbench.subsample import NUMERIC
+from tabbench.prepare.preprocess import Preprocessor
+from tabbench.prepare.subsample import NUMERIC
 
 
 class HierarchicalClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from tabbench.preprocess import Preprocessor
+from tabbench.prepare.preprocess import Preprocessor
 
 
 class EarlyStopping(ClassifierMixin, BaseEstimator):

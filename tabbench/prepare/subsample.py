@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 
 from tabbench.errors import UserError
 from tabbench.models import Needs
-from tabbench.preprocess import Preprocessor
+from tabbench.prepare.preprocess import Preprocessor
 from tabbench.registry import Registry
 
 NUMERIC = Needs(categories="onehot", scaled=True, complete=True)
@@ -302,7 +302,7 @@ class SubsampledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    estimator : classifier for tables in normal form (see tabbench.task). max_rows, max_columns : limits, None for none.
+    estimator : classifier for tables in normal form (see tabbench.data.task). max_rows, max_columns : limits, None for none.
     row_policy, column_policy : names in ROW_POLICIES and COLUMN_POLICIES. random_state : seed of the choice.
 
     Attributes

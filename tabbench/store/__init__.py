@@ -1,0 +1,1 @@
+"""Result folders on disk: runs, manifest, claims, checksums, and results that come from elsewhere."""

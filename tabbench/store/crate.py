@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tabbench.checksums import file_hash
 from tabbench.files import replace_text
+from tabbench.store.checksums import file_hash
 
 CRATE, CROISSANT = "ro-crate-metadata.json", "croissant.json"
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tabbench.checksums import NAME as CHECKSUMS
 from tabbench.errors import UserError
 from tabbench.files import replace_file
-from tabbench.manifest import new_manifest, read_manifest, write_manifest
 from tabbench.metrics import METRICS
 from tabbench.registry import Registry
-from tabbench.store import COUNTS, IDENTITY, TIMES
+from tabbench.store.checksums import NAME as CHECKSUMS
+from tabbench.store.manifest import new_manifest, read_manifest, write_manifest
+from tabbench.store.runs import COUNTS, IDENTITY, TIMES
 
 IMPORTERS: Registry[Callable[[pd.DataFrame], pd.DataFrame]] = Registry("importer")
 NAME = "imported.parquet"

@@ -44,7 +44,7 @@ def _cpu_name() -> str:
 
 def git_state() -> dict[str, Any] | None:
     """Commit of the checkout this package runs from and whether it was changed, or None outside a checkout."""
-    root = Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return None
     command = ["git", "-C", str(root)]

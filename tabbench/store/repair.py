@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tabbench.claims import Claims
-from tabbench.store import CONTENT, DamagedStoreError, ResultStore, is_intact
+from tabbench.store.claims import Claims
+from tabbench.store.runs import CONTENT, DamagedStoreError, ResultStore, is_intact
 
 
 def repair_store(path: Path, claims: Claims) -> list[str]:

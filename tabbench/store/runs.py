@@ -22,8 +22,8 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
+from tabbench.engine.execute import Run
 from tabbench.errors import UserError
-from tabbench.execute import Run
 from tabbench.job import Job
 
 FORMAT = 2
@@ -53,7 +53,7 @@ DAMAGE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  
 
 
 class DamagedStoreError(UserError):
-    """The file is no intact store; see `tabbench.repair`."""
+    """The file is no intact store; see `tabbench.store.repair`."""
 
 
 @dataclass(frozen=True, eq=False)

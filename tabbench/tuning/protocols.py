@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from tabbench.data.split import DEFAULT_FOLDS, Split
+from tabbench.data.task import Task
 from tabbench.errors import UserError
 from tabbench.job import Job
 from tabbench.models import Needs, get_model
-from tabbench.space import Choice, Range, Space
-from tabbench.split import DEFAULT_FOLDS, Split
-from tabbench.task import Task
+from tabbench.models.space import Choice, Range, Space
 
 CV_ROWS = 2000  # at most so many training rows: cross-validation; above: one holdout
 CV_FOLDS = 5

@@ -14,8 +14,8 @@ import pandas as pd
 
 from tabbench.errors import UserError
 from tabbench.metrics import METRICS, compute_metrics
-from tabbench.protocols import Protocol
-from tabbench.store import ResultStore, as_table
+from tabbench.store.runs import ResultStore, as_table
+from tabbench.tuning.protocols import Protocol
 
 Trial = dict[str, Any]  # as ResultStore.trials gives it
 ROUNDS = 25  # of greedy selection, with replacement (Caruana et al. 2004)

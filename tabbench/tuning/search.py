@@ -16,7 +16,7 @@ from tabbench.errors import UserError
 from tabbench.job import Job
 from tabbench.metrics import METRICS
 from tabbench.models import get_model
-from tabbench.space import Choice, Range, Space, configurations
+from tabbench.models.space import Choice, Range, Space, configurations
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

@@ -24,12 +24,12 @@ import numpy as np
 import openml
 import pandas as pd
 
-from tabbench.openml.patience import Damaged, FetchError, Line, patient_requests
+from tabbench.data.openml.patience import Damaged, FetchError, Line, patient_requests
 
 _SCRATCH: ContextVar[str] = ContextVar("scratch")
 ROWS_AT_A_TIME = 20_000
 HASH_TRIES = 3  # the client itself repeats a download whose checksum is wrong
-_SILENT = logging.getLogger("tabbench.openml")
+_SILENT = logging.getLogger("tabbench.data.openml")
 _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False
 

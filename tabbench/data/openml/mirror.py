@@ -10,11 +10,11 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from tabbench.data.openml.cache import FORMAT, KINDS, Cache, Kind, open_cache
+from tabbench.data.openml.pull import parse_path
+from tabbench.data.suite import OPENML, load_suite
 from tabbench.errors import UserError
 from tabbench.files import data_folder
-from tabbench.openml.cache import FORMAT, KINDS, Cache, Kind, open_cache
-from tabbench.openml.pull import parse_path
-from tabbench.suite import OPENML, load_suite
 
 Entry = tuple[Kind, int]
 

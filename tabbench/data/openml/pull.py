@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from tabbench.data.openml.cache import Cache, Kind, open_cache, server_url
 from tabbench.errors import UserError
-from tabbench.openml.cache import Cache, Kind, open_cache, server_url
 
 if TYPE_CHECKING:
-    from tabbench.openml.patience import Line
+    from tabbench.data.openml.patience import Line
 
 T = TypeVar("T")
 WORKERS = 4
@@ -38,7 +38,7 @@ def suite_tasks(number: int, *, fresh: bool = False) -> list[int]:
     if fresh or not cache.has("suites", number):
         try:
             with _connection():
-                from tabbench.openml import client
+                from tabbench.data.openml import client
 
                 facts = client.get_suite(number)
             cache.discard("suites", number)
@@ -86,8 +86,8 @@ def pull(paths: Iterable[str], *, workers: int = WORKERS, quiet: bool = False, c
 def _connection() -> "Iterator[Line]":
     if find_spec("openml") is None:
         raise UserError(NOT_INSTALLED)
-    from tabbench.openml.client import connected
-    from tabbench.openml.patience import Line
+    from tabbench.data.openml.client import connected
+    from tabbench.data.openml.patience import Line
 
     line = Line(server_url())
     with connected(line):
@@ -115,7 +115,7 @@ def _has(cache: Cache, kind: Kind, number: int, check: bool) -> bool:
 
 
 def _pull_one(cache: Cache, path: str) -> None:
-    from tabbench.openml import client
+    from tabbench.data.openml import client
 
     kind, number = parse_path(path)
     if kind == "data":
@@ -132,7 +132,7 @@ def _pull_one(cache: Cache, path: str) -> None:
 
 
 def _pull_dataset(cache: Cache, number: int) -> None:
-    from tabbench.openml import client
+    from tabbench.data.openml import client
 
     if not cache.has("datasets", number):
         facts, frame = _twice(lambda: client.get_dataset(number))
@@ -140,7 +140,7 @@ def _pull_dataset(cache: Cache, number: int) -> None:
 
 
 def _twice(get: Callable[[], T]) -> T:
-    from tabbench.openml.patience import Damaged
+    from tabbench.data.openml.patience import Damaged
 
     for _ in range(UNIT_TRIES - 1):
         try:

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tabbench.data.openml.cache import open_cache
+from tabbench.data.openml.pull import parse_path, suite_tasks
 from tabbench.errors import UserError
-from tabbench.openml.cache import open_cache
-from tabbench.openml.pull import parse_path, suite_tasks
 
 if TYPE_CHECKING:
-    from tabbench.suite import TaskSpec
+    from tabbench.data.suite import TaskSpec
 
 FOLD = "official test fold, repeat "
 
@@ -20,7 +20,7 @@ def suite_specs(reference: str) -> "tuple[TaskSpec, ...]":
 
     Raises UserError if the suite is neither in the cache nor to be had from the server.
     """
-    from tabbench.suite import TaskSpec
+    from tabbench.data.suite import TaskSpec
 
     kind, number = parse_path(reference)
     paths = [f"task/{task}" for task in suite_tasks(number)] if kind == "suite" else [reference]
