@@ -1,14 +1,18 @@
 """The command line as a user types it: exit codes, one-line errors, light imports."""
 
+import os
 import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tabbench.cli import main
+import tabbench.data.sources
+from tabbench.cli import commands, main
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +93,7 @@ GOOD = ["run", "--data", "t.csv", "--target", "y", "--models", "dummy", "--quiet
         ([*GOOD, "--train-sizes", "20,many"], "--train-sizes"),
         (["report", "foreign"], "not a tabbench result folder"),
         (["suites", "show", "startre"], "did you mean 'starter'"),
+        (["suites", "starter"], "invalid choice: 'starter' (choose from"),
         (["polish"], "invalid choice"),
     ],
 )
@@ -120,3 +125,78 @@ def test_lists(capsys):
     shown = capsys.readouterr().out
     assert re.search(r"poker-hand +openml:task/9890 +1,025,009 +10 +10 +no +rows\n", shown)
     assert "36 tables, 0 on this machine" in shown
+
+
+def test_every_command_shows_an_example_that_can_be_typed(capsys):
+    parser = commands().parser
+    todo, seen = [[]], []
+    while todo:
+        words = todo.pop()
+        with pytest.raises(SystemExit):
+            parser.parse_args([*words, "--help"])
+        text = capsys.readouterr().out
+        examples = re.findall(r"^ +(tabbench .+)$", text, re.M)
+        assert examples, words
+        for example in examples:
+            assert parser.parse_args(shlex.split(example)[1:]).func
+        todo += [[*words, name] for name in re.findall(r"^  ([a-z]+) .*\n {16}tabbench", text, re.M)]
+        seen.append(" ".join(words))
+    assert {"run", "suites show", "suites hardest", "mirror import", "pfn sample"} <= set(seen)
+
+
+def test_help_lists_commands_by_what_they_are_for(capsys):
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    titles = re.findall(r"^(\w+):$", capsys.readouterr().out, re.M)
+    assert titles == ["options", "run", "read", "check", "move", "build"]
+
+
+def test_lists_add_up_in_order_without_twins():
+    def parse(*words):
+        return commands().parser.parse_args(["run", "--suite", "starter", *words])
+
+    assert parse("--models", "tree,knn", "--model", "mine:Class", "--models", "knn, pfn").models == [
+        *("tree", "knn", "mine:Class", "pfn")
+    ]
+    assert parse().models is None
+    assert parse("--train-sizes", "20,40", "--train-sizes", "30").train_sizes == [20, 40, 30]
+    learn = commands().parser.parse_args(["plan", "--suite", "starter", "--learn", "a", "b", "--learn", "c"]).learn
+    assert [str(folder) for folder in learn] == ["a", "b", "c"]
+    assert parse().models is None, "a parser forgets what it was given"
+
+
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("tabbench lead", "leaderboard"),
+        ("tabbench suites ha", "hardest"),
+        ("tabbench run --suite start", "starter"),
+        ("tabbench run --models tree,catb", "tree,catboost"),
+        ("tabbench run --row-p", "--row-policy"),
+    ],
+)
+def test_a_shell_completes_commands_options_suites_and_models(tmp_path, line, offered):
+    pytest.importorskip("argcomplete")
+    asked = {"_ARGCOMPLETE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)), "_ARGCOMPLETE_SHELL": "zsh"}
+    environment = {
+        **os.environ,
+        **asked,
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(tmp_path / "offered"),
+        "_ARGCOMPLETE_SUPPRESS_SPACE": "1",
+    }
+    subprocess.run([sys.executable, "-m", "tabbench"], env=environment, check=True, timeout=60)
+    words = [word.partition(":")[0] for word in re.split(r"[\n\x0b\x0c]", (tmp_path / "offered").read_text())]
+    assert offered in words
+
+
+def test_tables_of_an_absent_package_are_one_line(capsys, monkeypatch):
+    monkeypatch.setattr(tabbench.data.sources, "find_spec", lambda package: None)
+    suite = "[[tasks]]\nname = '{}'\nsource = 'package'\npath = 'river/{}.csv'\n"
+    write()
+    own = "[[tasks]]\nname = 'own'\nsource = 'file'\npath = 't.csv'\ntarget = 'y'\n"
+    Path("three.toml").write_text("title = 'Three'\n" + suite.format("p", "p") + suite.format("q", "q") + own)
+    assert main(["run", "--suite", "three.toml", "--model", "dummy", "--quiet", "--workers", "1"]) == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("not run")]
+    assert line == (
+        "not run: p, q: the package 'river' that carries it is not installed: pip install 'tabbench-harness[starter]'"
+    )

@@ -11,7 +11,7 @@ import requests
 pytest.importorskip("openml")
 
 from tabbench.cli import main
-from tabbench.cli.suites import suite_table
+from tabbench.cli.suite_table import suite_table
 from tabbench.data.openml import patience
 from tabbench.data.openml.cache import open_cache
 from tabbench.data.openml.pull import pull

@@ -1,48 +1,150 @@
-"""What can be done with result folders that exist: `tabbench verify`, `diff`, `status`, `rerun`, `merge`, `pack`, `unpack`."""
+"""What can be done with result folders that exist: read, check, repeat, join and carry them."""
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tabbench.cli.parser import Commands, Exit
 from tabbench.errors import UserError
 
 if TYPE_CHECKING:
     from tabbench.api import Results
 
-EXIT_OK, EXIT_DIFFERENT = 0, 1
+
+def register(commands: Commands) -> None:
+    """Add the commands."""
+    _register_reading(commands)
+    _register_checking(commands)
+    _register_moving(commands)
 
 
-def register(commands: "argparse._SubParsersAction[Any]") -> None:
-    """Add the commands to the parser."""
-    verify = commands.add_parser("verify", help="check a result folder: hashes, numbers, refits; exit code 1 if it fails")
-    verify.add_argument("folder", type=Path)
-    verify.add_argument("--level", type=int, choices=[1, 2, 3], default=2, help="1 hashes, 2 + numbers, 3 + refits (default 2)")
-    verify.add_argument("--sample", type=int, default=5, metavar="K", help="jobs to refit at level 3 (default 5)")
-    verify.set_defaults(func=_verify)
-    diff = commands.add_parser("diff", help="say why two result folders differ; exit code 1 if they do")
-    diff.add_argument("first", type=Path)
-    diff.add_argument("second", type=Path)
-    diff.set_defaults(func=_diff)
-    status = commands.add_parser("status", help="say how far a run is, from another shell")
+def _register_reading(commands: Commands) -> None:
+    status = commands.add("status", "say how far a run is, from another shell", example="tabbench status results/my", group="run")
     status.add_argument("folder", type=Path)
     status.set_defaults(func=_status)
-    rerun = commands.add_parser("rerun", help="repeat the run of a manifest in a new folder")
+    rerun = commands.add(
+        "rerun",
+        "repeat the run of a manifest in a new folder",
+        example="tabbench rerun results/my/manifest.json --out results/again",
+        group="run",
+    )
     rerun.add_argument("manifest", type=Path, help="manifest.json, or its folder")
     rerun.add_argument("--out", type=Path, required=True, help="result folder of the repetition")
     rerun.add_argument("--quiet", action="store_true", help="no progress")
     rerun.set_defaults(func=_rerun)
-    merge = commands.add_parser("merge", help="make one result folder of several, e.g. of the shards of a run")
+    board = commands.add(
+        "leaderboard",
+        "print the leaderboard of a result folder by any metric",
+        example="tabbench leaderboard results/my --metric accuracy --format csv",
+        group="read",
+    )
+    board.add_argument("folder", type=Path)
+    board.add_argument("--metric", help="metric to rank by (default roc_auc_ovo, or the first recorded)")
+    board.add_argument("--ties", choices=["average", "min"], default="average", help="rank of equal scores (default average)")
+    board.add_argument("--format", choices=["text", "csv", "md", "json"], default="text")
+    board.set_defaults(func=_leaderboard)
+    report = commands.add(
+        "report",
+        "write the leaderboard and report of a result folder again",
+        example="tabbench report results/my --figures figures",
+        group="read",
+    )
+    report.add_argument("folder", type=Path)
+    report.add_argument("--figures", type=Path, metavar="DIR", help="also write its figures (SVG, PNG) and tables (CSV, MD, TeX)")
+    report.set_defaults(func=_report)
+
+
+def _register_checking(commands: Commands) -> None:
+    verify = commands.add(
+        "verify",
+        "check a result folder: hashes, numbers, refits",
+        example="tabbench verify results/my --level 3",
+        group="check",
+    )
+    verify.add_argument("folder", type=Path)
+    verify.add_argument("--level", type=int, choices=[1, 2, 3], default=2, help="1 hashes, 2 + numbers, 3 + refits (default 2)")
+    verify.add_argument("--sample", type=int, default=5, metavar="K", help="jobs to refit at level 3 (default 5)")
+    verify.set_defaults(func=_verify)
+    diff = commands.add(
+        "diff", "say why two result folders differ", example="tabbench diff results/my results/again", group="check"
+    )
+    diff.add_argument("first", type=Path)
+    diff.add_argument("second", type=Path)
+    diff.set_defaults(func=_diff)
+
+
+def _register_moving(commands: Commands) -> None:
+    merge = commands.add(
+        "merge",
+        "make one result folder of several, e.g. of the shards of a run",
+        example="tabbench merge results/1 results/2 --out results/all",
+        group="move",
+    )
     merge.add_argument("folders", type=Path, nargs="+")
     merge.add_argument("--out", type=Path, required=True, help="new result folder")
     merge.set_defaults(func=_merge)
-    pack = commands.add_parser("pack", help="make one archive of a result folder, without absolute paths or user names")
+    pack = commands.add(
+        "pack",
+        "make one archive of a result folder, without absolute paths or user names",
+        example="tabbench pack results/my",
+        group="move",
+    )
     pack.add_argument("folder", type=Path)
     pack.add_argument("--out", type=Path, help="archive (default: <folder>.zip)")
     pack.set_defaults(func=_pack)
-    unpack = commands.add_parser("unpack", help="open such an archive safely")
+    unpack = commands.add(
+        "unpack", "open such an archive safely", example="tabbench unpack my.zip --out results/my", group="move"
+    )
     unpack.add_argument("archive", type=Path)
     unpack.add_argument("--out", type=Path, required=True, help="new result folder")
     unpack.set_defaults(func=_unpack)
+    imports = commands.add(
+        "import",
+        "make a result folder of another benchmark's published results",
+        example="tabbench import tabzilla results.csv --out results/theirs",
+        group="move",
+    )
+    imports.add_argument("kind", help="tabzilla, amlb or tabarena")
+    imports.add_argument("file", type=Path, help="CSV or Parquet file")
+    imports.add_argument("--out", type=Path, required=True, help="result folder")
+    imports.add_argument("--force", action="store_true", help="merge into an existing folder, marked, though splits differ")
+    imports.set_defaults(func=_import)
+
+
+def _report(args: argparse.Namespace) -> int:
+    from tabbench.api import open_results
+    from tabbench.report.leaderboard import format_leaderboard
+    from tabbench.store.checksums import write_checksums
+
+    results = open_results(args.folder)
+    path = results.write_report()
+    if args.figures:
+        from tabbench.report.export import write_figures
+
+        files = write_figures(args.folder, results.frame, results.manifest, args.figures)
+        endings = {file.suffix for file in files}
+        png = "; no PNG without the extra 'plots'" if ".svg" in endings and ".png" not in endings else ""
+        print(f"{len(files)} files of figures and tables: {args.figures}{png}")
+    write_checksums(args.folder, derived_only=True)
+    print(format_leaderboard(results.leaderboard()))
+    print(f"report: {path}")
+    return Exit.OK
+
+
+def _leaderboard(args: argparse.Namespace) -> int:
+    from tabbench.api import open_results
+    from tabbench.report.leaderboard import format_leaderboard
+
+    print(format_leaderboard(open_results(args.folder).leaderboard(args.metric, args.ties), args.format))
+    return Exit.OK
+
+
+def _import(args: argparse.Namespace) -> int:
+    from tabbench.store.importers import import_results
+
+    frame = import_results(args.kind, args.file, args.out, force=args.force)
+    print(f"{len(frame):,} results of {frame['model'].nunique()} models on {frame['task'].nunique()} datasets")
+    return _report(argparse.Namespace(folder=args.out, figures=None))
 
 
 def _verify(args: argparse.Namespace) -> int:
@@ -52,7 +154,7 @@ def _verify(args: argparse.Namespace) -> int:
         raise UserError(f"--sample {args.sample}: refit at least one job")
     verdict = verify(args.folder, args.level, args.sample)
     print(verdict)
-    return EXIT_DIFFERENT if verdict.problems else EXIT_OK
+    return Exit.FOUND if verdict.problems else Exit.OK
 
 
 def _diff(args: argparse.Namespace) -> int:
@@ -60,14 +162,14 @@ def _diff(args: argparse.Namespace) -> int:
 
     lines = compare_folders(args.first, args.second)
     print("\n".join(lines) or "no difference but in times")
-    return EXIT_DIFFERENT if lines else EXIT_OK
+    return Exit.FOUND if lines else Exit.OK
 
 
 def _status(args: argparse.Namespace) -> int:
     from tabbench.folders.status import status
 
     print(status(args.folder))
-    return EXIT_OK
+    return Exit.OK
 
 
 def _rerun(args: argparse.Namespace) -> int:
@@ -87,7 +189,7 @@ def _show(results: "Results") -> int:
 
     print(format_leaderboard(results.leaderboard()))
     print(f"report: {results.path / 'report.html'}")
-    return EXIT_OK
+    return Exit.OK
 
 
 def _pack(args: argparse.Namespace) -> int:
@@ -96,7 +198,7 @@ def _pack(args: argparse.Namespace) -> int:
     archive = args.out or args.folder.with_name(f"{args.folder.resolve().name}.zip")
     pack(args.folder, archive)
     print(f"archive: {archive}")
-    return EXIT_OK
+    return Exit.OK
 
 
 def _unpack(args: argparse.Namespace) -> int:
@@ -104,4 +206,4 @@ def _unpack(args: argparse.Namespace) -> int:
 
     unpack(args.archive, args.out)
     print(f"opened: {args.out}")
-    return EXIT_OK
+    return Exit.OK

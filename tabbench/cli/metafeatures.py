@@ -4,8 +4,9 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from tabbench.cli.parser import AddUp, Commands, Exit, names
 from tabbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,9 +16,14 @@ if TYPE_CHECKING:
     from tabbench.engine.runner import Resources
 
 
-def register(commands: Any) -> None:
-    """Add the three commands to the command line."""
-    meta = commands.add_parser("metafeatures", help="describe the training part of every fold of a suite or a table by numbers")
+def register(commands: Commands) -> None:
+    """Add the three commands."""
+    meta = commands.add(
+        "metafeatures",
+        "describe the training part of every fold of a suite or a table by numbers",
+        example="tabbench metafeatures --data my.csv --target y --out m.parquet",
+        group="read",
+    )
     what = meta.add_mutually_exclusive_group(required=True)
     what.add_argument("--suite", help="name of a suite or path of a suite file")
     what.add_argument("--data", type=Path, help="CSV or Parquet file; needs --target")
@@ -27,11 +33,23 @@ def register(commands: Any) -> None:
     meta.add_argument("--repeats", type=int, default=1, help="repeats of the folds (default 1)")
     meta.add_argument("--seed", type=int, default=0)
     meta.set_defaults(func=_metafeatures)
-    analyze = commands.add_parser("analyze", help="which metafeatures go with the gap between networks and GBDTs, or two models")
+    analyze = commands.add(
+        "analyze",
+        "which metafeatures go with the gap between networks and GBDTs, or two models",
+        example="tabbench analyze results/starter --models pfn,catboost",
+        group="read",
+    )
     analyze.add_argument("folder", type=Path, help="result folder of a run")
-    analyze.add_argument("--models", metavar="A,B", help="two models (default: best network or PFN, best GBDT)")
+    analyze.add_argument(
+        "--models", type=names, action=AddUp, metavar="A,B", help="two models (default: best network or PFN, best GBDT)"
+    )
     analyze.set_defaults(func=_analyze)
-    advise = commands.add_parser("recommend", help="the datasets most like a table, and which models won there")
+    advise = commands.add(
+        "recommend",
+        "the datasets most like a table, and which models won there",
+        example="tabbench recommend my.csv --target y --results results/starter",
+        group="read",
+    )
     advise.add_argument("data", type=Path, help="CSV or Parquet file")
     advise.add_argument("--target", required=True, help="its target column")
     advise.add_argument("--results", dest="folder", type=Path, default=Path("results/starter"), help="result folder of a run")
@@ -63,7 +81,7 @@ def _metafeatures(args: argparse.Namespace) -> int:
     for missing in frame.attrs["missing_tasks"]:
         print(f"not described: {missing['name']}: {missing['reason']}")
     print(f"{len(frame)} training parts of {frame['task'].nunique()} datasets × {frame.shape[1] - 4} metafeatures: {args.out}")
-    return 0
+    return Exit.OK
 
 
 def _analyze(args: argparse.Namespace) -> int:
@@ -73,14 +91,14 @@ def _analyze(args: argparse.Namespace) -> int:
 
     results = open_results(args.folder)
     parts = _metafeatures_of(args, results, describe_results)
-    models = tuple(args.models.split(",")) if args.models else None
+    models = tuple(args.models) if args.models else None
     if models and len(models) != 2:
-        raise UserError(f"--models {args.models!r}: give two models separated by a comma")
+        raise UserError(f"--models {','.join(models)}: give two models separated by a comma")
     found = analyze(args.folder, results.frame, parts, args.metric, models)
     results.write_report()
     write_checksums(args.folder, derived_only=True)
     print(format_analysis(found))
-    return 0
+    return Exit.OK
 
 
 def _recommend(args: argparse.Namespace) -> int:
@@ -93,7 +111,7 @@ def _recommend(args: argparse.Namespace) -> int:
     parts = _metafeatures_of(args, results, known_metafeatures)
     advice = recommend(task, results.frame, results.manifest, parts, _resources(args), args.metric)
     print(format_advice(advice, task.name))
-    return 0
+    return Exit.OK
 
 
 def _metafeatures_of(args: argparse.Namespace, results: "Results", describe: Callable[..., "pd.DataFrame"]) -> "pd.DataFrame":

@@ -5,29 +5,42 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tabbench.cli.parser import Commands, Exit
 from tabbench.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tabbench.cli.parser import Parser
     from tabbench.data.openml.cache import Kind
 
 
-def register(commands: "argparse._SubParsersAction[Parser]") -> None:
-    """Add the commands to the command line."""
-    fetch = commands.add_parser("fetch", help="fetch the tables of a suite from OpenML; afterwards runs need no network")
+def register(commands: Commands) -> None:
+    """Add the commands."""
+    fetch = commands.add(
+        "fetch",
+        "fetch the tables of a suite from OpenML; afterwards runs need no network",
+        example="tabbench fetch tabzilla-hard",
+        group="move",
+    )
     fetch.add_argument("suite", help="name or path of a suite, or openml:suite/99, openml:task/3, openml:data/31")
     fetch.add_argument("--workers", type=int, default=4, help="downloads at a time (default 4)")
     fetch.add_argument("--quiet", action="store_true", help="no progress")
     fetch.set_defaults(func=_fetch)
-    mirror = commands.add_parser("mirror", help="carry fetched tables to machines without a network")
-    actions = mirror.add_subparsers(title="actions", required=True, metavar="ACTION")
-    export = actions.add_parser("export", help="write what was fetched (of a suite, or all) into a folder")
+    mirror = Commands(
+        commands.add(
+            "mirror",
+            "carry fetched tables to machines without a network",
+            example="tabbench mirror export stick --suite cc18",
+            group="move",
+        )
+    )
+    export = mirror.add(
+        "export", "write what was fetched (of a suite, or all) into a folder", example="tabbench mirror export stick --suite cc18"
+    )
     export.add_argument("folder", type=Path)
     export.add_argument("--suite", help="only the tables of this suite")
     export.set_defaults(func=_export)
-    imports = actions.add_parser("import", help="take in such a folder")
+    imports = mirror.add("import", "take in such a folder", example="tabbench mirror import stick")
     imports.add_argument("folder", type=Path)
     imports.set_defaults(func=_import)
 
@@ -49,21 +62,21 @@ def _fetch(args: argparse.Namespace) -> int:
     for reason in failed.values():
         print(f"not fetched: {reason}", file=sys.stderr)
     print(f"{len(paths) - len(failed)} of {len(paths)} tables are on this machine")
-    return 1 if failed else 0
+    return Exit.FOUND if failed else Exit.OK
 
 
 def _export(args: argparse.Namespace) -> int:
     from tabbench.data.openml.mirror import export_mirror
 
     print(f"{args.folder} holds {_counts(export_mirror(args.folder, args.suite))}")
-    return 0
+    return Exit.OK
 
 
 def _import(args: argparse.Namespace) -> int:
     from tabbench.data.openml.mirror import import_mirror
 
     print(f"taken in: {_counts(import_mirror(args.folder))}")
-    return 0
+    return Exit.OK
 
 
 def _counts(counts: "Mapping[Kind, int]") -> str:

@@ -2,14 +2,23 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+
+from tabbench.cli.parser import Commands, Exit
 
 
-def register(commands: Any) -> None:
-    """Add `pfn` with its sub-commands to the command line."""
-    pfn = commands.add_parser("pfn", help="sample the prior, train, release, calibrate and evaluate the network")
-    parts = pfn.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    train = parts.add_parser("train", help="start or continue a training trunk")
+def register(commands: Commands) -> None:
+    """Add `pfn` with its sub-commands."""
+    parts = Commands(
+        commands.add(
+            "pfn",
+            "sample the prior, train, release, calibrate and evaluate the network",
+            example="tabbench pfn sample --out prior.png",
+            group="build",
+        )
+    )
+    train = parts.add(
+        "train", "start or continue a training trunk", example="tabbench pfn train --config base --minutes 60 --out runs/trunk"
+    )
     train.add_argument("--config", default="base", help="name of a config, or path of a TOML file (default base)")
     train.add_argument("--minutes", type=float, required=True, help="how long; cut off at any moment, it can be continued")
     train.add_argument("--out", type=Path, required=True, help="folder of the training state and its log")
@@ -19,7 +28,11 @@ def register(commands: Any) -> None:
     train.add_argument("--threads", type=int, default=1, help="threads of the network on a CPU (default 1)")
     train.add_argument("--dev", type=Path, help="folder of development datasets to evaluate on every ten minutes")
     train.set_defaults(func=_train)
-    release = parts.add_parser("release", help="branch off a trunk, decay the learning rate, write weights and model card")
+    release = parts.add(
+        "release",
+        "branch off a trunk, decay the learning rate, write weights and model card",
+        example="tabbench pfn release --trunk runs/trunk --out runs/weights.safetensors",
+    )
     release.add_argument("--config", default="base")
     release.add_argument("--trunk", type=Path, required=True, help="folder of a training state")
     release.add_argument("--steps", type=int, help="steps of the decay (default: 15%% of the trunk's)")
@@ -27,16 +40,24 @@ def register(commands: Any) -> None:
     release.add_argument("--workers", type=int, default=1)
     release.add_argument("--threads", type=int, default=1)
     release.set_defaults(func=_release)
-    calibrate = parts.add_parser("calibrate", help="fit the temperature of released weights and write it into their card")
+    calibrate = parts.add(
+        "calibrate",
+        "fit the temperature of released weights and write it into their card",
+        example="tabbench pfn calibrate --weights runs/weights.safetensors",
+    )
     calibrate.add_argument("--weights", type=Path, required=True, help="weights file with its model card")
     calibrate.set_defaults(func=_calibrate)
-    evaluate = parts.add_parser("evaluate", help="ROC AUC of one network pass on development datasets, beside a random forest")
+    evaluate = parts.add(
+        "evaluate",
+        "ROC AUC of one network pass on development datasets, beside a random forest",
+        example="tabbench pfn evaluate --dev development",
+    )
     evaluate.add_argument("--weights", type=Path, help="weights file (default: those that ship)")
     evaluate.add_argument("--dev", type=Path, required=True, help="folder with <id>/data.parquet and meta.json")
     evaluate.add_argument("--max-rows", type=int, default=6000, help="skip larger datasets; half the rows are trained on")
     evaluate.add_argument("--splits", type=int, default=5, help="random halves of each dataset (default 5)")
     evaluate.set_defaults(func=_evaluate)
-    sample = parts.add_parser("sample", help="draw a picture of tables from the prior")
+    sample = parts.add("sample", "draw a picture of tables from the prior", example="tabbench pfn sample --out prior.png")
     sample.add_argument("--out", type=Path, required=True, help="PNG file to write")
     sample.add_argument("--seed", type=int, default=0)
     sample.set_defaults(func=_sample)
@@ -50,7 +71,7 @@ def _train(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     config = load_config(args.config)
     train(config, args.minutes, args.out, resume=args.resume, start=args.start, n_workers=args.workers, dev=args.dev)
-    return 0
+    return Exit.OK
 
 
 def _release(args: argparse.Namespace) -> int:
@@ -60,7 +81,7 @@ def _release(args: argparse.Namespace) -> int:
 
     torch.set_num_threads(args.threads)
     release(load_config(args.config), args.trunk, args.steps, args.out, n_workers=args.workers)
-    return 0
+    return Exit.OK
 
 
 def _calibrate(args: argparse.Namespace) -> int:
@@ -68,7 +89,7 @@ def _calibrate(args: argparse.Namespace) -> int:
 
     temperature, before, after = calibrate(args.weights)
     print(f"temperature {temperature}: log loss on fresh tables {before:.4f} without it, {after:.4f} with it")
-    return 0
+    return Exit.OK
 
 
 def _evaluate(args: argparse.Namespace) -> int:
@@ -79,7 +100,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     table = compare_with_forest(load_weights(args.weights or WEIGHTS), args.dev, args.max_rows, args.splits)
     print(table.round(4).to_string())
     print(f"{len(table)} datasets, mean ROC AUC: network {table['pfn'].mean():.4f}, forest {table['forest'].mean():.4f}")
-    return 0
+    return Exit.OK
 
 
 def _sample(args: argparse.Namespace) -> int:
@@ -87,4 +108,4 @@ def _sample(args: argparse.Namespace) -> int:
 
     draw_samples(args.out, args.seed)
     print(args.out)
-    return 0
+    return Exit.OK

@@ -1,15 +1,19 @@
-"""`tabbench stats` and `tabbench suites hardest`."""
+"""`tabbench stats`: rank statistics of results from anywhere."""
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from tabbench.errors import UserError
+from tabbench.cli.parser import Commands, Exit
 
 
-def register_stats(commands: "argparse._SubParsersAction[Any]") -> None:
-    """Add the command `stats`."""
-    stats = commands.add_parser("stats", help="rank statistics of any results table, long or wide")
+def register(commands: Commands) -> None:
+    """Add the command."""
+    stats = commands.add(
+        "stats",
+        "rank statistics of any results table, long or wide",
+        example="tabbench stats scores.csv --control catboost",
+        group="read",
+    )
     stats.add_argument("file", type=Path, help="CSV or Parquet file: a row a dataset and a column a model, or a row a score")
     stats.add_argument("--score", metavar="COLUMN", help="score column of a long table")
     stats.add_argument("--lower-is-better", action="store_true", help="scores are errors or losses")
@@ -30,23 +34,4 @@ def _stats(args: argparse.Namespace) -> int:
     settings = Settings(not args.lower_is_better, args.rope, args.alpha, args.baseline, args.control, args.test_share)
     table = read_plain_table(args.file, args.score)
     print(format_summary(summarize(table.scores, settings, table.folds), settings, args.format))
-    return 0
-
-
-def print_hardest(folder: Path | None) -> int:
-    """Print the hard datasets of a result folder by log loss, one a line; raises UserError without a folder."""
-    from tabbench.api import open_results
-    from tabbench.report.hardest import hardest
-    from tabbench.report.leaderboard import score_table
-
-    if folder is None:
-        raise UserError("name a result folder: tabbench suites hardest results/x")
-    scores = score_table(open_results(folder).frame, "log_loss")
-    found = hardest(scores.table, scores.greater_is_better)
-    for row in found.itertuples():
-        gaps = " ".join("   –" if gap != gap else f"{gap:.2f}" for gap in (row.baseline_gap, row.fourth_gap, row.gbdt_gap))
-        print(f"{row.Index:40} {gaps}  {row.why}")
-    print(
-        f"{len(found)} of {len(scores.table)} datasets are hard. Gaps: best simple model, fourth best model, best boosted trees."
-    )
-    return 0
+    return Exit.OK

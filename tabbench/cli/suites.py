@@ -1,50 +1,82 @@
-"""What is in a suite: sizes, what is on this machine, and what is beyond the network's limits."""
+"""`tabbench suites`, `tabbench suites show`, `tabbench suites hardest` and `tabbench audit`: what tables there are."""
 
-import pandas as pd
+import argparse
+import sys
+from pathlib import Path
 
-from tabbench.data.openml.tables import sizes_of
-from tabbench.data.suite import TaskSpec, load_spec, load_suite
-from tabbench.errors import UserError
-from tabbench.pfn.limits import MAX_CLASSES, MAX_ROWS
-
-COLUMNS = ["name", "source", "rows", "features", "classes", "here", "beyond the PFN"]
+from tabbench.cli.parser import Commands, Exit
 
 
-def suite_table(name: str) -> pd.DataFrame:
-    """One row per table of a suite, in the suite's order; sizes as published where the table is not on this machine.
-
-    `here` : whether the table can be loaded now; `beyond the PFN` : in what it exceeds the limits of one context.
-    Raises UserError for an unknown suite.
-    """
-    frame = pd.DataFrame([_row(spec) for spec in load_suite(name).tasks], columns=COLUMNS, dtype=object)
-    sizes = dict.fromkeys(["rows", "features", "classes"], "Int64")
-    return frame.astype(sizes)
-
-
-def _row(spec: TaskSpec) -> list[object]:
-    name, sizes, here = spec.name, (spec.rows, spec.features, spec.classes), True
-    try:
-        if spec.source == "openml":  # large tables: their sizes are written down
-            name, *counts = sizes_of(spec)
-            sizes = counts[0], counts[1], counts[2]
-        else:
-            task = load_spec(spec)
-            sizes = len(task.X), task.X.shape[1], len(task.classes)
-    except UserError:
-        here = False
-    return [name, f"{spec.source}:{spec.path}", *sizes, here, ", ".join(_beyond(sizes[0], sizes[2]))]
-
-
-def _beyond(rows: int | None, classes: int | None) -> list[str]:
-    sizes = {"rows": (rows, MAX_ROWS), "classes": (classes, MAX_CLASSES)}
-    return [what for what, (size, limit) in sizes.items() if size is not None and size > limit]
+def register(commands: Commands) -> None:
+    """Add the commands."""
+    suites = commands.add(
+        "suites", "list the suites, show one, or choose the hard tables of a run", example="tabbench suites", group="read"
+    )
+    suites.set_defaults(func=_list)
+    parts = Commands(suites, required=False)
+    show = parts.add("show", "show the tables of a suite: sizes, what is on this machine", example="tabbench suites show starter")
+    show.add_argument("name", help="name or path of a suite, or openml:suite/99")
+    show.set_defaults(func=_show)
+    hardest = parts.add(
+        "hardest", "choose the hard datasets of a run by TabZilla's rule", example="tabbench suites hardest results/starter"
+    )
+    hardest.add_argument("folder", type=Path, help="result folder")
+    hardest.set_defaults(func=_hardest)
+    audit = commands.add(
+        "audit",
+        "warn of leaks, twins, ids and odd columns in the tables of a suite, or in a table",
+        example="tabbench audit my.csv --target y",
+        group="check",
+    )
+    audit.add_argument("what", help="name or path of a suite, or a CSV or Parquet file (needs --target)")
+    audit.add_argument("--target", help="target column of a file")
+    audit.add_argument("--folds", type=int, help="folds among which twins are looked for (default as in run)")
+    audit.add_argument("--format", choices=["text", "json"], default="text")
+    audit.set_defaults(func=_audit)
 
 
-def format_suite(table: pd.DataFrame) -> str:
-    """Return the table as text, with a line that counts."""
-    shown = table.assign(here=table["here"].map({True: "yes", False: "no"}))
-    for column in ("rows", "features", "classes"):
-        shown[column] = ["?" if pd.isna(value) else f"{value:,}" for value in table[column]]
-    text = shown.to_string(index=False, justify="right")
-    beyond = int((table["beyond the PFN"] != "").sum())
-    return f"{text}\n{len(table)} tables, {int(table['here'].sum())} on this machine, {beyond} beyond one context of the PFN"
+def _list(_: argparse.Namespace) -> int:
+    from tabbench.data.suite import list_suites, load_suite
+
+    for name in list_suites():
+        suite = load_suite(name)
+        print(f"{suite.name:24} {len(suite.tasks):4} datasets  {suite.title}")
+    return Exit.OK
+
+
+def _show(args: argparse.Namespace) -> int:
+    from tabbench.cli.suite_table import format_suite, suite_table
+
+    print(format_suite(suite_table(args.name)))
+    return Exit.OK
+
+
+def _hardest(args: argparse.Namespace) -> int:
+    """Print the hard datasets of a result folder by log loss, one a line."""
+    from tabbench.api import open_results
+    from tabbench.report.hardest import hardest
+    from tabbench.report.leaderboard import score_table
+
+    scores = score_table(open_results(args.folder).frame, "log_loss")
+    found = hardest(scores.table, scores.greater_is_better)
+    for row in found.itertuples():
+        gaps = " ".join("   –" if gap != gap else f"{gap:.2f}" for gap in (row.baseline_gap, row.fourth_gap, row.gbdt_gap))
+        print(f"{row.Index:40} {gaps}  {row.why}")
+    print(
+        f"{len(found)} of {len(scores.table)} datasets are hard. Gaps: best simple model, fourth best model, best boosted trees."
+    )
+    return Exit.OK
+
+
+def _audit(args: argparse.Namespace) -> int:
+    from tabbench.api import audit_data
+    from tabbench.data.audit import format_findings
+
+    is_file = Path(args.what).suffix in (".csv", ".parquet", ".pq")
+    found, missing = audit_data(
+        None if is_file else args.what, data=args.what if is_file else None, target=args.target, folds=args.folds
+    )
+    print(format_findings(found, args.format))
+    for table in missing:
+        print(f"not looked at: {table['name']}: {table['reason']}", file=sys.stderr)
+    return Exit.OK

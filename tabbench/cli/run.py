@@ -1,0 +1,155 @@
+"""`tabbench run` and `tabbench plan`: what is asked for, in words."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tabbench.cli.parser import AddUp, Commands, Exit, Parser, complete_models, complete_suites, names, whole_numbers
+from tabbench.errors import UserError
+
+if TYPE_CHECKING:
+    from tabbench.job import Subsample
+
+
+def register(commands: Commands) -> None:
+    """Add the commands."""
+    run = commands.add(
+        "run",
+        "run models on a suite or on a table of yours, and write leaderboard and report",
+        example="tabbench run --data my.csv --target y --models logreg,lightgbm",
+        group="run",
+    )
+    _add_request(run)
+    run.add_argument("--shard", metavar="I/N", help="do only the i-th of n parts of the jobs; `tabbench merge` joins them")
+    run.add_argument("--retry-failed", action="store_true", help="run failed jobs of this folder again")
+    run.add_argument("--strict", action="store_true", help="exit with 1 if a job did not end well")
+    run.add_argument("--quiet", action="store_true", help="no progress")
+    run.add_argument("--scheduler", metavar="ADDRESS", help="do the jobs on a Dask cluster, e.g. tcp://host:8786")
+    run.add_argument("--log", type=Path, metavar="FILE", help="append what happens to a file, one JSON object a line")
+    run.set_defaults(func=_run)
+    plan = commands.add(
+        "plan",
+        "say what such a run would do and cost, without doing it",
+        example="tabbench plan --suite starter --learn results/starter",
+        group="run",
+    )
+    _add_request(plan)
+    plan.add_argument(
+        "--learn", type=Path, nargs="+", action=AddUp, default=[], metavar="FOLDER", help="result folders to learn costs from"
+    )
+    plan.set_defaults(func=_plan)
+
+
+def _add_request(run: Parser) -> None:
+    what = run.add_mutually_exclusive_group(required=True)
+    suite = what.add_argument(
+        "--suite", help="name (see `tabbench suites`) or path of a suite, or openml:suite/99, openml:task/3, …"
+    )
+    suite.completer = complete_suites  # type: ignore[attr-defined]
+    what.add_argument("--data", type=Path, help="CSV or Parquet file; needs --target")
+    run.add_argument("--target", help="target column of --data")
+    models = run.add_argument(
+        "--models",
+        "--model",
+        type=names,
+        action=AddUp,
+        metavar="A,B,…",
+        help="names with commas between them, or module:Class of your own; given again, they add up (default: the usual ten)",
+    )
+    models.completer = complete_models  # type: ignore[attr-defined]
+    run.add_argument("--out", type=Path, help="result folder (default: results/<suite or file name>)")
+    run.add_argument("--folds", type=int, help="folds (default: the official ones where a table has them, else 3 stratified)")
+    run.add_argument("--repeats", type=int, default=1, help="repeats of the folds (default 1)")
+    run.add_argument("--protocol", default="tabbench", help="tabbench (default) or tabzilla: see docs/protocols.md")
+    run.add_argument("--configs", type=int, metavar="N", help="configurations of a model: the default and N - 1 others")
+    run.add_argument("--search", default="random", help="how these are found: random (default), tpe or halving")
+    run.add_argument("--seed", type=int, default=0)
+    run.add_argument("--workers", type=int, help="jobs at a time (default: as many as the cores allow)")
+    run.add_argument("--threads", type=int, default=1, help="threads of one job (default 1)")
+    run.add_argument("--time-limit", type=float, default=600, metavar="S", help="wall seconds of one job (default 600)")
+    run.add_argument(
+        "--memory-limit", type=float, default=0, metavar="MB", help="memory of one job (default: 80%% of RAM / workers)"
+    )
+    run.add_argument("--max-rows", type=int, metavar="N", help="cut every training part to N rows")
+    run.add_argument("--row-policy", default="stratified", help="how rows are chosen (default stratified)")
+    run.add_argument(
+        "--train-sizes", type=whole_numbers, action=AddUp, metavar="N,N,…", help="run at each training size: learning curves"
+    )
+    run.add_argument("--max-columns", type=int, metavar="N", help="cut every table to N columns")
+    run.add_argument("--column-policy", default="mutual_info", help="how columns are chosen (default mutual_info)")
+
+
+def _run(args: argparse.Namespace) -> int:
+    from tabbench import api
+    from tabbench.report.leaderboard import format_leaderboard
+
+    if args.scheduler and args.workers is not None:
+        raise UserError("--workers is for this machine: with --scheduler the cluster does as many jobs as it has threads for")
+    results = api.run(
+        **_request(args),
+        out=_out(args),
+        shard=args.shard,
+        retry_failed=args.retry_failed,
+        quiet=args.quiet,
+        log=args.log,
+        scheduler=args.scheduler,
+    )
+    print(format_leaderboard(results.leaderboard()))
+    for reason, tasks in _missing(results.manifest["missing_tasks"]).items():
+        print(f"not run: {', '.join(tasks)}: {reason}")
+    print(f"report: {results.path / 'report.html'}")
+    bad = int((~results.frame["status"].isin(["ok", "unsupported"])).sum())
+    if bad:
+        print(f"{bad} jobs did not end well: the report says which and why")
+    return Exit.FOUND if args.strict and bad else Exit.OK
+
+
+def _missing(tasks: list[dict[str, str]]) -> dict[str, list[str]]:
+    """The names of tasks by the reason for which they are missing: one absent package is one line."""
+    found: dict[str, list[str]] = {}
+    for task in tasks:
+        found.setdefault(task["reason"].removeprefix(f"{task['name']}: "), []).append(task["name"])
+    return found
+
+
+def _plan(args: argparse.Namespace) -> int:
+    from tabbench.folders.plan import outlook
+    from tabbench.request import make_request
+
+    print(outlook(make_request(**_request(args)), _out(args), args.learn))
+    return Exit.OK
+
+
+def _request(args: argparse.Namespace) -> dict[str, Any]:
+    """What `run` and `plan` are asked for, as arguments of `make_request`."""
+    from tabbench.engine.runner import Resources, spare_workers
+    from tabbench.request import DEFAULT_MODELS
+
+    workers = spare_workers(args.threads) if args.workers is None else args.workers
+    return {
+        "suite": args.suite,
+        "data": args.data,
+        "target": args.target,
+        "models": args.models or DEFAULT_MODELS,
+        "folds": args.folds,
+        "repeats": args.repeats,
+        "seed": args.seed,
+        "subsamples": _subsamples(args),
+        "resources": Resources(workers, args.threads, args.time_limit, args.memory_limit),
+        "protocol": args.protocol,
+        "configs": args.configs,
+        "search": args.search,
+    }
+
+
+def _out(args: argparse.Namespace) -> Path:
+    asked = str(args.suite or args.data)
+    name = asked.replace(":", "-").replace("/", "-") if asked.startswith("openml:") else Path(asked).stem
+    return args.out or Path("results") / name
+
+
+def _subsamples(args: argparse.Namespace) -> "list[Subsample]":
+    from tabbench.job import Subsample
+
+    sizes = args.train_sizes or [args.max_rows]
+    return [Subsample(size, args.row_policy, args.max_columns, args.column_policy) for size in sizes]
