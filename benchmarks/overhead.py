@@ -21,12 +21,13 @@ from tabbench.data.split import make_splits
 from tabbench.data.suite import load_spec, load_suite
 from tabbench.data.task import save_task
 from tabbench.engine.execute import build_estimator
-from tabbench.engine.runner import Resources, Shared, Work, run_jobs
+from tabbench.engine.runner import Shared, Work, run_jobs
 from tabbench.engine.sandbox import THREAD_VARIABLES
 from tabbench.job import Subsample, plan
 from tabbench.metrics import compute_metrics
 from tabbench.models import get_model
 from tabbench.request import DEFAULT_MODELS
+from tabbench.resources import Resources
 from tabbench.store.claims import Claims
 from tabbench.store.runs import ResultStore
 

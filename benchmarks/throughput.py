@@ -20,8 +20,9 @@ from benchmarks.dask_cluster import Cluster
 from tabbench.data.split import make_splits
 from tabbench.data.task import make_task, save_task
 from tabbench.engine.cluster import DaskEngine
-from tabbench.engine.runner import LocalEngine, Resources, Shared, Work, preload, run_jobs
+from tabbench.engine.runner import LocalEngine, Shared, Work, preload, run_jobs
 from tabbench.job import Subsample, plan
+from tabbench.resources import Resources
 from tabbench.store.claims import Claims
 from tabbench.store.runs import ResultStore
 

@@ -15,7 +15,7 @@ from tabbench.data.task import Task, save_task
 from tabbench.engine.cgroup import held_by
 from tabbench.engine.execute import Run
 from tabbench.engine.progress import Progress
-from tabbench.engine.runner import Resources, Shared, Work, run_jobs, spare_workers
+from tabbench.engine.runner import Shared, Work, run_jobs
 from tabbench.errors import UserError
 from tabbench.files import data_folder, remove_temporaries, replace_file
 from tabbench.folders.answers import describe_briefly
@@ -24,6 +24,7 @@ from tabbench.metrics import METRICS
 from tabbench.report.leaderboard import default_metric, leaderboard
 from tabbench.report.page import write_report
 from tabbench.request import DEFAULT_MODELS, Request, gather, make_request, series_of, settled_losses
+from tabbench.resources import Resources, spare_workers
 from tabbench.store.checksums import NAME as CHECKSUMS
 from tabbench.store.checksums import write_checksums
 from tabbench.store.claims import Claims

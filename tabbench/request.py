@@ -12,11 +12,11 @@ from tabbench.data.openml.pull import pull
 from tabbench.data.split import Split
 from tabbench.data.suite import load_spec, load_suite
 from tabbench.data.task import Task, make_task, read_table
-from tabbench.engine.runner import Resources
 from tabbench.errors import UserError
 from tabbench.job import Subsample, Table, plan
 from tabbench.models import get_model
 from tabbench.prepare.subsample import check_limits
+from tabbench.resources import Resources
 from tabbench.store.runs import ResultStore
 from tabbench.tuning.protocols import get_protocol, search_space
 from tabbench.tuning.search import Series, check_search, loss

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tabbench.data.spec import TaskSpec
 from tabbench.data.split import make_splits
-from tabbench.data.suite import TaskSpec, load_spec
+from tabbench.data.suite import load_spec
 from tabbench.metafeatures.groups import GROUPS, complete, compute_group
 from tabbench.metafeatures.summaries import QUARTILES
 from tabbench.metafeatures.table import MISSING, Table

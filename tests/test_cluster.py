@@ -18,9 +18,9 @@ from benchmarks.dask_cluster import Cluster
 from tabbench.cli import main
 from tabbench.engine import sandbox
 from tabbench.engine.cgroup import held_by
-from tabbench.engine.runner import Resources
 from tabbench.errors import UserError
 from tabbench.folders.diff import compare_folders
+from tabbench.resources import Resources
 
 pytest.importorskip("distributed")
 

@@ -13,12 +13,12 @@ from tabbench.api import open_results
 from tabbench.cli import main
 from tabbench.data.split import make_splits
 from tabbench.data.task import make_task
-from tabbench.engine.runner import Resources
 from tabbench.errors import UserError
 from tabbench.folders import answers
 from tabbench.metafeatures import analysis, extract
 from tabbench.metafeatures.analysis import by_dataset, correlations, irregularity, meta_models, nearest, usable
 from tabbench.report.gaps import gap_between
+from tabbench.resources import Resources
 from tabbench.stats.ranks import rank_table
 from tests.synthetic_results import make_results
 

@@ -11,13 +11,13 @@ import pytest
 from tabbench.api import metafeatures
 from tabbench.cli import main
 from tabbench.data.suite import load_suite
-from tabbench.engine.runner import Resources
 from tabbench.errors import UserError
 from tabbench.metafeatures import extract
 from tabbench.metafeatures.groups import METAFEATURES, complete, compute
 from tabbench.metafeatures.registry import compute_group, metafeature
 from tabbench.metafeatures.summaries import SUMMARIES, summarize
 from tabbench.metafeatures.table import Table
+from tabbench.resources import Resources
 from tests.pymfe_reference import SHARED, differences, our_values, pymfe_values, training_part
 
 

@@ -18,10 +18,10 @@ from tabbench.api import open_results
 from tabbench.cli import main
 from tabbench.data.split import load_splits
 from tabbench.engine import sandbox
-from tabbench.engine.runner import Resources
 from tabbench.errors import UserError
 from tabbench.job import Subsample
 from tabbench.metrics import METRICS, compute_metrics
+from tabbench.resources import Resources
 from tabbench.store.runs import ResultStore
 
 MODELS = ["dummy", "logreg", "tree"]

@@ -14,7 +14,6 @@ from tabbench.cli import main
 from tabbench.data.split import make_splits
 from tabbench.data.task import load_task, make_task
 from tabbench.engine.execute import build_estimator, execute
-from tabbench.engine.runner import Resources
 from tabbench.errors import UserError
 from tabbench.folders.merge import merge
 from tabbench.folders.rerun import rerun
@@ -23,6 +22,7 @@ from tabbench.job import Job
 from tabbench.metrics import METRICS, compute_metrics
 from tabbench.models import MODELS, load_models
 from tabbench.models.space import Choice, Range, configurations
+from tabbench.resources import Resources
 from tabbench.store.runs import ResultStore
 from tabbench.tuning.protocols import PROTOCOLS, TABZILLA_MODELS, inner_parts
 from tabbench.tuning.replay import Budget, affordable, best, greedy, parse_seconds

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from tabbench.api import Results
-    from tabbench.engine.runner import Resources
+    from tabbench.resources import Resources
 
 
 def register(commands: Commands) -> None:
@@ -125,7 +125,7 @@ def _metafeatures_of(args: argparse.Namespace, results: "Results", describe: Cal
 
 
 def _resources(args: argparse.Namespace) -> "Resources":
-    from tabbench.engine.runner import Resources
+    from tabbench.resources import Resources
 
     return Resources(args.workers, time_limit=args.time_limit)
 

@@ -122,8 +122,8 @@ def _plan(args: argparse.Namespace) -> int:
 
 def _request(args: argparse.Namespace) -> dict[str, Any]:
     """What `run` and `plan` are asked for, as arguments of `make_request`."""
-    from tabbench.engine.runner import Resources, spare_workers
     from tabbench.request import DEFAULT_MODELS
+    from tabbench.resources import Resources, spare_workers
 
     workers = spare_workers(args.threads) if args.workers is None else args.workers
     return {

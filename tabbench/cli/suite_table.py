@@ -3,7 +3,8 @@
 import pandas as pd
 
 from tabbench.data.openml.tables import sizes_of
-from tabbench.data.suite import TaskSpec, load_spec, load_suite
+from tabbench.data.spec import TaskSpec
+from tabbench.data.suite import load_spec, load_suite
 from tabbench.errors import UserError
 from tabbench.pfn.limits import MAX_CLASSES, MAX_ROWS
 

@@ -13,18 +13,16 @@ import zipfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from tabbench.data.openml.tables import table
+from tabbench.data.spec import TaskSpec
 from tabbench.data.task import read_table
 from tabbench.errors import UserError
 from tabbench.registry import Registry
 
-if TYPE_CHECKING:
-    from tabbench.data.suite import TaskSpec
-
-Loader = Callable[["TaskSpec"], pd.DataFrame]
+Loader = Callable[[TaskSpec], pd.DataFrame]
 SOURCES: Registry[Loader] = Registry("data source")
 FIXTURES = "sklearn/datasets/tests/data/openml"
 CARRIERS = ("river", "sklego")  # packages of the extra "starter"
@@ -40,20 +38,20 @@ def source(name: str) -> Callable[[Loader], Loader]:
 
 
 @source("file")
-def from_file(spec: "TaskSpec") -> pd.DataFrame:
+def from_file(spec: TaskSpec) -> pd.DataFrame:
     """CSV or Parquet file; a relative path starts at the suite file's folder."""
     return read_table(spec.folder / spec.path)
 
 
 @source("package")
-def from_package(spec: "TaskSpec") -> pd.DataFrame:
+def from_package(spec: TaskSpec) -> pd.DataFrame:
     """CSV (plain, gzip or zip) or Parquet file inside an installed package: "package/folder/file"."""
     path = package_file(spec.path, spec.name)
     return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
 
 
 @source("package_svmlight")
-def from_package_svmlight(spec: "TaskSpec") -> pd.DataFrame:
+def from_package_svmlight(spec: TaskSpec) -> pd.DataFrame:
     """First file of a zip archive inside an installed package, in svmlight format; columns x1, x2, ... and `target`."""
     from sklearn.datasets import load_svmlight_file
 
@@ -65,7 +63,7 @@ def from_package_svmlight(spec: "TaskSpec") -> pd.DataFrame:
 
 
 @source("sklearn")
-def from_sklearn(spec: "TaskSpec") -> pd.DataFrame:
+def from_sklearn(spec: TaskSpec) -> pd.DataFrame:
     """Return a table that scikit-learn's `load_<path>` carries, with class names as labels in the column `target`."""
     from sklearn import datasets
 
@@ -75,7 +73,7 @@ def from_sklearn(spec: "TaskSpec") -> pd.DataFrame:
 
 
 @source("sklearn_openml")
-def from_sklearn_openml(spec: "TaskSpec") -> pd.DataFrame:
+def from_sklearn_openml(spec: TaskSpec) -> pd.DataFrame:
     """OpenML dataset `path` among scikit-learn's test data, with the types of OpenML's own metadata."""
     folder = package_file(f"{FIXTURES}/id_{spec.path}", spec.name)
     features = json.loads(gzip.decompress((folder / f"api-v1-jdf-{spec.path}.json.gz").read_bytes()))
@@ -86,10 +84,8 @@ def from_sklearn_openml(spec: "TaskSpec") -> pd.DataFrame:
 
 
 @source("openml")
-def from_openml(spec: "TaskSpec") -> pd.DataFrame:
+def from_openml(spec: TaskSpec) -> pd.DataFrame:
     """Return a fetched OpenML table: path "task/3" (with its official splits) or "data/31"."""
-    from tabbench.data.openml.tables import table
-
     return table(spec)
 
 

@@ -23,36 +23,14 @@ from typing import Any
 
 import numpy as np
 
+from tabbench.data.openml.tables import described, suite_specs
 from tabbench.data.sources import SOURCES
+from tabbench.data.spec import TaskSpec
 from tabbench.data.task import Task, make_task
 from tabbench.errors import UserError
 
 OPENML = "openml:"
 FACTS = ("title", "licence", "openml_id", "url", "notes")
-
-
-@dataclass(frozen=True)
-class TaskSpec:
-    """One table of a suite; the module's docstring explains the fields. folder : where relative paths start."""
-
-    name: str
-    source: str
-    path: str
-    target: str = "target"
-    categorical: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-    na: tuple[str, ...] = ()
-    groups: str | None = None
-    test_fold: str | tuple[str, ...] | None = None
-    title: str | None = None
-    licence: str = "not stated by the carrier"
-    openml_id: int | None = None
-    url: str | None = None
-    notes: str | None = None
-    rows: int | None = None
-    features: int | None = None
-    classes: int | None = None
-    folder: Path = Path()
 
 
 @dataclass(frozen=True)
@@ -79,8 +57,6 @@ def list_suites() -> list[str]:
 def load_suite(name: str) -> Suite:
     """Suite of that name, of the TOML file at that path, or of OpenML; raises UserError with what is wrong in it."""
     if name.startswith(OPENML):
-        from tabbench.data.openml.tables import suite_specs
-
         return Suite(name.replace(":", "-").replace("/", "-"), name, suite_specs(name.removeprefix(OPENML)))
     path = Path(name) if name.endswith(".toml") else suite_folder() / f"{name}.toml"
     try:
@@ -133,8 +109,6 @@ def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: str) -> No
 def load_spec(spec: TaskSpec) -> Task:
     """Load the table of a spec as a Task; raises UserError if it is not to be had or does not fit its description."""
     if spec.source == "openml":
-        from tabbench.data.openml.tables import described
-
         spec = described(spec)
     frame = SOURCES[spec.source](spec)
     absent = [column for column in spec.drop if column not in frame]

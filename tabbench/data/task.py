@@ -115,7 +115,7 @@ def make_task(
     features = frame.drop(columns=[target, *steering])
     if features.shape[1] == 0:
         raise UserError(f"{name}: no feature column is left beside the target {target!r}: add at least one")
-    X = pd.DataFrame({c: _normal_column(features[c], c in categorical, f"{name}, column {c!r}") for c in features})
+    X = pd.DataFrame({c: normal_column(features[c], c in categorical, f"{name}, column {c!r}") for c in features})
     return Task(
         name,
         X,
@@ -162,7 +162,8 @@ def _encode_target(target: pd.Series, name: str) -> tuple[np.ndarray, tuple[str,
     return _freeze(y.astype(np.int64)), tuple(classes.tolist())
 
 
-def _normal_column(column: pd.Series, as_category: bool, where: str) -> pd.Series:
+def normal_column(column: pd.Series, as_category: bool, where: str) -> pd.Series:
+    """A column as float64, or as text categories in sorted order; raises UserError, with `where`, for infinite values."""
     dtype = column.dtype
     is_text = not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_datetime64_any_dtype(dtype))
     if as_category or is_text or pd.api.types.is_bool_dtype(dtype):

@@ -19,11 +19,12 @@ from distributed import Future
 from tabbench.engine.crew import Crew, connect
 from tabbench.engine.execute import Run
 from tabbench.engine.remote import do_job, keep_table
-from tabbench.engine.runner import POLL_SECONDS, Resources, Work, decode, preload
+from tabbench.engine.runner import POLL_SECONDS, Work, decode, preload
 from tabbench.engine.sandbox import Outcome
 from tabbench.errors import UserError
 from tabbench.job import Job
 from tabbench.models import get_model, missing_imports
+from tabbench.resources import Resources
 
 LOOK_SECONDS = 0.5  # how often workers are counted
 PATIENCE_SECONDS = 60.0  # without a worker that could do what is left

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabbench.data.spec import TaskSpec
 from tabbench.data.split import Split, load_splits, make_splits
-from tabbench.data.suite import TaskSpec, load_spec
+from tabbench.data.suite import load_spec
 from tabbench.data.task import Task, load_task
-from tabbench.engine.runner import Resources
 from tabbench.errors import UserError
 from tabbench.files import data_folder, replace_file, replace_text
 from tabbench.metafeatures.analysis import (
@@ -32,6 +32,7 @@ from tabbench.metafeatures.groups import GROUPS, names_of
 from tabbench.metrics import METRICS
 from tabbench.report.gaps import gap_between
 from tabbench.report.leaderboard import N_DRAWS, default_metric, score_table
+from tabbench.resources import Resources
 from tabbench.stats.ranks import rank_table
 from tabbench.stats.ratings import bootstrap_means
 

@@ -12,9 +12,10 @@ from tabbench.data.split import Split, make_splits
 from tabbench.data.task import Task
 from tabbench.engine.cgroup import held_by
 from tabbench.engine.costs import BYTES_PER_RUN, learn
-from tabbench.engine.runner import Resources, reason_unsupported
+from tabbench.engine.runner import reason_unsupported
 from tabbench.job import Job
 from tabbench.request import Request, series_of, settled_losses
+from tabbench.resources import Resources
 from tabbench.store.runs import NAME as STORE
 from tabbench.store.runs import ResultStore
 from tabbench.tuning.search import Schedule

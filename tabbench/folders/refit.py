@@ -10,9 +10,10 @@ import numpy as np
 
 from tabbench.data.split import Split
 from tabbench.data.task import Task, save_task
-from tabbench.engine.runner import Resources, Shared, Work, run_jobs
+from tabbench.engine.runner import Shared, Work, run_jobs
 from tabbench.errors import UserError
 from tabbench.models import get_model, missing_imports
+from tabbench.resources import Resources
 from tabbench.store.claims import Claims
 from tabbench.store.runs import ResultStore, Stored
 

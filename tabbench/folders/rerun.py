@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from tabbench.api import Results, run_request
-from tabbench.engine.runner import spare_workers
 from tabbench.errors import UserError
 from tabbench.folders.recorded import recorded_tasks
 from tabbench.models import get_model
 from tabbench.request import Request
+from tabbench.resources import spare_workers
 from tabbench.store.manifest import NAME, read_manifest
 
 

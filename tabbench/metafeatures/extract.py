@@ -15,12 +15,13 @@ import pandas as pd
 
 from tabbench.data.split import Split
 from tabbench.data.task import Task, load_task, save_task
-from tabbench.engine.runner import POLL_SECONDS, Resources
+from tabbench.engine.runner import POLL_SECONDS
 from tabbench.engine.sandbox import Child, Outcome, start_server, wait_for_any
 from tabbench.files import replace_text
 from tabbench.metafeatures.groups import GROUPS, complete, names_of
 from tabbench.metafeatures.registry import compute_group
 from tabbench.metafeatures.table import Table
+from tabbench.resources import Resources
 
 PRELOAD = (  # once, in the fork server; the metafeatures import them where they use them
     *("tabbench.metafeatures.extract", "pyarrow.parquet", "scipy.sparse.csgraph", "scipy.sparse.linalg", "scipy.stats"),

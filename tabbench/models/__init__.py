@@ -10,33 +10,17 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from tabbench.errors import UserError
 from tabbench.models.space import Space
+from tabbench.prepare.needs import Needs
 from tabbench.registry import Registry
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
 
     Part = tuple[Any, Any]
-
-
-@dataclass(frozen=True)
-class Needs:
-    """What a model must be given; `tabbench.prepare.preprocess` sees to it, fitted on the training rows.
-
-    categories : "native" (a frame of float64 and `category` columns), "ordinal" (float codes), "onehot" (0/1 columns).
-    scaled : numeric columns are standardised.
-    complete : no missing value is left. impute : what replaces a missing number then.
-    gpu : on a cluster its jobs go to workers that are labelled with a GPU; on one machine it is the model's own affair.
-    """
-
-    categories: Literal["native", "ordinal", "onehot"] = "onehot"
-    scaled: bool = True
-    complete: bool = True
-    impute: Literal["median", "mean"] = "median"
-    gpu: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,6 @@ def pfn(seed: int, threads: int, n_members: int = 4) -> ClassifierMixin:
 
     Larger tables are cut to its limits by the network itself; the note of the job says what was used.
     """
-    from tabbench import PFNClassifier
+    from tabbench.pfn.classifier import PFNClassifier
 
     return PFNClassifier(n_members, random_state=seed, n_jobs=threads)

@@ -12,7 +12,7 @@ import pandas as pd
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils.validation import check_array
 
-from tabbench.data.task import _normal_column as normal_column
+from tabbench.data.task import normal_column
 
 TRANSFORMS = ("none", "quantile")
 FARTHEST = 1e6  # interquartile ranges from the median; what lies beyond is moved there

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import StandardScaler
 
-from tabbench.models import Needs
+from tabbench.prepare.needs import Needs
 
 MAX_LEVELS = 30  # one-hot columns for the levels of one column; beyond that, rarer levels share the last of them
 MISSING = "missing"

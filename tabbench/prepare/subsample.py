@@ -15,7 +15,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 
 from tabbench.errors import UserError
-from tabbench.models import Needs
+from tabbench.prepare.needs import Needs
 from tabbench.prepare.preprocess import Preprocessor
 from tabbench.registry import Registry
 

@@ -1,33 +1,28 @@
 """A fetched table as the rest of the house wants it: a TaskSpec that says what OpenML says, and a DataFrame."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from tabbench.data.openml.cache import open_cache
 from tabbench.data.openml.pull import parse_path, suite_tasks
+from tabbench.data.spec import TaskSpec
 from tabbench.errors import UserError
-
-if TYPE_CHECKING:
-    from tabbench.data.suite import TaskSpec
 
 FOLD = "official test fold, repeat "
 
 
-def suite_specs(reference: str) -> "tuple[TaskSpec, ...]":
+def suite_specs(reference: str) -> tuple[TaskSpec, ...]:
     """TaskSpecs of "suite/99", "task/3" or "data/31"; a table's name, when it is known, is the dataset's and the task's id.
 
     Raises UserError if the suite is neither in the cache nor to be had from the server.
     """
-    from tabbench.data.suite import TaskSpec
-
     kind, number = parse_path(reference)
     paths = [f"task/{task}" for task in suite_tasks(number)] if kind == "suite" else [reference]
     return tuple(TaskSpec(path.replace("/", "-"), "openml", path) for path in paths)
 
 
-def described(spec: "TaskSpec") -> "TaskSpec":
+def described(spec: TaskSpec) -> TaskSpec:
     """Return `spec` with target, types, dropped columns, splits, licence and address as OpenML states them.
 
     Raises UserError if the table is not in the cache, or if a dataset names no single target.
@@ -58,7 +53,7 @@ def described(spec: "TaskSpec") -> "TaskSpec":
     )
 
 
-def sizes_of(spec: "TaskSpec") -> tuple[str, int, int, int]:
+def sizes_of(spec: TaskSpec) -> tuple[str, int, int, int]:
     """Name, rows, features and classes of a fetched table, without reading it; raises UserError if it is not in the cache."""
     spec = described(spec)
     dataset = open_cache().meta("datasets", int(spec.openml_id or 0))
@@ -66,7 +61,7 @@ def sizes_of(spec: "TaskSpec") -> tuple[str, int, int, int]:
     return spec.name, dataset["rows"], len(distinct) - len(spec.drop) - 1, distinct[spec.target]
 
 
-def table(spec: "TaskSpec") -> pd.DataFrame:
+def table(spec: TaskSpec) -> pd.DataFrame:
     """Return every column of a fetched dataset and, for a task, a column per repeat with the official test folds.
 
     Raises UserError if it is not in the cache, or is damaged.

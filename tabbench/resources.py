@@ -1,0 +1,38 @@
+"""Resources: how many jobs at a time, and what one of them may take."""
+
+from dataclasses import dataclass
+
+import psutil
+
+from tabbench.errors import UserError
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Limits of every job and the number of jobs at a time. time_limit : wall seconds; memory_limit : MB, per process tree."""
+
+    workers: int = 1
+    threads: int = 1
+    time_limit: float = 600.0
+    memory_limit: float = 0.0  # 0: four fifths of the machine's memory, shared by the workers
+
+    def __post_init__(self) -> None:
+        if self.workers < 1 or self.threads < 1 or self.time_limit <= 0 or self.memory_limit < 0:
+            raise UserError("workers, threads and limits must be positive")
+
+    def check_cores(self) -> None:
+        """Raise UserError if this machine has fewer cores."""
+        cores = psutil.cpu_count() or 1
+        if self.workers * self.threads > cores:
+            raise UserError(f"{self.workers} workers × {self.threads} threads exceed the {cores} cores: lower one of them")
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """Limits of one job as they are recorded: seconds, memory_mb."""
+        share = 0.8 * psutil.virtual_memory().total / 2**20 / self.workers
+        return {"seconds": self.time_limit, "memory_mb": self.memory_limit or round(share)}
+
+
+def spare_workers(threads: int) -> int:
+    """As many workers of so many threads as the cores allow, at least one."""
+    return max(1, (psutil.cpu_count() or 1) // max(1, threads))
