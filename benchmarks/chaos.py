@@ -29,7 +29,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from benchmarks.dask_cluster import ROOT, Cluster
+from benchmarks.support.dask_cluster import ROOT, Cluster
 from tabbench.folders.verify import verify
 from tabbench.store.runs import ResultStore
 

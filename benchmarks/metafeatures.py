@@ -16,6 +16,7 @@ import time
 
 import numpy as np
 
+from benchmarks.support.pymfe_reference import differences, our_values, pymfe_values, training_part
 from tabbench.data.suite import load_suite
 from tabbench.engine.sandbox import limit_threads
 from tabbench.metafeatures.complexity import pair_lines
@@ -23,7 +24,6 @@ from tabbench.metafeatures.landmarking import fold_trees
 from tabbench.metafeatures.model_based import full_tree
 from tabbench.metafeatures.statistical import can_cor
 from tabbench.metafeatures.table import Table
-from tests.pymfe_reference import differences, our_values, pymfe_values, training_part
 
 REPEATS = 5
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from benchmarks.support.browser import browse
+from benchmarks.support.synthetic_results import MODELS, make_manifest, make_results
 from tabbench.report.page import render
-from tests.synthetic_results import MODELS, make_manifest, make_results
-from tests.test_report import browse
 
 DRIVER = """<pre id="answers"></pre><script>
   const answers = { "load": performance.now() };

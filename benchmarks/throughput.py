@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from benchmarks.dask_cluster import Cluster
+from benchmarks.support.dask_cluster import Cluster
 from tabbench.data.split import make_splits
 from tabbench.data.task import make_task, save_task
 from tabbench.engine.cluster import DaskEngine

@@ -15,7 +15,7 @@ import pytest
 import tabbench
 from tabbench.engine import cgroup
 from tabbench.engine.sandbox import start_server
-from tests.test_sandbox import daemonise, finish, sleep_stubbornly
+from tests.support.children import daemonise, finish, sleep_stubbornly
 
 HOME = cgroup.home()
 needs_cgroups = pytest.mark.skipif(HOME is None, reason="no cgroup v2 hierarchy that this process may write to")

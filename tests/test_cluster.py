@@ -14,10 +14,10 @@ import psutil
 import pytest
 
 import tabbench
-from benchmarks.dask_cluster import Cluster
+from benchmarks.support.dask_cluster import Cluster
 from tabbench.cli import main
-from tabbench.engine import sandbox
 from tabbench.engine.cgroup import held_by
+from tabbench.engine.sandbox import stop_server
 from tabbench.errors import UserError
 from tabbench.folders.diff import compare_folders
 from tabbench.resources import Resources
@@ -123,9 +123,9 @@ def test_a_wrong_address_is_one_line(place, capsys, monkeypatch, address):
 
 
 def test_a_cluster_gives_what_this_machine_gives(cluster, tmp_path):
-    models = ["dummy", "tree", "guests:OnGPU", "tests.hostile:Segfaults", "tests.hostile:Allocates"]
+    models = ["dummy", "tree", "guests:OnGPU", "tests.support.hostile:Segfaults", "tests.support.hostile:Allocates"]
     os.environ["TEST_GPU"] = "1"
-    sandbox._server._stop()  # that of earlier tests has their environment
+    stop_server()  # that of earlier tests has their environment
     try:
         local = run(tmp_path / "local", models, folds=2, resources=Resources(memory_limit=700))
     finally:
@@ -207,11 +207,11 @@ def test_a_job_that_kills_its_worker_is_bounded(cluster, tmp_path, monkeypatch, 
     monkeypatch.setattr("tabbench.engine.cluster.MAX_LOSSES", losses)
     cluster.wait_for_workers(3)  # earlier tests have killed some
     before = {worker.pid for worker in cluster.workers()}
-    models, resources = ["guests:Poison", "dummy", "tests.hostile:KillsItsKeeper"], Resources(threads=threads)
+    models, resources = ["guests:Poison", "dummy", "tests.support.hostile:KillsItsKeeper"], Resources(threads=threads)
     frame = run(tmp_path / "r", models, folds=2, resources=resources, scheduler=cluster.address).frame
     reasons = frame[frame["status"] != "ok"].groupby("model")["reason"].agg(list)
     lost = f"lost {losses} times, at last with nothing beside it: "
-    assert reasons["tests.hostile:KillsItsKeeper"] == [f"{lost}ChildProcessError: the process was killed by SIGKILL"] * 2
+    assert reasons["tests.support.hostile:KillsItsKeeper"] == [f"{lost}ChildProcessError: the process was killed by SIGKILL"] * 2
     [poisoned] = reasons["guests:Poison"]
     assert poisoned.startswith(lost)
     assert set(frame.loc[frame["model"] == "dummy", "status"]) == {"ok"}

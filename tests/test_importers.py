@@ -10,9 +10,7 @@ from tabbench.api import open_results
 from tabbench.cli import main
 from tabbench.errors import UserError
 from tabbench.store.importers import import_results
-
-GOLDEN = Path(__file__).parents[2] / "shared" / "golden" / "tabzilla"
-needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="TabZilla's published tables are not at hand")
+from tests.support.published import TABZILLA, needs_tabzilla
 
 
 def tabzilla_table():
@@ -161,12 +159,12 @@ def test_unknown_kind_and_missing_file(tmp_path, capsys):
     assert "no such file" in capsys.readouterr().err
 
 
-@needs_golden
+@needs_tabzilla
 @pytest.mark.parametrize(("metric", "theirs"), [("accuracy", "Accuracy"), ("log_loss", "LogLoss"), ("f1", "F1")])
 def test_tabzillas_published_rank_tables(metric, theirs, tmp_path):
-    import_results("tabzilla", GOLDEN / "final18_tuned_aggregated_results.csv", tmp_path / "out")
+    import_results("tabzilla", TABZILLA / "final18_tuned_aggregated_results.csv", tmp_path / "out")
     ours = open_results(tmp_path / "out").leaderboard(metric, "min").set_index("model")
-    published = pd.read_csv(GOLDEN / "rank_tables" / f"final18_{theirs}_rank.csv", header=[0, 1], index_col=0).dropna(how="all")
+    published = pd.read_csv(TABZILLA / "rank_tables" / f"final18_{theirs}_rank.csv", header=[0, 1], index_col=0).dropna(how="all")
     rank = published.iloc[:, 2].astype(float)
     assert len(ours) == len(rank) == 18
     assert ours["mean_rank"].round(2).reindex(rank.index).tolist() == rank.tolist()

@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.support.synthetic_results import MODELS, make_results, spoil
 from tabbench.errors import UserError
 from tabbench.report.leaderboard import format_leaderboard, leaderboard, rounded, score_table, write_leaderboard
-from tests.synthetic_results import MODELS, make_results, spoil
 
 
 def tiny(**scores):

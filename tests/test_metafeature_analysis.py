@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binom, spearmanr
 
+from benchmarks.support.synthetic_results import make_results
 from tabbench.api import open_results
 from tabbench.cli import main
 from tabbench.data.split import make_splits
@@ -20,7 +21,6 @@ from tabbench.metafeatures.analysis import by_dataset, correlations, irregularit
 from tabbench.report.gaps import gap_between
 from tabbench.resources import Resources
 from tabbench.stats.ranks import rank_table
-from tests.synthetic_results import make_results
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.support.pymfe_reference import SHARED, differences, our_values, pymfe_values, training_part
 from tabbench.api import metafeatures
 from tabbench.cli import main
 from tabbench.data.suite import load_suite
@@ -18,7 +19,6 @@ from tabbench.metafeatures.registry import compute_group, metafeature
 from tabbench.metafeatures.summaries import SUMMARIES, summarize
 from tabbench.metafeatures.table import Table
 from tabbench.resources import Resources
-from tests.pymfe_reference import SHARED, differences, our_values, pymfe_values, training_part
 
 
 @pytest.fixture(autouse=True)

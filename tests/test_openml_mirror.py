@@ -12,14 +12,14 @@ pytest.importorskip("openml")
 from tabbench.cli import main
 from tabbench.data.openml.cache import open_cache
 from tabbench.data.suite import load_spec, load_suite
-from tests.openml_server import Catalogue, OpenMLServer, Table
-from tests.test_openml import SUITE, catalogue, contents, only, server  # noqa: F401 - fixtures
+from tests.support.openml_fixtures import SUITE, contents, only
+from tests.support.openml_server import Catalogue, OpenMLServer, Table
 
 MIRROR = Path(__file__).parents[2] / "shared" / "data" / "openml"
 
 
 @pytest.fixture
-def fetched(server):  # noqa: F811
+def fetched(server):
     assert main(["fetch", f"openml:suite/{SUITE}", "--quiet"]) == 0
     return server
 
@@ -59,7 +59,7 @@ def test_damage_is_found_and_the_rest_taken_in(fetched, tmp_path, monkeypatch, c
     assert load_spec(only("openml:task/1")).name == "mixed-1"
 
 
-def test_bad_folders_are_one_line(server, tmp_path, capsys):  # noqa: F811
+def test_bad_folders_are_one_line(server, tmp_path, capsys):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "thesis.tex").write_text("precious")
     for arguments, says in (
@@ -81,7 +81,7 @@ def test_real_tables_come_through_unchanged(tmp_path, monkeypatch, number):
         pytest.skip("the real tables are not beside this checkout")
     frame = pd.read_parquet(MIRROR / str(number) / "data.parquet")
     test_fold = np.random.default_rng(0).permutation(np.arange(len(frame)) % 10)[:, None]
-    catalogue = Catalogue({number: Table("real", frame, "target")}, {7: (number, test_fold, 1)})  # noqa: F811
+    catalogue = Catalogue({number: Table("real", frame, "target")}, {7: (number, test_fold, 1)})
     monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "data"))
     with OpenMLServer(catalogue) as running:
         monkeypatch.setenv("OPENML_SERVER", running.url)

@@ -2,13 +2,13 @@
 
 import json
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.support.browser import browse
+from benchmarks.support.synthetic_results import MODELS, make_manifest, make_results, spoil
 from tabbench.metrics import METRICS
 from tabbench.report.curves import learning_curves
 from tabbench.report.page import render, write_report
@@ -16,14 +16,8 @@ from tabbench.report.plots import pareto_front
 from tabbench.report.tables import dataset_facts, heat_map, n_not_run, reasons
 from tabbench.report.verdict import compare, verdict
 from tabbench.stats.bayes import nadeau_bengio
-from tests.synthetic_results import MODELS, make_manifest, make_results, spoil
+from tests.support.browser import needs_chromium
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on the PATH")
-QUIET = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --dump-dom"
-)
 FEW = ["roc_auc_ovo", "log_loss"]
 
 
@@ -327,13 +321,6 @@ def test_a_browser_shows_it_and_asks_nobody(page, tmp_path):
     first = re.search(r'<tbody>\s*<tr><th scope="row" title="(\w+)">', board)
     assert first
     assert first.group(1) == "dummy"
-
-
-def browse(path, folder, *, real_time=False):
-    """The page as it is after its load event in real time, or after five seconds of the browser's own."""
-    clock = [] if real_time else ["--virtual-time-budget=5000"]
-    command = [CHROMIUM, *QUIET.split(), *clock, f"--user-data-dir={folder / 'profile'}", f"--log-net-log={folder / 'net.json'}"]
-    return subprocess.run([*command, path.as_uri()], capture_output=True, text=True, timeout=600, check=True).stdout
 
 
 def hosts(log):

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.support.synthetic_results import make_manifest, make_results
 from tabbench.errors import UserError
 from tabbench.metafeatures.analysis import by_dataset, correlations
 from tabbench.report.export import write_figures
@@ -15,7 +16,6 @@ from tabbench.report.gaps import gap_between
 from tabbench.report.leaderboard import leaderboard
 from tabbench.report.page import render, write_report
 from tabbench.report.plots import critical_difference, pareto_front, scatter, time_quality
-from tests.synthetic_results import make_manifest, make_results
 
 SHOWN = ["roc_auc_ovo", "log_loss", "f1"]
 

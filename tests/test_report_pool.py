@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.support.browser import browse
+from benchmarks.support.synthetic_results import MODELS, make_manifest, make_results
 from tabbench.metafeatures.analysis import correlations
 from tabbench.report.gaps import gap_between
 from tabbench.report.leaderboard import N_DRAWS, leaderboard
@@ -19,8 +21,7 @@ from tabbench.stats.failures import fill_worst
 from tabbench.stats.ranks import normalized_scores, outcomes, rank_table, win_rates
 from tabbench.stats.ratings import bootstrap_means, ratings
 from tabbench.stats.significance import cliques, friedman, nemenyi_cd, pairwise_wilcoxon
-from tests.synthetic_results import MODELS, make_manifest, make_results
-from tests.test_report import browse, needs_chromium
+from tests.support.browser import needs_chromium
 
 CHOICES = {
     "everything": ({}, [], lambda f: f["n_rows"] > 0),

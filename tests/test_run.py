@@ -18,6 +18,7 @@ from tabbench.api import open_results
 from tabbench.cli import main
 from tabbench.data.split import load_splits
 from tabbench.engine import sandbox
+from tabbench.engine.sandbox import stop_server
 from tabbench.errors import UserError
 from tabbench.job import Subsample
 from tabbench.metrics import METRICS, compute_metrics
@@ -25,12 +26,13 @@ from tabbench.resources import Resources
 from tabbench.store.runs import ResultStore
 
 MODELS = ["dummy", "logreg", "tree"]
+BAD = "tests.support.hostile"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def private_data(tmp_path_factory):
     os.environ["TABBENCH_DATA"] = str(tmp_path_factory.mktemp("data"))
-    sandbox._server._stop()  # that of earlier tests lacks the variable, by which our processes are known
+    stop_server()  # that of earlier tests lacks the variable, by which our processes are known
     yield
     del os.environ["TABBENCH_DATA"]
 
@@ -139,7 +141,7 @@ HOSTILE = {
 
 def test_hostile_models_are_contained_and_recorded(tmp_path, monkeypatch):
     monkeypatch.setattr("tabbench.engine.sandbox.MAX_PROCESSES", 20)
-    stubborn, others = "tests.hostile:IgnoresSigterm", ["tests.hostile:ForkBomb", *(f"tests.hostile:{name}" for name in HOSTILE)]
+    stubborn, others = f"{BAD}:IgnoresSigterm", [f"{BAD}:ForkBomb", *(f"{BAD}:{name}" for name in HOSTILE)]
     with monkeypatch.context() as patch:
         patch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
         alone = run(tmp_path / "alone", folds=2).frame
@@ -147,17 +149,17 @@ def test_hostile_models_are_contained_and_recorded(tmp_path, monkeypatch):
     frame = run(tmp_path / "r", [*MODELS, *others], folds=2, resources=Resources(workers=2, memory_limit=700)).frame
     expected = {**HOSTILE, "IgnoresSigterm": ("timeout", "stopped after the time limit of 3 s")}
     for name, (status, reason) in expected.items():
-        rows = frame[frame["model"] == f"tests.hostile:{name}"]
+        rows = frame[frame["model"] == f"{BAD}:{name}"]
         assert set(rows["status"]) == {status}, name
         assert rows["reason"].str.contains(reason, regex=False).all(), name
         assert not rows["reason"].str.contains("\n").any()
-    bombs = frame[frame["model"] == "tests.hostile:ForkBomb"]
+    bombs = frame[frame["model"] == f"{BAD}:ForkBomb"]
     assert set(bombs["status"]) <= {"failed", "memory"}  # whichever limit it meets first
     assert left_by_jobs() == []
     fine = frame[frame["model"].isin(MODELS)].reset_index(drop=True)
     pd.testing.assert_frame_equal(fine[["key", *METRICS]], alone[["key", *METRICS]])
     board = pd.read_csv(tmp_path / "r" / "leaderboard.csv").set_index("model")
-    assert board.loc["tests.hostile:IgnoresSigterm", "n_timeout"] == 2
+    assert board.loc[f"{BAD}:IgnoresSigterm", "n_timeout"] == 2
     page = (tmp_path / "r" / "report.html").read_text()
     assert "two lines of trouble" in page
 
@@ -180,7 +182,7 @@ def test_the_others_are_watched_while_a_job_takes_its_time_to_end(tmp_path, monk
 
     monkeypatch.setattr(sandbox.Child, "kill", slow_kill)
     monkeypatch.setattr(ResultStore, "add", telling_add)
-    frame = run(tmp_path / "r", ["tests.hostile:Exits", "tree"], folds=5, resources=Resources(workers=2)).frame
+    frame = run(tmp_path / "r", [f"{BAD}:Exits", "tree"], folds=5, resources=Resources(workers=2)).frame
     assert frame["status"].value_counts().to_dict() == {"ok": 5, "failed": 5}
 
 
@@ -190,25 +192,30 @@ def test_the_others_are_watched_while_a_job_takes_its_time_to_end(tmp_path, monk
 )
 def test_a_lost_job_has_a_second_try_alone(tmp_path, monkeypatch, killer, reason):
     monkeypatch.setenv("ASKED", str(tmp_path))
-    sandbox._server._stop()  # that of earlier tests lacks the variable
+    stop_server()  # that of earlier tests lacks the variable
     for name in (f"{killer}Once", killer):  # one at a time: the one might be lost by the other's fault, then by its own
-        run(tmp_path / "r", ["tests.hostile:Sleeps", f"tests.hostile:{name}"], folds=2, resources=Resources(workers=2))
+        run(
+            tmp_path / "r",
+            [f"{BAD}:Sleeps", f"{BAD}:{name}"],
+            folds=2,
+            resources=Resources(workers=2),
+        )
     frame = open_results(tmp_path / "r").frame
     reasons = frame[frame["status"] != "ok"].groupby("model")["reason"].agg(list)
-    assert reasons.to_dict() == {f"tests.hostile:{killer}": [f"{reason} twice, at last with nothing beside it"] * 2}
+    assert reasons.to_dict() == {f"{BAD}:{killer}": [f"{reason} twice, at last with nothing beside it"] * 2}
     assert (tmp_path / f"{killer}Once").exists()
     assert orphans() == []
 
 
 @pytest.mark.usefixtures("undrawn")
 def test_a_larger_limit_or_retry_tries_again(tmp_path):
-    hangs = "tests.hostile:Hangs"
+    hangs = f"{BAD}:Hangs"
     run(tmp_path / "r", [hangs], folds=2, resources=Resources(time_limit=0.5))
     frame = run(tmp_path / "r", [hangs], folds=2, resources=Resources(time_limit=1.5)).frame
     assert frame["reason"].tolist() == ["stopped after the time limit of 1.5 s"] * 2
     marks = []
     for retry_failed in (False, False, True):
-        run(tmp_path / "f", ["tests.hostile:Raises"], folds=2, retry_failed=retry_failed)
+        run(tmp_path / "f", [f"{BAD}:Raises"], folds=2, retry_failed=retry_failed)
         with ResultStore(tmp_path / "f" / "store.sqlite") as store:
             marks.append(store.mark())
     assert marks[0] == marks[1] == marks[2] - 2
@@ -216,7 +223,7 @@ def test_a_larger_limit_or_retry_tries_again(tmp_path):
 
 @pytest.mark.usefixtures("undrawn")
 def test_labels_only_models_are_scored(tmp_path):
-    frame = run(tmp_path / "r", ["tests.hostile:LabelsOnly"]).frame
+    frame = run(tmp_path / "r", [f"{BAD}:LabelsOnly"]).frame
     assert set(frame["status"]) == {"ok"}
     assert frame["note"].str.contains("no predict_proba").all()
 
@@ -232,7 +239,7 @@ def test_one_class_in_training_is_predicted(tmp_path):
 
 def test_limits_make_a_job_unsupported(tmp_path):
     wide = pd.DataFrame(np.random.default_rng(0).normal(size=(40, 3))).assign(y=[*range(20), *range(20)])
-    frame = tabbench.run(data=wide, target="y", models=["tests.hostile:LIMITED"], out=tmp_path / "r", folds=2, quiet=True).frame
+    frame = tabbench.run(data=wide, target="y", models=[f"{BAD}:LIMITED"], out=tmp_path / "r", folds=2, quiet=True).frame
     assert set(frame["status"]) == {"unsupported"}
     assert frame["reason"].tolist() == ["20 classes exceed the limit of 10"] * 2
 
@@ -255,7 +262,7 @@ def test_bad_requests_are_refused_before_anything_runs(tmp_path):
 
 def command(folder, data):
     where = ["--data", str(data), "--target", "y", "--out", str(folder)]
-    return ["run", *where, "--models", "dummy,tests.hostile:Waits", "--folds", "6", "--workers", "2"]
+    return ["run", *where, "--models", f"dummy,{BAD}:Waits", "--folds", "6", "--workers", "2"]
 
 
 def n_stored(folder):

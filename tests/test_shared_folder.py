@@ -134,7 +134,7 @@ def flip(path, there):
 def test_a_store_with_a_page_of_garbage_keeps_every_run_that_can_be_read(tmp_path, share):
     from dataclasses import replace
 
-    from tests.test_store import JOB, LIMITS, OK
+    from tests.support.runs import JOB, LIMITS, OK
 
     path, n = tmp_path / "store.sqlite", 40
     with ResultStore(path) as store:

@@ -1,8 +1,6 @@
 """Rank statistics against printed values, scipy, published tables, and what must hold for any table."""
 
-import json
 from itertools import combinations, permutations, product
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -36,19 +34,7 @@ from tabbench.stats.significance import (
     sign_test,
     signed_rank,
 )
-
-GOLDEN = Path(__file__).parents[2] / "shared" / "golden"
-needs_golden = pytest.mark.skipif(not GOLDEN.is_dir(), reason="the published tables are not on this machine")
-
-# Demšar 2006, Table 6: AUC of four variants of C4.5 on 14 data sets
-DEMSAR = pd.DataFrame(
-    {
-        "C4.5": [0.763, 0.599, 0.954, 0.628, 0.882, 0.936, 0.661, 0.583, 0.775, 1.0, 0.94, 0.619, 0.972, 0.957],
-        "C4.5+m": [0.768, 0.591, 0.971, 0.661, 0.888, 0.931, 0.668, 0.583, 0.838, 1.0, 0.962, 0.666, 0.981, 0.978],
-        "C4.5+cf": [0.771, 0.590, 0.968, 0.654, 0.886, 0.916, 0.609, 0.563, 0.866, 1.0, 0.965, 0.614, 0.975, 0.946],
-        "C4.5+m+cf": [0.798, 0.569, 0.967, 0.657, 0.898, 0.931, 0.685, 0.625, 0.875, 1.0, 0.962, 0.669, 0.975, 0.970],
-    }
-)
+from tests.support.published import DEMSAR, GOLDEN, golden, needs_golden
 
 
 def test_demsar_from_the_printed_scores():
@@ -180,10 +166,6 @@ def test_cliques_of_the_autorank_example():
     far = pd.DataFrame(np.abs(np.subtract.outer(ranks.to_numpy(), ranks.to_numpy())) > 1.686, names, names)
     assert cliques(ranks, far) == [tuple(names[:4]), tuple(names[1:5]), tuple(names[3:])]
     assert cliques(ranks, ~np.eye(6, dtype=bool) & (far | True)) == []
-
-
-def golden(key):
-    return json.loads((GOLDEN / "expected_stats.json").read_text())[key]
 
 
 @needs_golden

@@ -8,7 +8,7 @@ from scipy import stats
 from tabbench.errors import UserError
 from tabbench.stats import bayes
 from tabbench.stats.hierarchical import hierarchical_test
-from tests.test_stats import GOLDEN, golden, needs_golden
+from tests.support.published import GOLDEN, golden, needs_golden
 
 
 def shares(posterior):

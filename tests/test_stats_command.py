@@ -17,9 +17,7 @@ from tabbench.stats.ranks import mean_ranks
 from tabbench.stats.summary import Settings, summarize
 from tabbench.store.importers import import_results
 from tabbench.store.plain_table import read_plain_table
-from tests.test_importers import GOLDEN as TABZILLA
-from tests.test_importers import needs_golden as needs_tabzilla
-from tests.test_stats import DEMSAR
+from tests.support.published import DEMSAR, TABZILLA, needs_tabzilla
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from tabbench.errors import UserError
 from tabbench.stats.ranks import improvability, rank_table, win_rates
 from tabbench.stats.ratings import CENTRE, POINTS, bootstrap_means, bradley_terry, pair_wins, ratings
-from tests.test_stats import DEMSAR, golden, needs_golden
+from tests.support.published import DEMSAR, golden, needs_golden
 
 
 def simulated(rng, n, strengths, noise=1.0):

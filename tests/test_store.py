@@ -10,18 +10,9 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from tabbench.engine.execute import Run
 from tabbench.errors import UserError
-from tabbench.job import Job
 from tabbench.store.runs import ResultStore
-
-JOB = Job("t", "d", 0, 0, "s", "knn")
-OK = Run(
-    "ok",
-    facts={"n_test": 3, "n_train": 6, "accuracy": 0.5, "fit_seconds": 0.1},
-    proba=np.arange(6.0).reshape(3, 2) / 10,
-)
-LIMITS = {"seconds": 10.0, "memory_mb": 1000.0}
+from tests.support.runs import JOB, LIMITS, OK
 
 
 @pytest.fixture
@@ -148,7 +139,8 @@ def test_foreign_and_newer_files_are_refused(tmp_path):
 
 def test_a_killed_writer_loses_nothing_that_was_added(tmp_path):
     script = (
-        "import sys; from tests.test_store import *; from pathlib import Path\n"
+        "import sys; from dataclasses import replace; from pathlib import Path; from tests.support.runs import *\n"
+        "from tabbench.store.runs import ResultStore\n"
         "store = ResultStore(Path(sys.argv[1]))\n"
         "for fold in range(10**6):\n"
         "    store.add(replace(JOB, fold=fold), OK, LIMITS)\n"

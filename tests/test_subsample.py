@@ -164,7 +164,7 @@ def test_a_class_outside_the_context_has_probability_zero():
 
 def test_labels_only_estimators_work():
     X, y = table()
-    from tests.hostile import LabelsOnly
+    from tests.support.hostile import LabelsOnly
 
     model = SubsampledClassifier(LabelsOnly(), max_rows=50).fit(X, y)
     assert set(np.unique(model.predict_proba(X))) == {0.0, 1.0}
