@@ -165,13 +165,13 @@ def below(process: psutil.Process) -> list[psutil.Process]:
 
 def has_failed(folder: Path) -> bool:
     with ResultStore(folder / "store.sqlite") as store:
-        return any(run.status != "ok" for run in store.runs())
+        return any(run.status != "ok" for _, _, run in store.runs())
 
 
 def check(arena: Arena, folder: Path, calm: str) -> None:
     assert board(folder) == calm
     with ResultStore(folder / "store.sqlite") as store:
-        assert len({run.job.key for run in store.runs()}) == N_JOBS
+        assert len({job.key for _, job, _ in store.runs()}) == N_JOBS
         assert store.damaged() == {}
     assert verify(folder, 1).problems == []
     deadline = time.monotonic() + 300

@@ -19,8 +19,7 @@ from typing import TypeVar
 import numpy as np
 
 from tabbench.data.split import Split
-from tabbench.engine.execute import Run
-from tabbench.job import Subsample, plan
+from tabbench.job import Run, Subsample, plan
 from tabbench.store.claims import Claims
 from tabbench.store.repair import repair_store
 from tabbench.store.runs import ResultStore, row_digest, run_row
@@ -90,7 +89,7 @@ def fill(store: ResultStore, jobs: list) -> None:
     with store._db:
         for job in jobs:
             row = run_row(job, run, LIMITS)
-            store._insert(row, row_digest(*row))
+            store._insert(row, row_digest(row))
 
 
 if __name__ == "__main__":

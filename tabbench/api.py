@@ -13,13 +13,12 @@ from tabbench.data.audit import Finding, as_records, audit
 from tabbench.data.split import Split, load_splits, make_splits, save_splits, splits_digest
 from tabbench.data.task import Task, save_task
 from tabbench.engine.cgroup import held_by
-from tabbench.engine.execute import Run
 from tabbench.engine.progress import Progress
 from tabbench.engine.runner import Shared, Work, run_jobs
 from tabbench.errors import UserError
 from tabbench.files import data_folder, remove_temporaries, replace_file
 from tabbench.folders.answers import describe_briefly
-from tabbench.job import Job, Subsample, Table
+from tabbench.job import Job, Run, Subsample, Table
 from tabbench.metrics import METRICS
 from tabbench.report.leaderboard import default_metric, leaderboard
 from tabbench.report.page import write_report

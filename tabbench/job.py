@@ -1,11 +1,13 @@
-"""Job: one unit of work in plain values, and the plan that lists them."""
+"""Job: one unit of work in plain values, and the plan that lists them. Run: what came back from one."""
 
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Protocol
+
+import numpy as np
 
 from tabbench.data.split import Split
 
@@ -59,6 +61,9 @@ class Job:
     protocol: str = ""
     trial: int = 0
     rung: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.entrant} on {self.task}, repeat {self.repeat}, fold {self.fold}"
 
     @cached_property
     def key(self) -> str:
@@ -142,3 +147,56 @@ def plan(
                         threads,
                         protocol,
                     )
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """What one of several configurations is chosen by, without its data at hand.
+
+    proba : (n_val, n_classes), of the validation rows; y_val, y_test : codes of these and of the test rows.
+    """
+
+    proba: np.ndarray
+    y_val: np.ndarray
+    y_test: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What came back from a job.
+
+    status : "ok", "failed", "timeout", "memory" or "unsupported"; reason : one line, empty if ok; details : the traceback.
+    facts : counts, times (seconds), peak memory (MB), metrics and a note, by the names of the results table.
+    proba : (n_test, n_classes) float64, empty unless ok. validation : of a job under a protocol that is ok.
+    """
+
+    status: str
+    reason: str = ""
+    details: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    proba: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
+    validation: Validation | None = None
+
+
+def encode(run: Run) -> tuple[dict[str, Any], bytes]:
+    """What JSON can say of a run, and its arrays as float64, row by row.
+
+    The arrays: predictions of the test rows; with a validation, those of its rows and the codes of test and validation rows.
+    """
+    more = (run.validation.proba.ravel(), run.validation.y_test, run.validation.y_val) if run.validation else ()
+    head = {"status": run.status, "reason": run.reason, "details": run.details, "facts": run.facts}
+    return head, np.concatenate([run.proba.ravel(), *more]).astype(np.float64).tobytes()
+
+
+def decode(head: Mapping[str, Any], arrays: bytes) -> Run:
+    """The run that `encode` was given; raises KeyError, TypeError or ValueError for anything else."""
+    if head["status"] != "ok":
+        return Run(**head)
+    values, facts = np.frombuffer(arrays), head["facts"]
+    n_test = facts["n_test"]
+    if "n_val" not in facts:
+        return Run(**head, proba=values.reshape(n_test, -1))
+    n_val, k = facts["n_val"], facts["n_classes"]
+    proba, validation, y_test, y_val = np.split(values, np.cumsum([n_test * k, n_val * k, n_test]))
+    kept = Validation(validation.reshape(n_val, k), y_val.astype(np.int64), y_test.astype(np.int64))
+    return Run(**head, proba=proba.reshape(n_test, k), validation=kept)

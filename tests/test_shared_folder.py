@@ -111,7 +111,7 @@ def test_only_the_jobs_of_damaged_runs_are_done_again(place, capfd):
     tabbench.run(**run, quiet=True)
     before = board("r")
     with ResultStore(place / "r/store.sqlite") as store:
-        proba = next(run for run in store.runs() if run.job.model != "dummy").proba.tobytes()
+        proba = next(run for _, job, run in store.runs() if job.model != "dummy").proba.tobytes()
     flip(place / "r/store.sqlite", proba[:32])
     [splits] = (place / "r/splits").iterdir()
     splits.write_bytes(splits.read_bytes()[:-40])
@@ -148,7 +148,7 @@ def test_a_store_with_a_page_of_garbage_keeps_every_run_that_can_be_read(tmp_pat
         [line, *_] = repair_store(path, claims)
     assert "again" in line
     with ResultStore(path) as store:
-        kept = [run.job.fold for run in store.runs()]
+        kept = [job.fold for _, job, _ in store.runs()]
         assert store.damaged() == {}
         assert len(kept) >= (0 if share == 0 else n // 2)  # the head of the file takes all with it
         store.add(replace(JOB, fold=n), OK, LIMITS)

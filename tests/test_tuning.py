@@ -168,8 +168,8 @@ def undrawn(monkeypatch):
 
 def trials_of(folder):
     with ResultStore(Path(folder) / "store.sqlite") as store:
-        stored = [(trial, store.stored(trial["key"])) for trial in store.trials()]
-    return [(trial, run.trial.proba, run.trial.y_val, run.trial.y_test, run.proba) for trial, run in stored]
+        stored = [(trial, store.stored(trial["key"]).run) for trial in store.trials()]
+    return [(trial, run.validation.proba, run.validation.y_val, run.validation.y_test, run.proba) for trial, run in stored]
 
 
 @pytest.mark.usefixtures("undrawn")

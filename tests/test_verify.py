@@ -18,6 +18,7 @@ from tabbench.data.suite import load_spec, load_suite
 from tabbench.folders.diff import compare_folders
 from tabbench.folders.status import status
 from tabbench.folders.verify import verify
+from tabbench.job import Run
 from tabbench.store.checksums import write_checksums
 from tabbench.store.runs import ResultStore
 
@@ -77,7 +78,7 @@ def test_an_intact_folder_passes_at_every_level_and_is_not_changed(made, capsys)
 
 def flip_a_byte(folder):
     with ResultStore(folder / "store.sqlite") as store:
-        proba = next(store.runs()).proba.tobytes()
+        proba = next(store.runs()).run.proba.tobytes()
     path = folder / "store.sqlite"
     content = bytearray(path.read_bytes())
     at = content.index(proba[:16]) + 3
@@ -140,10 +141,10 @@ def test_a_changed_dataset_is_caught(made, folder, tmp_path, monkeypatch):
 def forge(folder, column, value):
     """Write a run anew, with a hash that fits."""
     with ResultStore(folder / "store.sqlite") as store:
-        run = next(store.runs())
+        _, job, run = next(store.runs())
         facts = {**run.facts, column: value}
-        new = tabbench.engine.execute.Run("ok", facts=facts, proba=run.proba)
-        store.add(run.job, new, {"seconds": 600.0, "memory_mb": 0.0})
+        new = Run("ok", facts=facts, proba=run.proba)
+        store.add(job, new, {"seconds": 600.0, "memory_mb": 0.0})
 
 
 def test_a_better_score_than_the_predictions_give_is_caught(folder):
@@ -164,13 +165,13 @@ def test_a_run_that_was_left_out_is_caught(folder):
 
 def test_predictions_that_a_refit_does_not_give_are_caught(folder, made):
     with ResultStore(folder / "store.sqlite") as store:
-        run = next(store.runs())
+        _, job, run = next(store.runs())
         proba = np.roll(run.proba, 1, axis=0)
         [path] = (folder / "splits").iterdir()
-        split = {(s.repeat, s.fold): s for s in load_splits(path)}[run.job.repeat, run.job.fold]
+        split = {(s.repeat, s.fold): s for s in load_splits(path)}[job.repeat, job.fold]
         task = load_spec(load_suite(str(made / "suite.toml")).tasks[0])
         facts = {**run.facts, **tabbench.metrics.compute_metrics(task.y[split.test], proba)}
-        store.add(run.job, tabbench.engine.execute.Run("ok", facts=facts, proba=proba), {"seconds": 600.0, "memory_mb": 0.0})
+        store.add(job, Run("ok", facts=facts, proba=proba), {"seconds": 600.0, "memory_mb": 0.0})
     main(["report", str(folder)])
     write_checksums(folder)
     assert verify(folder, 2).problems == []

@@ -17,12 +17,11 @@ from typing import Any
 from distributed import Future
 
 from tabbench.engine.crew import Crew, connect
-from tabbench.engine.execute import Run
 from tabbench.engine.remote import do_job, keep_table
-from tabbench.engine.runner import POLL_SECONDS, Work, decode, preload
+from tabbench.engine.runner import POLL_SECONDS, Work, as_run, preload
 from tabbench.engine.sandbox import Outcome
 from tabbench.errors import UserError
-from tabbench.job import Job
+from tabbench.job import Job, Run
 from tabbench.models import get_model, missing_imports
 from tabbench.resources import Resources
 
@@ -122,7 +121,7 @@ class DaskEngine:
             flight = self._flying.pop(key, None)  # None: given up, because its worker has gone
             if flight and isinstance(answer, Outcome):
                 self._recent.append(time.monotonic() - flight.begun)
-                yield flight.job, decode(answer)
+                yield flight.job, as_run(answer)
             elif flight:
                 self._tables.pop((flight.address, flight.job.task_digest), None)
                 yield from self._lose(flight, f"{type(answer).__name__}: {answer}")

@@ -6,7 +6,6 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 
 from tabbench.data.split import Split
 from tabbench.data.task import Task
-from tabbench.job import Job
+from tabbench.job import Job, Run, Validation
 from tabbench.metrics import compute_metrics
 from tabbench.models import Model, get_model, missing_imports
 from tabbench.prepare.early_stopping import EarlyStopping
@@ -25,24 +24,6 @@ from tabbench.tuning.protocols import PROTOCOLS, inner_parts, needs_under
 
 T = TypeVar("T")
 Labelled = tuple[pd.DataFrame, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What came back from a job.
-
-    status : "ok", "failed", "timeout", "memory" or "unsupported"; reason : one line, empty if ok; details : the traceback.
-    facts : counts, times (seconds), peak memory (MB), metrics and a note, by the names of the results table.
-    proba : (n_test, n_classes) float64, empty unless ok. trial : of a tuning trial that is ok, flat, what `store.Trial` holds:
-    predictions of the validation rows, codes of the test rows, codes of the validation rows.
-    """
-
-    status: str
-    reason: str = ""
-    details: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
-    proba: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
-    trial: np.ndarray = field(default_factory=lambda: np.empty(0))
 
 
 def reason_unsupported(job: Job, task: Task, split: Split) -> str | None:
@@ -73,12 +54,12 @@ def execute(job: Job, task: Task, split: Split) -> Run:
         "n_features_used": task.X.shape[1],
         "n_classes": len(task.classes),
     }
-    trial = np.empty(0)
+    validation = None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # convergence and the like: the score tells
             if job.protocol:
-                proba, trial = _trial(job, task, split, facts)
+                proba, validation = _trial(job, task, split, facts)
             else:
                 proba = _fit_predict(job, task, (split.train, split.test), facts)
             facts |= compute_metrics(task.y[split.test], proba)
@@ -87,10 +68,10 @@ def execute(job: Job, task: Task, split: Split) -> Run:
     except Exception as error:  # noqa: BLE001 - the one place where anything a model does is contained
         return Run("failed", _one_line(error), _traceback(), facts)
     facts["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Run("ok", facts=facts, proba=proba, trial=trial)
+    return Run("ok", facts=facts, proba=proba, validation=validation)
 
 
-def _trial(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+def _trial(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> tuple[np.ndarray, Validation]:
     """Predictions of the test rows, and what is kept for choosing among trials; without a refit one fit serves both."""
     started = time.perf_counter()
     parts = inner_parts(job.protocol, task, split, job.inner_seed)
@@ -106,7 +87,7 @@ def _trial(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> tuple[n
         proba, validation = both[: len(split.test)], both[len(split.test) :]
     facts |= {f"val_{name}": value for name, value in compute_metrics(task.y[held_out], validation).items()}
     facts |= {"n_val": len(held_out), "trial_seconds": time.perf_counter() - started}
-    return proba, np.concatenate([validation.ravel(), task.y[split.test], task.y[held_out]])
+    return proba, Validation(validation, task.y[held_out], task.y[split.test])
 
 
 def _fit_predict(

@@ -15,9 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tabbench.engine.costs import SIZES, learn
-from tabbench.engine.execute import Run
 from tabbench.errors import UserError
-from tabbench.job import Job
+from tabbench.job import Job, Run
 
 LINE_SECONDS = 15.0
 VIEW_SECONDS = 1.0

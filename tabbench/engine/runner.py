@@ -8,13 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
 from tabbench.data.split import Split
 from tabbench.data.task import Task, load_task
-from tabbench.engine.execute import Run, execute, reason_unsupported
+from tabbench.engine.execute import execute, reason_unsupported
 from tabbench.engine.sandbox import Child, Outcome, start_server, wait_for_any
-from tabbench.job import Job
+from tabbench.job import Job, Run, decode, encode
 from tabbench.models import get_model, missing_imports
 from tabbench.resources import Resources
 from tabbench.store.claims import Claims
@@ -189,7 +187,7 @@ class LocalEngine:
                     continue
                 outcome = Outcome("failed", f"{outcome.reason} twice, at last with nothing beside it")
             self._lost.pop(job, None)
-            yield job, decode(outcome)
+            yield job, as_run(outcome)
 
     def stop(self) -> None:
         """End what is still running."""
@@ -217,26 +215,17 @@ def start_child(job: Job, path: Path, split: Split, limits: Mapping[str, float])
 
 
 def _run_in_child(job: dict[str, object], path: str, split: Split) -> bytes:
-    """Answer: one line of JSON (the Run without its predictions), then the predictions and the trial as raw float64."""
-    run = execute(Job(**job), load_task(Path(path)), split)  # type: ignore[arg-type]
-    head = {
-        "status": run.status,
-        "reason": run.reason,
-        "details": run.details,
-        "facts": run.facts,
-        "shape": run.proba.shape,
-    }
-    return json.dumps(head).encode() + b"\n" + np.concatenate([run.proba.ravel(), run.trial]).astype(np.float64).tobytes()
+    """Answer: one line of JSON, then the arrays of the Run (see `job.encode`)."""
+    head, arrays = encode(execute(Job(**job), load_task(Path(path)), split))  # type: ignore[arg-type]
+    return json.dumps(head).encode() + b"\n" + arrays
 
 
-def decode(outcome: Outcome) -> Run:
+def as_run(outcome: Outcome) -> Run:
     """The Run that a child has answered with, or that its end amounts to."""
     if outcome.status != "done":
         return Run(outcome.status, outcome.reason)
     try:
-        head, raw = outcome.answer.split(b"\n", 1)
-        fields, values = json.loads(head), np.frombuffer(raw)
-        rows, columns = fields.pop("shape")
-        return Run(proba=values[: rows * columns].reshape(rows, columns), trial=values[rows * columns :], **fields)
+        head, arrays = outcome.answer.split(b"\n", 1)
+        return decode(json.loads(head), arrays)
     except (ValueError, TypeError, KeyError):  # a model has written into the pipe
         return Run("failed", "the process sent an answer that cannot be read")

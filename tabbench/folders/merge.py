@@ -65,10 +65,10 @@ def _check_splits(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> Non
 
 def _copy(folder: Path, out: Path, store: ResultStore) -> None:
     shutil.copytree(folder / "splits", out / "splits", dirs_exist_ok=True)
-    status_of = {run.key: run.status for run in store.runs()}
+    status_of = {stored.key: stored.run.status for stored in store.runs()}
     with ResultStore(folder / STORE) as source:
         for row, digest in source.rows():
             if not is_intact(row, digest):
-                raise UserError(f"{folder}: the stored run {row[0]} is damaged: `tabbench run` again mends it")
-            if status_of.get(row[0]) != "ok":
+                raise UserError(f"{folder}: the stored run {row.key} is damaged: `tabbench run` again mends it")
+            if status_of.get(row.key) != "ok":
                 store.add_row(row, digest)

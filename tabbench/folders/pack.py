@@ -66,9 +66,8 @@ def _scrub_store(path: Path) -> None:
     fresh = path.with_suffix(".scrubbed")
     with ResultStore(path) as old, ResultStore(fresh) as new:
         for row, _ in old.rows():
-            key, job, status, reason, details, *rest = row
-            clean = (key, job, status, without_paths(reason), without_paths(details), *rest)
-            new.add_row(clean, row_digest(*clean))
+            clean = row._replace(reason=without_paths(row.reason), details=without_paths(row.details))
+            new.add_row(clean, row_digest(clean))
     fresh.replace(path)
 
 

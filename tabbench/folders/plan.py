@@ -63,10 +63,7 @@ def outlook(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
         f"        {memory:,.0f} MB is the most that one of these models has taken so far",
         f"time    about {total * spec['threads'] / 3600:,.2f} core-hours by {costs.n_runs:,} stored runs: "
         f"{total / spec['workers'] / 3600:,.2f} h with {spec['workers']} workers",
-        *(
-            f"        {seconds:8,.1f} s  {job.entrant} on {job.task}, repeat {job.repeat}, fold {job.fold}"
-            for seconds, job in _longest(rows)
-        ),
+        *(f"        {seconds:8,.1f} s  {job}" for seconds, job in _longest(rows)),
     ]
     return "\n".join(lines)
 

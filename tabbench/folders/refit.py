@@ -12,6 +12,7 @@ from tabbench.data.split import Split
 from tabbench.data.task import Task, save_task
 from tabbench.engine.runner import Shared, Work, run_jobs
 from tabbench.errors import UserError
+from tabbench.job import Job, Run
 from tabbench.models import get_model, missing_imports
 from tabbench.resources import Resources
 from tabbench.store.claims import Claims
@@ -34,40 +35,39 @@ def refit(runs: Sequence[Stored], manifest: Mapping[str, Any], material: Materia
     Predictions must be equal to the last bit, or as near as the model's `tolerance` says. Raises UserError if no run can be
     refitted, for want of data or packages.
     """
-    able = [run for run in runs if run.status == "ok" and _can_refit(run, material)]
+    able = [stored for stored in runs if stored.run.status == "ok" and _can_refit(stored.job, material)]
     if not able:
         raise UserError("no job can be fitted again here, for want of its dataset, split or packages")
     drawn = np.random.default_rng(SEED).permutation(len(able))[:sample]
     chosen = [able[i] for i in sorted(drawn)]
     again = _fit(chosen, manifest["run"], material)
     problems, n_exact = [], 0
-    for run in chosen:
-        new = again.get(run.key)
-        where = f"{run.job.entrant} on {run.job.task}, repeat {run.job.repeat}, fold {run.job.fold}"
+    for _, job, run in chosen:
+        new = again.get(job.key)
         if new is None or new.status != "ok":
-            problems.append(f"{where}: {new.status}, {new.reason}" if new else f"{where}: not done")
+            problems.append(f"{job}: {new.status}, {new.reason}" if new else f"{job}: not done")
             continue
-        off, allowed = float(np.abs(new.proba - run.proba).max()), get_model(run.job.model).tolerance
+        off, allowed = float(np.abs(new.proba - run.proba).max()), get_model(job.model).tolerance
         n_exact += off == 0
         if off > allowed:
-            problems.append(f"{where}: probabilities differ by up to {off:.3g}, the model promises {allowed:g}")
+            problems.append(f"{job}: probabilities differ by up to {off:.3g}, the model promises {allowed:g}")
     near = len(chosen) - n_exact - len(problems)
     within = f", {near} within the tolerance of the model" if near else ""
     return problems, f"{len(chosen)} of {len(runs)} jobs (drawn with seed {SEED}): {n_exact} equal to the last bit{within}"
 
 
-def _can_refit(run: Stored, material: Material) -> bool:
-    split = material.splits.get(run.job.task_digest, {}).get((run.job.repeat, run.job.fold))
+def _can_refit(job: Job, material: Material) -> bool:
+    split = material.splits.get(job.task_digest, {}).get((job.repeat, job.fold))
     try:
-        return split is not None and split.digest == run.job.split_digest and not missing_imports(get_model(run.job.model))
+        return split is not None and split.digest == job.split_digest and not missing_imports(get_model(job.model))
     except UserError:  # a model that this machine does not know
         return False
 
 
-def _fit(chosen: Sequence[Stored], spec: Mapping[str, Any], material: Material) -> dict[str, Stored]:
+def _fit(chosen: Sequence[Stored], spec: Mapping[str, Any], material: Material) -> dict[str, Run]:
     resources = Resources(1, spec["threads"], spec["time_limit"], spec["memory_limit"])
     with tempfile.TemporaryDirectory() as name, Claims(Path(name)) as claims, ResultStore(Path(name) / "store") as store:
-        digests = {run.job.task_digest for run in chosen}
+        digests = {stored.job.task_digest for stored in chosen}
         work = {d: Work(material.tasks[d], save_task(material.tasks[d], Path(name)), material.splits[d]) for d in digests}
-        run_jobs([run.job for run in chosen], work, store, resources, lambda job, run: (), Shared(claims, 0))
-        return {run.key: run for run in store.runs()}
+        run_jobs([stored.job for stored in chosen], work, store, resources, lambda job, run: (), Shared(claims, 0))
+        return {stored.key: stored.run for stored in store.runs()}

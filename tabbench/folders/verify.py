@@ -108,7 +108,7 @@ def _runs(check: Check, folder: Path) -> None:
     if (folder / STORE).exists():
         with ResultStore(folder / STORE) as store:
             check.problems += [f"the stored run of {name} does not match its hash" for name in store.damaged().values()]
-    keys = [(run.key, run.job.key) for run in _stored(folder)]
+    keys = [(stored.key, stored.job.key) for stored in _stored(folder)]
     check.problems += [f"the run stored as {key} is that of another job" for key, its in keys if key != its]
     check.summary = f"{len(keys)} stored runs have their hashes"
 
@@ -163,32 +163,31 @@ def _splits(check: Check, folder: Path, manifest: Mapping[str, Any], material: M
 
 
 def _jobs(check: Check, folder: Path, manifest: Mapping[str, Any]) -> None:
-    asked, stored = {job.key: job for job in recorded_jobs(folder, manifest)}, {run.key for run in _stored(folder)}
+    asked, stored = {job.key: job for job in recorded_jobs(folder, manifest)}, {stored.key for stored in _stored(folder)}
     lost = [job for key, job in asked.items() if key not in stored]
-    check.problems += [f"not stored: {job.entrant} on {job.task}, repeat {job.repeat}, fold {job.fold}" for job in lost]
+    check.problems += [f"not stored: {job}" for job in lost]
     check.summary = f"all {len(asked)} jobs that were asked for are stored"
 
 
 def _numbers(check: Check, folder: Path, material: Material) -> None:
     n_runs = n_skipped = 0
-    for run in _stored(folder):
-        split = material.splits.get(run.job.task_digest, {}).get((run.job.repeat, run.job.fold))
-        where = f"{run.job.entrant} on {run.job.task}, repeat {run.job.repeat}, fold {run.job.fold}"
+    for _, job, run in _stored(folder):
+        split = material.splits.get(job.task_digest, {}).get((job.repeat, job.fold))
         if split is None:
             n_skipped += 1
-        elif split.digest != run.job.split_digest:
-            check.problems.append(f"{where}: made on another split than is stored")
+        elif split.digest != job.split_digest:
+            check.problems.append(f"{job}: made on another split than is stored")
         elif run.status == "ok":
             n_runs += 1
             try:
-                metrics = compute_metrics(material.tasks[run.job.task_digest].y[split.test], run.proba)
+                metrics = compute_metrics(material.tasks[job.task_digest].y[split.test], run.proba)
             except ValueError as error:
-                check.problems.append(f"{where}: {error}")
+                check.problems.append(f"{job}: {error}")
                 continue
             for name, value in metrics.items():
                 stored = run.facts.get(name, value)
                 if stored != value and not (np.isnan(stored) and np.isnan(value)):
-                    check.problems.append(f"{where}: {name} is stored as {stored}, its predictions give {value}")
+                    check.problems.append(f"{job}: {name} is stored as {stored}, its predictions give {value}")
     if n_skipped:
         check.problems.append(f"{n_skipped} runs are not checked, for want of their dataset or split")
     check.summary = f"{len(METRICS)} metrics of {n_runs} runs are those of their predictions, to the last bit"

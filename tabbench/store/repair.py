@@ -4,10 +4,9 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from tabbench.store.claims import Claims
-from tabbench.store.runs import CONTENT, DamagedStoreError, ResultStore, is_intact
+from tabbench.store.runs import CONTENT, DamagedStoreError, ResultStore, Row, is_intact
 
 
 def repair_store(path: Path, claims: Claims) -> list[str]:
@@ -41,7 +40,7 @@ def _rebuild(path: Path) -> str:
     return f"{path}: damaged pages: {len(rows)} runs could be read, the others are done again"
 
 
-def _readable(path: Path) -> Iterator[tuple[tuple[Any, ...], str]]:
+def _readable(path: Path) -> Iterator[tuple[Row, str]]:
     """Rows that are intact, asked for one by one, so that one bad page does not hide the others."""
     db = sqlite3.connect(path)
     db.text_factory = lambda raw: raw.decode(errors="backslashreplace")
@@ -49,11 +48,11 @@ def _readable(path: Path) -> Iterator[tuple[tuple[Any, ...], str]]:
         last = _last_id(db)
         for number in range(1, last + 1):
             try:
-                row = db.execute(f"SELECT {CONTENT}, sha256 FROM runs WHERE id = ?", (number,)).fetchone()
+                found = db.execute(f"SELECT {CONTENT}, sha256 FROM runs WHERE id = ?", (number,)).fetchone()
             except sqlite3.Error:
                 continue
-            if row and is_intact(row[:-1], row[-1]):
-                yield row[:-1], row[-1]
+            if found and is_intact(row := Row(*found[:-1]), found[-1]):
+                yield row, found[-1]
     finally:
         db.close()
 

@@ -2,7 +2,7 @@
 
 Format 2. Table `runs`: id (grows with every run stored), key (the job's content hash), job (JSON), status, reason, details,
 facts (JSON: counts, times, metrics), limits (JSON: seconds, memory_mb), proba (float64, row-major, n_test × n_classes; of a
-tuning trial followed by the n_val × n_classes predictions of the validation rows and the codes of both, see `Trial`), sha256
+tuning trial followed by the n_val × n_classes predictions of the validation rows and the codes of both, see `job.encode`), sha256
 (over all the others but id). A run and its predictions are one row, so they appear together or not at all. Table `meta`: format.
 Format 1 had no id and hashed the predictions alone; it is brought to format 2 when it is opened.
 """
@@ -14,23 +14,21 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 
-from tabbench.engine.execute import Run
 from tabbench.errors import UserError
-from tabbench.job import Job
+from tabbench.job import Job, Run, decode, encode
 
 FORMAT = 2
 LOCKED_SECONDS = 60.0  # patience with others that write to the file
 NAME = "store.sqlite"
 STATUSES = ("ok", "failed", "timeout", "memory", "unsupported")
-CONTENT = "key, job, status, reason, details, facts, limits, proba"  # what the hash of a row covers, in this order
 _SCHEMA = """
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, job TEXT NOT NULL, status TEXT NOT NULL,
@@ -56,29 +54,28 @@ class DamagedStoreError(UserError):
     """The file is no intact store; see `tabbench.store.repair`."""
 
 
-@dataclass(frozen=True, eq=False)
-class Trial:
-    """What a tuning trial adds.
+class Row(NamedTuple):
+    """A row as it is in the file, but for its id and hash; job, facts and limits are JSON, proba is the bytes of `job.encode`."""
 
-    proba : (n_val, n_classes), of the validation rows. y_val, y_test : codes, so that trials can be put together without data.
-    """
+    key: str
+    job: str
+    status: str
+    reason: str
+    details: str
+    facts: str
+    limits: str
+    proba: bytes
 
-    proba: np.ndarray
-    y_val: np.ndarray
-    y_test: np.ndarray
+
+CONTENT = ", ".join(Row._fields)  # what the hash of a row covers, in this order
 
 
-@dataclass(frozen=True, eq=False)
-class Stored:
-    """One row of the store. proba : (n_test, n_classes), empty unless status is "ok". trial : of a tuning trial that is ok."""
+class Stored(NamedTuple):
+    """A job of the store, under its key, and what came back."""
 
     key: str
     job: Job
-    status: str
-    reason: str
-    facts: dict[str, Any]
-    proba: np.ndarray
-    trial: Trial | None = None
+    run: Run
 
 
 class ResultStore:
@@ -128,21 +125,22 @@ class ResultStore:
             self._db.execute(_SCHEMA)
             if found == 1:
                 for *row, old in self._db.execute(f"SELECT {CONTENT}, proba_sha256 FROM runs_1"):
-                    intact = hashlib.sha256(row[-1]).hexdigest() == old
-                    self._insert(tuple(row), row_digest(*row) if intact else old)
+                    content = Row(*row)
+                    intact = hashlib.sha256(content.proba).hexdigest() == old
+                    self._insert(content, row_digest(content) if intact else old)
                 self._db.execute("DROP TABLE runs_1")
             self._db.execute("INSERT OR REPLACE INTO meta VALUES ('format', ?)", (str(FORMAT),))
 
-    def _insert(self, row: tuple[Any, ...], digest: str) -> None:
+    def _insert(self, row: Row, digest: str) -> None:
         marks = ",".join("?" * (len(row) + 1))
         self._db.execute(f"INSERT OR REPLACE INTO runs ({CONTENT}, sha256) VALUES ({marks})", (*row, digest))
 
     def add(self, job: Job, run: Run, limits: dict[str, float]) -> None:
         """Record one run, replacing an earlier one of the same job, in one transaction."""
         row = run_row(job, run, limits)
-        self.add_row(row, row_digest(*row))
+        self.add_row(row, row_digest(row))
 
-    def add_row(self, row: tuple[Any, ...], digest: str) -> None:
+    def add_row(self, row: Row, digest: str) -> None:
         """Record a row as `rows` gives it; raises UserError if that fails, e.g. on a full disk."""
         try:
             with self._db:
@@ -160,7 +158,10 @@ class ResultStore:
         """The run of a job if one was stored after `mark` was taken (without its predictions), else None."""
         with self._reading():
             row = self._db.execute("SELECT status, reason, facts FROM runs WHERE key = ? AND id > ?", (key, mark)).fetchone()
-            return Run(row[0], row[1], facts=json.loads(row[2])) if row else None
+            if row is None:
+                return None
+            status, reason, facts = row
+            return Run(status, reason, facts=json.loads(facts))
 
     def outcomes(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Key, status and facts of every run."""
@@ -187,7 +188,7 @@ class ResultStore:
 
     def proba(self, key: str) -> np.ndarray:
         """(n_test, n_classes) predictions of an ok run; raises UserError if they are absent or do not match their hash."""
-        return self.stored(key).proba
+        return self.stored(key).run.proba
 
     def stored(self, key: str) -> Stored:
         """An ok run; raises UserError if it is absent or does not match its hash."""
@@ -196,9 +197,10 @@ class ResultStore:
             found = self._db.execute(query, (key,)).fetchone()
         if found is None:
             raise UserError(f"{self.path}: no predictions of job {key}")
-        if not is_intact(found[:-1], found[-1]):
+        row, digest = Row(*found[:-1]), found[-1]
+        if not is_intact(row, digest):
             raise UserError(f"{self.path}: the predictions of job {key} are damaged")
-        return _stored(found)
+        return _stored(row)
 
     def trials(self) -> list[dict[str, Any]]:
         """Return what `replay` needs of every job, by the names of the results table.
@@ -217,11 +219,11 @@ class ResultStore:
                 trials.append({"key": key, **asdict(job), **names, "status": status, "reason": reason, **known})
         return trials
 
-    def rows(self) -> Iterator[tuple[tuple[Any, ...], str]]:
-        """Every row by key, as it is in the file (the columns `CONTENT`), with its hash."""
+    def rows(self) -> Iterator[tuple[Row, str]]:
+        """Every row by key, with its hash."""
         with self._reading():
-            for row in self._db.execute(f"SELECT {CONTENT}, sha256 FROM runs ORDER BY key"):
-                yield row[:-1], row[-1]
+            for *row, digest in self._db.execute(f"SELECT {CONTENT}, sha256 FROM runs ORDER BY key"):
+                yield Row(*row), digest
 
     def runs(self) -> Iterator[Stored]:
         """Every intact run, by key."""
@@ -229,7 +231,7 @@ class ResultStore:
 
     def damaged(self) -> dict[str, str]:
         """Runs that do not match their hash: key → what it was, as far as it can be read."""
-        return {row[0]: _name(row) for row, digest in self.rows() if not is_intact(row, digest)}
+        return {row.key: _name(row) for row, digest in self.rows() if not is_intact(row, digest)}
 
     def remove(self, keys: Iterable[str]) -> None:
         """Forget runs, so that their jobs are missing again."""
@@ -294,43 +296,36 @@ def _patiently(action: Callable[[], object]) -> None:
         time.sleep(0.01)
 
 
-def run_row(job: Job, run: Run, limits: dict[str, float]) -> tuple[Any, ...]:
-    """The columns `CONTENT` of a run."""
-    texts = (json.dumps(asdict(job)), run.status, run.reason, run.details, json.dumps(run.facts), json.dumps(limits))
-    return (job.key, *texts, np.concatenate([run.proba.ravel(), run.trial]).astype(np.float64).tobytes())
+def run_row(job: Job, run: Run, limits: dict[str, float]) -> Row:
+    """The row of a run."""
+    head, arrays = encode(run)
+    texts = (run.status, run.reason, run.details, json.dumps(head["facts"]), json.dumps(limits))
+    return Row(job.key, json.dumps(asdict(job)), *texts, arrays)
 
 
-def row_digest(*row: Any) -> str:
-    """SHA-256 over the columns `CONTENT`."""
-    sha = hashlib.sha256(json.dumps(row[:-1]).encode())
-    sha.update(row[-1])
+def row_digest(row: Row) -> str:
+    """SHA-256 over the columns of a row."""
+    *texts, arrays = row
+    sha = hashlib.sha256(json.dumps(texts).encode())
+    sha.update(arrays)
     return sha.hexdigest()
 
 
-def is_intact(row: tuple[Any, ...], digest: str) -> bool:
-    """Whether the columns `CONTENT` of a row match its hash."""
+def is_intact(row: Row, digest: str) -> bool:
+    """Whether a row matches its hash."""
     try:
-        return row_digest(*row) == digest
+        return row_digest(row) == digest
     except TypeError:  # a column of another type than was written
         return False
 
 
-def _stored(row: tuple[Any, ...]) -> Stored:
-    job, facts = Job(**json.loads(row[1])), json.loads(row[5])
-    if row[2] != "ok":
-        return Stored(row[0], job, row[2], row[3], facts, np.empty((0, 0)))
-    values, n_test = np.frombuffer(row[7]), facts["n_test"]
-    if "n_val" not in facts:
-        return Stored(row[0], job, row[2], row[3], facts, values.reshape(n_test, -1))
-    n_val, k = facts["n_val"], facts["n_classes"]
-    proba, validation, y_test, y_val = np.split(values, np.cumsum([n_test * k, n_val * k, n_test]))
-    trial = Trial(validation.reshape(n_val, k), y_val.astype(np.int64), y_test.astype(np.int64))
-    return Stored(row[0], job, row[2], row[3], facts, proba.reshape(n_test, k), trial)
+def _stored(row: Row) -> Stored:
+    head = {"status": row.status, "reason": row.reason, "details": row.details, "facts": json.loads(row.facts)}
+    return Stored(row.key, Job(**json.loads(row.job)), decode(head, row.proba))
 
 
-def _name(row: tuple[Any, ...]) -> str:
+def _name(row: Row) -> str:
     try:
-        job = Job(**json.loads(row[1]))
-        return f"{job.entrant} on {job.task}, repeat {job.repeat}, fold {job.fold}"
+        return str(Job(**json.loads(row.job)))
     except (ValueError, TypeError, AttributeError):
-        return f"job {row[0]}"
+        return f"job {row.key}"

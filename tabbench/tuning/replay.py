@@ -121,13 +121,13 @@ def _ensembled(
     """Average of trials chosen by greedy selection on the validation log loss."""
     if not ok:
         return _row(first, first, "tuned + ensembled", within)
-    stored = [store.stored(trial["key"]) for trial in ok]
-    extra = [run.trial for run in stored if run.trial is not None]
-    members = greedy([trial.proba for trial in extra], extra[0].y_val)
-    proba = np.mean([stored[member].proba for member in members], axis=0)
+    runs = [store.stored(trial["key"]).run for trial in ok]
+    kept = [run.validation for run in runs if run.validation is not None]
+    members = greedy([validation.proba for validation in kept], kept[0].y_val)
+    proba = np.mean([runs[member].proba for member in members], axis=0)
     row = _row(first, ok[members[0]], "tuned + ensembled", within)
     used = {member: ok[member] for member in members}.values()
-    row |= compute_metrics(extra[0].y_test, proba)
+    row |= compute_metrics(kept[0].y_test, proba)
     row["predict_seconds"] = sum(trial["predict_seconds"] for trial in used)
     row["note"] = f"{len(used)} of {len(ok)} trials"
     return row

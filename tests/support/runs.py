@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from tabbench.engine.execute import Run
-from tabbench.job import Job
+from tabbench.job import Job, Run
 
 JOB = Job("t", "d", 0, 0, "s", "knn")
 OK = Run(
