@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pandas as pd
 
 from tabbench.data.audit import Finding, as_records, audit
-from tabbench.data.split import Split, load_splits, make_splits, save_splits, splits_digest
+from tabbench.data.split import Split, load_splits, make_splits, save_splits, splits_digest, splits_file
 from tabbench.data.task import Task, save_task
 from tabbench.engine.cgroup import held_by
 from tabbench.engine.progress import Progress
@@ -271,7 +271,7 @@ def _splits_of(task: Task, folder: Path, spec: dict[str, Any], recorded: str | N
 
 def splits_path(folder: Path, task: Table) -> Path:
     """Where a result folder keeps the splits of a task."""
-    return folder / "splits" / f"{task.name}-{task.digest[:12]}.parquet"
+    return folder / splits_file(task.name, task.digest)
 
 
 def metafeatures(  # noqa: PLR0913 - the arguments of `run` that say what the folds are

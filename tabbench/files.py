@@ -1,6 +1,8 @@
 """Where data is kept, and writing files so that a reader sees the old content or the new one, never half of it."""
 
+import hashlib
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +16,23 @@ def data_folder() -> Path:
     return Path(os.environ.get("TABBENCH_DATA") or Path(cache) / "tabbench")
 
 
+_UNSAFE = re.compile(r"[/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]|^\.")  # leads elsewhere, is hidden, or cannot be written
+MAX_NAME = 150  # bytes; file systems allow 255, and endings are added
+
+
+def file_name(name: str) -> str:
+    """A name that comes from data as that of one file: itself if it is plain, else with %XX for what leads elsewhere, and cut.
+
+    Whatever data call a thing, its file lies in the folder that it is meant for. Two names may give one file name: where both
+    can occur in one folder, add a digest.
+    """
+    plain = _UNSAFE.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8", "surrogatepass")), name)
+    content = plain.encode()
+    if plain and len(content) <= MAX_NAME:
+        return plain
+    return f"{content[:MAX_NAME].decode(errors='ignore')}~{hashlib.sha256(content).hexdigest()[:12]}"
+
+
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then move it into place; on an error nothing is left behind.
 
@@ -22,6 +41,7 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # a link that somebody has laid there would be followed
         write(temporary)
         os.replace(temporary, path)
     except OSError as error:
@@ -29,6 +49,15 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def refuse_links(folder: Path) -> None:
+    """Raise UserError if something in a folder, or below, is a symbolic link: what it stands for lies elsewhere."""
+    for place, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(place, name)
+            if path.is_symlink():
+                raise UserError(f"{str(path)!r}: is a symbolic link, which no result folder holds: remove it")
 
 
 def remove_temporaries(folder: Path) -> None:

@@ -188,7 +188,12 @@ def test_the_others_are_watched_while_a_job_takes_its_time_to_end(tmp_path, monk
 
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(
-    ("killer", "reason"), [("KillsTheServer", "its fork server died"), ("KillsItsKeeper", "the process was killed by SIGKILL")]
+    ("killer", "reason"),
+    [
+        ("KillsTheServer", "its fork server died"),
+        ("KillsItsKeeper", "the process was killed by SIGKILL"),
+        ("KillsItself", "the process was killed by SIGKILL"),
+    ],
 )
 def test_a_lost_job_has_a_second_try_alone(tmp_path, monkeypatch, killer, reason):
     monkeypatch.setenv("ASKED", str(tmp_path))

@@ -75,6 +75,7 @@ def test_memory_of_the_whole_tree_is_limited(function):
 def test_sudden_ends_are_named():
     assert finish(leave_by, "exit").reason == "the process ended by itself with exit code 3"
     assert finish(leave_by, "crash").reason == "the process was killed by SIGSEGV"
+    assert finish(leave_by, "kill") == Outcome("lost", "the process was killed by SIGKILL")  # by whom cannot be told
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from tabbench.registry import Registry
 Loader = Callable[[TaskSpec], pd.DataFrame]
 SOURCES: Registry[Loader] = Registry("data source")
 FIXTURES = "sklearn/datasets/tests/data/openml"
+SKLEARN_TABLES = ("breast_cancer", "digits", "iris", "wine")
 CARRIERS = ("river", "sklego")  # packages of the extra "starter"
 
 
@@ -67,6 +68,8 @@ def from_sklearn(spec: TaskSpec) -> pd.DataFrame:
     """Return a table that scikit-learn's `load_<path>` carries, with class names as labels in the column `target`."""
     from sklearn import datasets
 
+    if spec.path not in SKLEARN_TABLES:
+        raise UserError(f"{spec.name}: scikit-learn carries no table {spec.path!r}: it has {', '.join(SKLEARN_TABLES)}")
     bunch = getattr(datasets, f"load_{spec.path}")(as_frame=True)
     labels = [str(bunch.target_names[code]) for code in bunch.target]
     return bunch.data.assign(target=labels)
@@ -75,6 +78,8 @@ def from_sklearn(spec: TaskSpec) -> pd.DataFrame:
 @source("sklearn_openml")
 def from_sklearn_openml(spec: TaskSpec) -> pd.DataFrame:
     """OpenML dataset `path` among scikit-learn's test data, with the types of OpenML's own metadata."""
+    if not spec.path.isdecimal():
+        raise UserError(f"{spec.name}: {spec.path!r} is no number of an OpenML dataset")
     folder = package_file(f"{FIXTURES}/id_{spec.path}", spec.name)
     features = json.loads(gzip.decompress((folder / f"api-v1-jdf-{spec.path}.json.gz").read_bytes()))
     [data] = folder.glob("data-v1-dl-*.arff.gz")
@@ -116,6 +121,8 @@ def read_arff(text: str) -> pd.DataFrame:
 def package_file(path: str, name: str) -> Path:
     """File or folder inside an installed package, without importing it; raises UserError if either is missing."""
     package, _, rest = path.partition("/")
+    if not package.isidentifier() or {"", ".", ".."} & set(rest.split("/")) or "\0" in rest:
+        raise UserError(f"{name}: {path!r} is no file in a package: write package/folder/file")  # a dotted name would be imported
     found = find_spec(package)
     if found is None or not found.submodule_search_locations:
         install = "'tabbench-harness[starter]'" if package in CARRIERS else "it"

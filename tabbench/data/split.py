@@ -13,7 +13,7 @@ import pandas as pd
 
 from tabbench.data.task import Task
 from tabbench.errors import UserError
-from tabbench.files import replace_file
+from tabbench.files import file_name, replace_file
 
 DEFAULT_FOLDS = 3
 
@@ -38,6 +38,11 @@ class Split:
         sha.update(self.train.tobytes())
         sha.update(self.test.tobytes())
         return sha.hexdigest()
+
+
+def splits_file(name: str, digest: str) -> str:
+    """Where a result folder keeps the splits of the task of that name and digest, as a path in it."""
+    return f"splits/{file_name(name)}-{file_name(digest[:12])}.parquet"
 
 
 def make_splits(task: Task, n_folds: int | None, n_repeats: int, seed: int) -> list[Split]:

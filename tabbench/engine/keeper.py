@@ -53,7 +53,8 @@ def keep(work: Callable[[], object], group: Path | None, parent: int) -> NoRetur
             kill_group(group)
         end_descendants(keeper)
     if os.WIFSIGNALED(status):
-        signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
+        with suppress(OSError):  # of SIGKILL there is no other handler
+            signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
         os.kill(os.getpid(), os.WTERMSIG(status))
     os._exit(os.waitstatus_to_exitcode(status))
 

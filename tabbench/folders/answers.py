@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 
 from tabbench.data.spec import TaskSpec
-from tabbench.data.split import Split, load_splits, make_splits
+from tabbench.data.split import Split, load_splits, make_splits, splits_file
 from tabbench.data.suite import load_spec
 from tabbench.data.task import Task, load_task
 from tabbench.errors import UserError
-from tabbench.files import data_folder, replace_file, replace_text
+from tabbench.files import data_folder, file_name, replace_file, replace_text
 from tabbench.metafeatures.analysis import (
     IRREGULARITY,
     METAFEATURES_FILE,
@@ -96,11 +96,11 @@ def _parts(folder: Path, manifest: dict[str, Any], tasks: Sequence[str]) -> list
 def _recorded(folder: Path, manifest: dict[str, Any]) -> list[tuple[Task, Split]]:
     pairs, stored = [], data_folder() / "tasks"
     for entry in manifest["tasks"]:
-        path = stored / f"{entry['digest']}.parquet"
+        path = stored / f"{file_name(entry['digest'])}.parquet"
         if not path.exists():
             raise UserError(f"{folder}: the table of {entry['name']!r} is not in {stored}: run the same command again")
         task = load_task(path)
-        pairs += [(task, split) for split in load_splits(folder / "splits" / f"{task.name}-{task.digest[:12]}.parquet")]
+        pairs += [(task, split) for split in load_splits(folder / splits_file(task.name, task.digest))]
     return pairs
 
 

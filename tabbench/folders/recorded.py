@@ -9,7 +9,7 @@ from tabbench.api import splits_path
 from tabbench.data.split import load_splits
 from tabbench.data.task import Task, load_task
 from tabbench.errors import UserError
-from tabbench.files import data_folder
+from tabbench.files import data_folder, file_name
 from tabbench.job import Job
 from tabbench.request import gather, losses_of, series_of
 from tabbench.store.runs import NAME as STORE
@@ -56,7 +56,7 @@ def _from_source(spec: Mapping[str, Any]) -> dict[str, Task | str]:
 
 def _prepared(digest: str) -> Task | None:
     try:
-        return load_task(data_folder() / "tasks" / f"{digest}.parquet")
+        return load_task(data_folder() / "tasks" / f"{file_name(digest)}.parquet")
     except UserError:
         return None
 

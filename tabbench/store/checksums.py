@@ -14,7 +14,7 @@ SOURCES = ("manifest.json", "store.sqlite", "splits/", "imported.parquet")  # al
 
 def content_files(folder: Path) -> list[str]:
     """Relative paths of the files that make up a result folder, sorted; not SHA256SUMS itself."""
-    files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return sorted(name for name in files if name != NAME and not name.endswith(PASSING))
 
 

@@ -22,7 +22,7 @@ class Claims:
 
     def __init__(self, folder: Path) -> None:
         try:
-            self._file = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            self._file = os.open(folder / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
         except OSError as error:
             raise UserError(f"{folder}: cannot be written ({error.strerror}): give --out another folder") from None
         fcntl.lockf(self._file, fcntl.LOCK_SH, 1, RUNNER_BYTE)

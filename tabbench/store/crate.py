@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tabbench.data.split import splits_file
 from tabbench.files import replace_text
 from tabbench.store.checksums import file_hash
 
@@ -106,7 +107,7 @@ def _described(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 def croissant(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The datasets and their splits as Croissant: one data set whose parts are the tables, a record set a split file."""
-    splits = {facts["name"]: f"splits/{facts['name']}-{facts['digest'][:12]}.parquet" for facts in manifest["tasks"]}
+    splits = {facts["name"]: splits_file(facts["name"], facts["digest"]) for facts in manifest["tasks"]}
     files = [
         {
             "@type": "cr:FileObject",

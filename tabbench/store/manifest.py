@@ -15,7 +15,7 @@ import psutil
 
 from tabbench import __version__
 from tabbench.errors import UserError
-from tabbench.files import replace_text
+from tabbench.files import refuse_links, replace_text
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -104,6 +104,7 @@ def write_manifest(folder: Path, manifest: dict[str, Any], *, finished: bool = F
 def read_manifest(folder: Path) -> dict[str, Any]:
     """Manifest of a result folder; raises UserError if it is none, damaged, or was written by a newer version."""
     path = folder / NAME
+    refuse_links(folder)
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         written = manifest["format"]
@@ -168,6 +169,7 @@ def open_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{folder}: cannot be created ({error.strerror})") from None
+    refuse_links(folder)
     if not is_new(folder):
         read_manifest(folder)
     if not os.access(folder, os.W_OK):

@@ -59,6 +59,16 @@ class KillsItsKeeper(_Base):
         time.sleep(60)
 
 
+class KillsItself(_Base):
+    def fit(self, X, y):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class KillsItselfOnce(KillsItself):
+    def fit(self, X, y):
+        return super().fit(X, y) if _is_first(self) else _Base.fit(self, X, y)
+
+
 class KillsTheServer(_Base):
     """Kills what its keeper was forked from."""
 

@@ -1,0 +1,167 @@
+"""What comes from strangers, models and odd machines is held at the border: nothing lies, leaks, writes elsewhere or hangs."""
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tabbench
+from tabbench.cli import main
+from tabbench.data.suite import load_spec, load_suite
+from tabbench.engine.sandbox import stop_server
+from tabbench.errors import UserError
+from tabbench.files import file_name, replace_text
+
+
+@pytest.fixture(scope="module", autouse=True)
+def private_data(tmp_path_factory):
+    os.environ["TABBENCH_DATA"] = str(tmp_path_factory.mktemp("data"))
+    stop_server()
+    yield
+    del os.environ["TABBENCH_DATA"]
+
+
+@pytest.fixture(autouse=True)
+def undrawn(monkeypatch):
+    monkeypatch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
+
+
+def table(n=60):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 2))
+    return pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": np.where(x[:, 0] + 0.3 * rng.normal(size=n) > 0, "yes", "no")})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run of two models on a file, made once."""
+    place = tmp_path_factory.mktemp("made")
+    table().to_csv(place / "one.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
+        tabbench.run(data=place / "one.csv", target="y", models=["dummy", "tree"], out=place / "r", folds=3, quiet=True)
+    return place
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    """A copy to spoil."""
+    shutil.copytree(made / "r", tmp_path / "r")
+    return tmp_path / "r"
+
+
+def around(place, *leave_out):
+    """Every file below a place, with its content, but for what lies in the folders left out."""
+    paths = [path for path in Path(place).rglob("*") if not any(path.is_relative_to(inner) for inner in leave_out)]
+    return {path: path.read_bytes() if path.is_file() else None for path in paths}
+
+
+def said(capsys, *words):
+    """Exit code and standard error of a command, which must be one line where it fails."""
+    code = main([str(word) for word in words])
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    assert code in (0, 1) or (code == 2 and len(err.splitlines()) == 1), err
+    return code, err
+
+
+# Names that come from data
+
+
+NAMES = [
+    "../../../x",
+    "/abs/x",
+    "..",
+    ".",
+    "a/b",
+    "a\\b",
+    ".hidden",
+    "n\0l",
+    "two\nlines",
+    "x" * 300,
+    "\udc80",
+    "ä" * 200,
+    "\x1b[2J",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_named_by_data_lies_in_its_folder(tmp_path, name):
+    place = tmp_path / "folder"
+    path = place / f"{file_name(name)}-0123456789ab.parquet"
+    replace_text(path, "x")
+    assert [found for found in tmp_path.rglob("*") if found.is_file()] == [path]
+    assert path.parent == place
+    assert not path.name.startswith(".")
+
+
+def test_plain_names_are_their_own_file_names():
+    for name in ("iris", "with blank (2)", "Größe", "a.b-c_d", "50%"):
+        assert file_name(name) == name
+
+
+@pytest.mark.parametrize("name", ["../../../x", "{here}/abs/x", "x" * 300, "a\nb"])
+def test_a_dataset_cannot_name_a_place_outside_the_folder(tmp_path, name):
+    from tabbench.api import run_request
+    from tabbench.data.task import make_task
+    from tabbench.request import Request, make_request
+
+    out = tmp_path / "deep" / "in" / "r"
+    asked = make_request(data=table(), target="y", models=["dummy"], folds=2)
+    task = make_task(table(), "y", name=name.format(here=tmp_path))
+    before = around(tmp_path, tmp_path / "deep")
+    run_request(Request([task], [], {**asked.spec, "tasks": [task.name]}), out, quiet=True)
+    assert around(tmp_path, tmp_path / "deep") == before
+    assert set((tmp_path / "deep").rglob("*.parquet")) == {*out.glob("splits/*.parquet"), *out.glob("*.parquet")}
+    assert len(list(out.glob("splits/*.parquet"))) == 1
+
+
+@pytest.mark.parametrize(
+    "path", ["tests.evil/x", "os.path/x", "tabbench/../../x", "tabbench//etc/passwd", "/etc/passwd", "tabbench"]
+)
+def test_a_suite_reads_only_files_of_packages_and_imports_none(tmp_path, path):
+    (tmp_path / "s.toml").write_text(f'[[tasks]]\nname = "a"\nsource = "package"\npath = "{path}"\n')
+    with pytest.raises(UserError, match="no file in a package"):
+        load_spec(load_suite(str(tmp_path / "s.toml")).tasks[0])
+
+
+@pytest.mark.parametrize(("source", "path"), [("sklearn", "sample_images"), ("sklearn", "x"), ("sklearn_openml", "../1")])
+def test_other_sources_take_no_strange_paths(tmp_path, source, path):
+    (tmp_path / "s.toml").write_text(f'[[tasks]]\nname = "a"\nsource = "{source}"\npath = "{path}"\n')
+    with pytest.raises(UserError, match="a: "):
+        load_spec(load_suite(str(tmp_path / "s.toml")).tasks[0])
+
+
+@pytest.mark.parametrize("name", ["report.html", "store.lock", "store.sqlite", "splits", "more", "manifest.json"])
+def test_a_folder_with_links_is_neither_written_nor_packed(folder, capsys, name):
+    secret = folder.parent / "secret"
+    if (folder / name).exists():
+        (folder / name).rename(secret)
+    else:
+        secret.write_text("precious")
+    (folder / name).symlink_to(secret)
+    before = around(folder.parent)
+    for words in (
+        ["report", folder],
+        ["pack", folder, "--out", folder.parent / "p.zip"],
+        ["verify", folder],
+        ["status", folder],
+        ["merge", folder, "--out", folder.parent / "m"],
+        ["run", "--data", folder.parent / "one.csv", "--target", "y", "--out", folder],
+    ):
+        code, _ = said(capsys, *words)
+        assert code == 2, words
+    assert around(folder.parent) == before
+
+
+def test_a_link_laid_where_a_temporary_file_will_be_is_not_followed(folder):
+    outside = folder.parent / "outside"
+    outside.write_text("precious")
+    (folder / f".leaderboard.csv.{os.getpid()}.tmp").symlink_to(outside)
+    replace_text(folder / "leaderboard.csv", "new")
+    assert outside.read_text() == "precious"
+    assert (folder / "leaderboard.csv").read_text() == "new"
+    assert not (folder / "leaderboard.csv").is_symlink()
