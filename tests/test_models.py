@@ -93,39 +93,10 @@ def test_better_than_chance(name):
     assert hits > share + 0.15 if name != "dummy" else hits <= share
 
 
-def test_same_seed_same_bytes(name):
-    task, test = mixed_table(), mixed_table(seed=1)
-    first, second = (fit_predict(name, task.X, task.y, test.X, seed=7) for _ in range(2))
-    np.testing.assert_array_equal(first[0].predict_proba(first[1]), second[0].predict_proba(second[1]))
-
-
 def test_two_threads(name):
     task, test = mixed_table(), mixed_table(seed=1)
     one, two = (fit_predict(name, task.X, task.y, test.X, threads=n) for n in (1, 2))
     np.testing.assert_allclose(one[0].predict_proba(one[1]), two[0].predict_proba(two[1]), atol=1e-3)
-
-
-@pytest.mark.parametrize("seed", [0, 1])
-def test_thirty_rows_ten_classes(name, seed):
-    rng = np.random.default_rng(seed)
-    X = pd.DataFrame({"a": rng.normal(size=30), "b": rng.normal(size=30)})
-    y = np.r_[np.arange(10), rng.integers(0, 6, 20)]  # classes 6 to 9 have one row each
-    estimator, X_test = fit_predict(name, X, y, X)
-    proba = estimator.predict_proba(X_test)
-    assert proba.shape == (30, 10)
-    assert np.isfinite(proba).all()
-
-
-def test_high_cardinality(name):
-    rng = np.random.default_rng(0)
-    levels = pd.Categorical([f"id{i:03d}" for i in rng.integers(0, 400, 600)])
-    assert len(levels.categories) > 255
-    X = pd.DataFrame({"id": levels, "a": rng.normal(size=600)})
-    y = (X["a"] > 0).to_numpy().astype(int)
-    X.loc[::7, "id"] = np.nan
-    test = pd.DataFrame({"id": pd.Categorical(["unseen", None, "id000"]), "a": [5.0, -5.0, np.nan]})
-    estimator, X_test = fit_predict(name, X, y, test)
-    assert estimator.predict_proba(X_test).shape == (3, 2)
 
 
 def test_one_column_only(name):

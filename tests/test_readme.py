@@ -1,5 +1,6 @@
 """The README's recipes, run as they are written."""
 
+import os
 import re
 import subprocess
 import sys
@@ -9,7 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.S)
 
 
@@ -57,6 +59,17 @@ def test_a_model_of_ones_own(folder):
     assert "mine:Shrunk" in README
     out = tabbench("run", "--data", "my.csv", "--target", "y", "--model", "mine:Shrunk", "--quiet", "--strict")
     assert "mine:Shrunk" in out
+
+
+def test_requirements_of_ones_own_model(folder):
+    (folder / "mine.py").write_text(block("python", "# mine.py"))
+    (folder / "test_mine.py").write_text(block("python", "# test_mine.py"))
+    assert re.search(r"mine:Shrunk meets (\d+) of \1 requirements", tabbench("check", "mine:Shrunk"))
+    pytest_ = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_mine.py"]
+    done = subprocess.run(
+        pytest_, cwd=folder, env={**os.environ, "PYTHONPATH": f"{ROOT}:{folder}"}, capture_output=True, text=True
+    )
+    assert "12 passed" in done.stdout
 
 
 def test_a_listed_model():

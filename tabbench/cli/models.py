@@ -1,14 +1,23 @@
-"""`tabbench models`: what models there are."""
+"""`tabbench models` and `tabbench check`: what models there are, and whether one does what is asked of it."""
 
 import argparse
 
-from tabbench.cli.parser import Commands, Exit
+from tabbench.cli.parser import Commands, Exit, complete_models
 
 
 def register(commands: Commands) -> None:
     """Add the commands."""
     models = commands.add("models", "list the models with their limits and defaults", example="tabbench models", group="read")
     models.set_defaults(func=_models)
+    check = commands.add(
+        "check",
+        "ask a model of yours what tabbench asks of its own, with a verdict on each point",
+        example="tabbench check mine:Shrunk",
+        group="check",
+    )
+    model = check.add_argument("model", help="module:Class of your own, or a name (see `tabbench models`)")
+    model.completer = complete_models  # type: ignore[attr-defined]
+    check.set_defaults(func=_check)
 
 
 def _models(_: argparse.Namespace) -> int:
@@ -23,3 +32,14 @@ def _models(_: argparse.Namespace) -> int:
         if missing:
             print(f"{'':14} not available: install {' '.join(missing)}")
     return Exit.OK
+
+
+def _check(args: argparse.Namespace) -> int:
+    from tabbench.testing import check
+
+    answers = check(args.model)
+    for answer in answers:
+        print(answer)
+    unmet = sum(bool(answer.reason) for answer in answers)
+    print(f"{args.model} meets {len(answers) - unmet} of {len(answers)} requirements")
+    return Exit.FOUND if unmet else Exit.OK
