@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = ["PFNClassifier", "run"]
 
 _HOME_OF = {"run": "tabbench.api", "PFNClassifier": "tabbench.pfn.classifier"}

@@ -91,10 +91,38 @@ def test_a_failure_on_a_fold_without_the_metric_still_costs():
     assert table.loc["task06"].isna().to_dict() == {model: model == "catboost" for model in MODELS}
 
 
-def test_a_job_that_has_not_run_counts_as_a_failure():
+def test_models_are_compared_on_the_folds_that_all_of_them_ran():
     results = make_results()
-    table = score_table(results.drop(results.index[(results["task"] == "task06") & (results["model"] == "knn")][0])).table
-    assert np.isnan(table.loc["task06", "knn"])
+    lacking = results.drop(results.index[(results["task"] == "task06") & (results["model"] == "knn")][0])
+    fold = results[(results["task"] == "task06") & (results["fold"] > 0)]
+    table = score_table(lacking).table
+    assert table.loc["task06"].to_dict() == pytest.approx(fold.groupby("model")["roc_auc_ovo"].mean().to_dict())
+    board = leaderboard(lacking)
+    assert board["n_not_run"].sum() == 0
+    others = [name for name in table.index if name != "task06"]
+    pd.testing.assert_frame_equal(table.loc[others], score_table(results).table.loc[others])
+
+
+def test_models_are_ranked_on_the_datasets_that_all_of_them_ran():
+    results = make_results()
+    lacking = results[(results["model"] != "knn") | results["task"].isin(["task03", "task06"])]
+    board = leaderboard(lacking)
+    both = leaderboard(results[results["task"].isin(["task03", "task06"])])
+    assert board[["model", "mean_rank", "wins"]].to_dict() == both[["model", "mean_rank", "wins"]].to_dict()
+    assert board.set_index("model")["n_not_run"].to_dict() == {name: 10 if name == "knn" else 0 for name in board["model"]}
+    assert "Ranked on 2 of 12 datasets, those that all ranked models were run on; not run: knn on 10." in " ".join(
+        format_leaderboard(board).split()
+    )
+
+
+def test_models_without_a_common_dataset_are_not_ranked_together():
+    results = make_results()
+    apart = results[results["task"].isin(["task03"]) == (results["model"] == "dummy")]  # as after a forced merge
+    board = leaderboard(apart).set_index("model")
+    assert np.isnan(board.loc["dummy", "mean_rank"])
+    assert board.loc["dummy", "n_tasks"] == 1
+    assert board["mean_rank"].drop("dummy").notna().all()
+    assert "for want of a dataset in common with the others: dummy." in " ".join(format_leaderboard(leaderboard(apart)).split())
 
 
 def test_folds_without_the_metric_for_anyone_are_left_out():

@@ -19,7 +19,7 @@ from tabbench.report.tables import dataset_facts
 from tabbench.report.verdict import compare
 from tabbench.stats.failures import fill_worst
 from tabbench.stats.ranks import normalized_scores, outcomes, rank_table, win_rates
-from tabbench.stats.ratings import bootstrap_means, ratings
+from tabbench.stats.ratings import rank_intervals, ratings
 from tabbench.stats.significance import cliques, friedman, nemenyi_cd, pairwise_wilcoxon
 from tests.support.browser import needs_chromium
 
@@ -133,10 +133,10 @@ def test_the_page_computes_what_python_computes(name, metric, results, answers):
     np.testing.assert_allclose(found["rates"], win_rates(filled, better), rtol=1e-12)
     assert found["wins"] == outcomes(filled, better)[0].tolist()
     assert found["scored"] == table.notna().sum().tolist()
-    elo = ratings(filled, better, n_bootstrap=N_DRAWS).loc[names]
+    elo = ratings(filled, better, n_draws=N_DRAWS).loc[names]
     np.testing.assert_allclose(found["rating"], elo["rating"], rtol=1e-9)
     np.testing.assert_allclose(found["ratingInterval"], elo[["low", "high"]], rtol=1e-8)
-    np.testing.assert_allclose(np.transpose(found["rankInterval"]), bootstrap_means(ranks, N_DRAWS), rtol=1e-9)
+    np.testing.assert_allclose(np.transpose(found["rankInterval"]), rank_intervals(ranks, N_DRAWS), rtol=1e-9)
 
     if name == "everything":  # the leaderboard beside it says the same
         board = leaderboard(results, metric).set_index("model").loc[names]

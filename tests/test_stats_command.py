@@ -90,6 +90,11 @@ def test_folds_are_averaged_and_used(tmp_path, capsys):
     assert found["leader"][0]["h_model"] + found["leader"][0]["h_equal"] + found["leader"][0]["h_other"] == pytest.approx(1)
     rows = long_rows(12, 3, 5)
     rows[rows.index != 7].to_csv(tmp_path / "t.csv", index=False)  # one fold of one model has not run
+    found = as_json(capsys, tmp_path / "t.csv")
+    assert found["n_missing"] == 0
+    assert found["remarks"] == ["1: 4 of 5 folds on 1 datasets (0, …): compared on the 4 in common"]
+    rows.loc[7, "score"] = np.nan  # it has failed there
+    rows.to_csv(tmp_path / "t.csv", index=False)
     assert as_json(capsys, tmp_path / "t.csv")["n_missing"] == 1
 
 
@@ -112,9 +117,9 @@ def test_the_folds_of_one_dataset_are_compared(tmp_path, capsys):
     rows = long_rows(1, 4, 10)
     rows[(rows["method"] != 3) | (rows["fold"] != 2)].to_csv(tmp_path / "t.csv", index=False)  # the last model lacks a fold
     found = as_json(capsys, tmp_path / "t.csv", "--rope", "0.005")
-    scores = rows.pivot(index="fold", columns="method", values="score")[[0, 1, 2]]
+    scores = rows.pivot(index="fold", columns="method", values="score").drop(index=2)  # the others have it in vain
     order = scores.mean().sort_values(ascending=False).index
-    pairs = [(str(order[i]), str(order[j])) for i, j in ((0, 1), (0, 2), (1, 2))]
+    pairs = [(str(order[i]), str(order[j])) for i, j in ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))]
     assert [(row["model_a"], row["model_b"]) for row in found["within"]] == pairs
     first = found["within"][0]
     gap = (scores[order[0]] - scores[order[1]]).to_numpy()
@@ -137,7 +142,7 @@ def test_the_folds_of_one_dataset_are_compared(tmp_path, capsys):
     ("rows", "why"),
     [
         (long_rows(201, 2, 2), "201 datasets are more than the 200"),
-        (long_rows(5, 2, 3).iloc[1:], "a fold of a model is missing"),
+        (long_rows(5, 2, 3).assign(score=lambda rows: rows["score"].where(rows.index > 0)), "a fold of a model is missing"),
         (long_rows(5, 2, 3).query("task > 0 or fold > 0"), "differ in their number of folds"),
         (long_rows(5, 2, 1), "a dataset has one fold"),
     ],
@@ -239,7 +244,7 @@ def test_a_million_rows(tmp_path):
     rows = long_rows(10_000, 10, 10)
     rows.to_parquet(tmp_path / "t.parquet")
     table = read_plain_table(tmp_path / "t.parquet")
-    found = summarize(table.scores, Settings(n_bootstrap=100), table.folds)
+    found = summarize(table.scores, Settings(n_draws=100), table.folds)
     assert found.models.index.tolist() == [str(i) for i in reversed(range(10))]
     pd.DataFrame({"a": np.arange(30_000.0), "b": 1.0}).to_csv(tmp_path / "t.csv")
     with pytest.raises(UserError, match="30,000 datasets, at most 20,000: if rows are folds"):

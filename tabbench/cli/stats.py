@@ -15,7 +15,10 @@ def register(commands: Commands) -> None:
         group="read",
     )
     stats.add_argument("file", type=Path, help="CSV or Parquet file: a row a dataset and a column a model, or a row a score")
+    stats.add_argument("--dataset", metavar="COLUMN", help="column that names the datasets")
+    stats.add_argument("--model-column", metavar="COLUMN", help="column of a long table that names the models")
     stats.add_argument("--score", metavar="COLUMN", help="score column of a long table")
+    stats.add_argument("--metric", help="metric to take of a long table that has a column of them")
     stats.add_argument("--lower-is-better", action="store_true", help="scores are errors or losses")
     stats.add_argument("--rope", type=float, default=0.01, help="difference that nobody would care about (default 0.01)")
     stats.add_argument("--alpha", type=float, default=0.05, help="level of tests and intervals (default 0.05)")
@@ -29,9 +32,10 @@ def register(commands: Commands) -> None:
 def _stats(args: argparse.Namespace) -> int:
     from tabbench.report.summary_text import format_summary
     from tabbench.stats.summary import Settings, summarize
-    from tabbench.store.plain_table import read_plain_table
+    from tabbench.store.plain_table import Named, read_plain_table
 
     settings = Settings(not args.lower_is_better, args.rope, args.alpha, args.baseline, args.control, args.test_share)
-    table = read_plain_table(args.file, args.score)
-    print(format_summary(summarize(table.scores, settings, table.folds), settings, args.format))
+    table = read_plain_table(args.file, Named(args.dataset, args.model_column, args.score, args.metric))
+    summary = summarize(table.scores, settings, table.folds, table.absent)
+    print(format_summary(summary, settings, args.format, table.remarks))
     return Exit.OK

@@ -34,7 +34,7 @@ from tabbench.report.gaps import gap_between
 from tabbench.report.leaderboard import N_DRAWS, default_metric, score_table
 from tabbench.resources import Resources
 from tabbench.stats.ranks import rank_table
-from tabbench.stats.ratings import bootstrap_means
+from tabbench.stats.ratings import rank_intervals
 
 BRIEF_GROUPS = ("general", "statistical", "info-theory", "tabular")  # TabZilla's irregularity is among them
 BRIEF_SECONDS = 10.0
@@ -245,7 +245,7 @@ def recommend(
     METRICS[metric]
     scores = score_table(results, metric)
     known = by_dataset(parts)
-    known = known.loc[known.index.intersection(scores.table.index)]
+    known = known.loc[known.index.intersection(scores.filled.index)]
     if len(known) < 2:
         raise UserError(f"{len(known)} datasets with metafeatures and scores: at least 2 are needed to compare with")
     run = manifest["run"]
@@ -254,11 +254,11 @@ def recommend(
     own = by_dataset(extract([(task, split)], data_folder(), resources, groups=groups)).iloc[0]
     near = nearest(known, own)
     ranks = rank_table(scores.filled.loc[known.index], scores.greater_is_better)
-    low, high = bootstrap_means(ranks.loc[near.index], N_DRAWS)
+    low, high = rank_intervals(ranks.loc[near.index], N_DRAWS)
     models = pd.DataFrame(
         {"mean_rank": ranks.loc[near.index].mean(), "rank_low": low, "rank_high": high, "overall_rank": ranks.mean()}
     )
-    best = scores.table.loc[near.index]
+    best = scores.table.loc[near.index, scores.filled.columns]
     best = best if scores.greater_is_better else -best
     datasets = near.reset_index().assign(best=best.idxmax(axis=1).to_numpy(), score=best.max(axis=1).abs().to_numpy())
     models = models.sort_values("mean_rank", kind="stable").rename_axis("model").reset_index()

@@ -58,13 +58,16 @@ function chosenDatasets() {
 const chosenModels = () => [...form.querySelectorAll("[name=model]")].flatMap((box, i) => (box.checked ? [i] : []));
 
 function pool() {  // the statistics of the choice, with its names
-  const models = chosenModels(), { scores, better } = numbers.metrics[metric.value], sets = chosenDatasets();
-  const chosen = sets.map((d) => models.map((m) => scores[d][m]));
-  return { names: models.map((m) => numbers.models[m]), n_chosen: sets.length, found: compare(chosen, better, numbers.q[models.length], numbers.draws) };
+  const { scores, absent, better } = numbers.metrics[metric.value], lacking = new Set(absent.map((pair) => pair.join())), asked = chosenModels();
+  const sets = chosenDatasets(), scored = sets.filter((d) => asked.some((m) => scores[d][m] !== null));
+  const shared = common(scored.map((d) => asked.map((m) => !lacking.has(`${d},${m}`))), asked.map((m) => numbers.models[m]));
+  const models = shared.columns.map((place) => asked[place]), chosen = shared.rows.map((place) => models.map((m) => scores[scored[place]][m]));
+  return { names: models.map((m) => numbers.models[m]), n_chosen: sets.length, n_compared: chosen.length, n_scored: scored.length, found: compare(chosen, better, numbers.q[models.length], numbers.draws) };
 }
 function explore() {
-  const { names, n_chosen, found } = pool(), out = byId("choice-result");
-  const count = `${n_chosen} of ${numbers.datasets.length} datasets, ${names.length} of ${numbers.models.length} models. `;
+  const { names, n_chosen, n_compared, n_scored, found } = pool(), out = byId("choice-result");
+  const shared = n_compared < n_scored ? `Compared on the ${n_compared} that all of these models ran. ` : "";
+  const count = `${n_chosen} of ${numbers.datasets.length} datasets, ${names.length} of ${numbers.models.length} models. ${shared}`;
   if (!found) { byId("choice-said").textContent = `${count}Nothing is left to compare: widen the choice.`; out.replaceChildren(); return; }
   const best = found.meanRanks.map((_, i) => i).sort((a, b) => found.meanRanks[a] - found.meanRanks[b] || (names[a] < names[b] ? -1 : 1));
   byId("choice-said").textContent = count + sentence(names, found, best);

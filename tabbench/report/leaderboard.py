@@ -2,6 +2,7 @@
 
 A model's score on a dataset is its mean over the folds. If one of them did not end ok, the model has no score there: it takes
 the worst rank of that dataset (shared with other failures) and the normalised score 0. So a failure always costs, and is counted.
+What was not run is no failure: models are ranked on the folds and datasets that all of them ran, and what each one lacks is said.
 """
 
 import textwrap
@@ -14,16 +15,16 @@ import pandas as pd
 
 from tabbench.files import replace_text
 from tabbench.metrics import METRICS
-from tabbench.stats.failures import fill_worst
+from tabbench.stats.failures import common, common_folds, fill_worst
 from tabbench.stats.ranks import TOLERANCE, normalized_scores, rank_table, win_tie_loss
-from tabbench.stats.ratings import bootstrap_means, ratings
+from tabbench.stats.ratings import rank_intervals, ratings
 
 DEFAULT_METRIC = "roc_auc_ovo"
 POLICY = "a model that does not end ok on every fold of a dataset takes the worst rank there and the normalised score 0"
 BAD = ("failed", "timeout", "memory", "unsupported")
 DECIMALS = {"mean_rank": 3, "rank_low": 2, "rank_high": 2, "mean_normalized_score": 4, "mean_score": 5}
 RATING = ("rating", "rating_low", "rating_high")
-N_DRAWS = 500  # resamples of the datasets behind an interval
+N_DRAWS = 500  # draws of the datasets behind an interval
 TERMINAL_WIDTH = 100
 
 
@@ -42,45 +43,55 @@ def default_metric(results: pd.DataFrame) -> str:
 class Scores:
     """Scores of a metric by dataset (rows) and model (columns), both sorted.
 
-    table : NaN where a model has none. filled : complete, failures just below the worst score of the dataset.
-    unscored : datasets on which no model has a score; they are in neither table.
+    table : NaN where a model has none. absent : bool like `table`, where it was not run. filled : complete, of the datasets that
+    the models have in common (see `failures.common`), failures just below the worst score of the dataset.
+    unscored : datasets on which no model has a score; they are in none of these tables.
     """
 
     metric: str
     greater_is_better: bool
     table: pd.DataFrame
+    absent: pd.DataFrame
     filled: pd.DataFrame
     unscored: list[str]
 
 
 def score_table(results: pd.DataFrame, metric: str = DEFAULT_METRIC) -> Scores:
-    """Mean over the folds; one on which the metric is undefined for every model is left out, an infinite score is none.
+    """Mean over the folds that all models of a dataset were run on.
 
-    Raises UserError for an unknown metric.
+    A fold on which the metric is undefined for every model is left out, an infinite score is none. Raises UserError for an
+    unknown metric.
     """
     better = METRICS[metric].greater_is_better
-    results = results.assign(**{metric: results[metric].where(np.isfinite(results[metric]))})
-    ended_ok = results["status"].eq("ok").groupby([results["task"], results["model"]]).all().unstack(fill_value=False)
-    by_fold = results.groupby(["task", "repeat", "fold", "model"])[metric].mean().unstack("model").dropna(how="all")
-    complete = by_fold.notna().groupby(level="task").all()
-    means = by_fold.groupby(level="task").mean().where(complete)
-    table = means.reindex(index=ended_ok.index, columns=ended_ok.columns).where(ended_ok).astype(np.float64)
+    jobs = results.groupby(["task", "repeat", "fold", "model"])
+    used = common_folds(jobs.size().unstack("model").notna())
+    values = results[metric].where(np.isfinite(results[metric]))
+    values = values.groupby([results[name] for name in ("task", "repeat", "fold", "model")]).mean().unstack("model").where(used)
+    ended_ok = results["status"].eq("ok").groupby([results[name] for name in ("task", "repeat", "fold", "model")]).all()
+    failed = (~ended_ok.unstack("model", fill_value=True) & used).groupby(level="task").any()
+    ran = used.groupby(level="task").any()
+    values = values.dropna(how="all")
+    by_task = values.groupby(level="task")
+    complete = by_task.count().eq(used.loc[values.index].groupby(level="task").sum()) & by_task.count().gt(0)
+    table = by_task.mean().where(complete).reindex(index=ran.index, columns=ran.columns).where(~failed).astype(np.float64)
     scored = table.notna().any(axis=1)
-    unscored, table = sorted(table.index[~scored]), table[scored]
-    return Scores(metric, better, table, fill_worst(table, better), unscored)
+    unscored, table, absent = sorted(table.index[~scored]), table[scored], ~ran[scored]
+    filled = table.loc[common(~absent)].dropna(how="all")
+    return Scores(metric, better, table, absent, fill_worst(filled, better), unscored)
 
 
 def leaderboard(results: pd.DataFrame, metric: str = DEFAULT_METRIC, ties: Literal["average", "min"] = "average") -> pd.DataFrame:
     """Return one row per model, best mean rank first.
 
-    Columns: model, mean_rank, rank_low, rank_high (95% interval, datasets being resampled), mean_normalized_score, mean_score
+    Columns: model, mean_rank, rank_low, rank_high (95% interval, see `stats.draws.posterior`), mean_normalized_score, mean_score
     (over the datasets it has a score on), rating, rating_low, rating_high (Elo and its interval, see `stats.ratings`), wins,
     ties, losses (against every other model on every dataset), n_tasks (with a score), n_failed, n_timeout, n_memory,
-    n_unsupported (jobs), and fit_seconds_per_1000_rows, predict_seconds_per_1000_rows (of training and test rows, median over
-    its datasets).
+    n_unsupported (jobs), n_not_run (datasets), and fit_seconds_per_1000_rows, predict_seconds_per_1000_rows (of training and test
+    rows, median over its datasets).
 
     ties : "average", scores that differ by float noise being equal; or TabZilla's rule "min": equal to the last bit, best rank.
-    `attrs` holds the metric and the unscored datasets. Raises UserError for an unknown metric.
+    `attrs` holds the metric, the unscored datasets, and how many datasets are ranked on and have a score. Raises UserError for an
+    unknown metric.
     """
     return board_of(score_table(results, metric), results, ties)
 
@@ -93,32 +104,50 @@ def board_of(scores: Scores, results: pd.DataFrame, ties: Literal["average", "mi
         better = scores.greater_is_better
         ranks = rank_table(scores.filled, better, 0.0 if ties == "min" else TOLERANCE, ties)
         board["mean_rank"] = ranks.mean()
-        board["rank_low"], board["rank_high"] = bootstrap_means(ranks, N_DRAWS)
+        board["rank_low"], board["rank_high"] = rank_intervals(ranks, N_DRAWS)
         board["mean_normalized_score"] = normalized_scores(scores.filled, better).mean()
         board["mean_score"] = scores.table.mean()
-        board[list(RATING)] = ratings(scores.filled, better, n_bootstrap=N_DRAWS)
-        board[["wins", "ties", "losses"]] = win_tie_loss(scores.filled, better)
+        board[list(RATING)] = ratings(scores.filled, better, n_draws=N_DRAWS)
+        board[["wins", "ties", "losses"]] = win_tie_loss(scores.filled, better).reindex(models, fill_value=0)
     else:
         board[["mean_rank", "rank_low", "rank_high", "mean_normalized_score", "mean_score", *RATING]] = np.nan
         board[["wins", "ties", "losses"]] = 0
     board["n_tasks"] = scores.table.notna().sum().reindex(models, fill_value=0)
     counts = pd.crosstab(results["model"], results["status"]).reindex(index=models, columns=BAD, fill_value=0)
     board[[f"n_{status}" for status in BAD]] = counts
+    board["n_not_run"] = scores.absent.sum().reindex(models, fill_value=0)
     ok = results[results["status"] == "ok"]
     for what, rows in (("fit", "n_train"), ("predict", "n_test")):
         seconds = ok[f"{what}_seconds"] / ok[rows].astype(np.float64) * 1000
         by_task = seconds.groupby([ok["model"], ok["task"]]).mean()
         board[f"{what}_seconds_per_1000_rows"] = by_task.groupby(level="model").median()
     board = board.reset_index().sort_values(["mean_rank", "model"], ignore_index=True)
-    board.attrs = {"metric": scores.metric, "unscored": scores.unscored}
+    board.attrs = {
+        "metric": scores.metric,
+        "unscored": scores.unscored,
+        "n_ranked": len(scores.filled),
+        "n_scored": len(scores.table),
+    }
     return board
 
 
 def remarks(board: pd.DataFrame) -> list[str]:
-    """What must be said beside a leaderboard: the metric, what a failure costs, and the datasets that are left out."""
+    """What must be said beside a leaderboard: the metric, what a failure costs, and what is left out."""
     unscored = board.attrs["unscored"]
     left_out = [f"Not ranked, for want of a score of any model: {', '.join(unscored)}."] if unscored else []
-    return [f"Ranked by {board.attrs['metric']}; {POLICY}.", *left_out]
+    return [f"Ranked by {board.attrs['metric']}; {POLICY}.", *not_run(board), *left_out]
+
+
+def not_run(board: pd.DataFrame) -> list[str]:
+    """What models were not run on, and on what they are compared then; nothing where all ran everywhere."""
+    lacking = board[board["n_not_run"] > 0].sort_values(["n_not_run", "model"], ascending=[False, True])
+    if lacking.empty:
+        return []
+    named = ", ".join(f"{row.model} on {row.n_not_run}" for row in lacking.itertuples())
+    alone = board["model"][board["mean_rank"].isna() & (board["n_tasks"] > 0)].tolist()
+    apart = [f"Not ranked, for want of a dataset in common with the others: {', '.join(alone)}."] if alone else []
+    n, of = board.attrs["n_ranked"], board.attrs["n_scored"]
+    return [f"Ranked on {n} of {of} datasets, those that all ranked models were run on; not run: {named}.", *apart]
 
 
 def rounded(board: pd.DataFrame) -> pd.DataFrame:
@@ -151,6 +180,7 @@ def _terminal_table(board: pd.DataFrame) -> str:
         "fit s/1k": [_number(value, 3) for value in board["fit_seconds_per_1000_rows"]],
         "pred. s/1k": [_number(value, 3) for value in board["predict_seconds_per_1000_rows"]],
         "not ok": [str(value) for value in board[[f"n_{status}" for status in BAD]].sum(axis=1)],
+        **({"not run": [str(value) for value in board["n_not_run"]]} if board["n_not_run"].any() else {}),
     }
     blocks = [[cell.rjust(max(map(len, [title, *cells]))) for cell in (title, *cells)] for title, cells in columns.items()]
     space = TERMINAL_WIDTH - sum(2 + len(block[0]) for block in blocks)

@@ -37,6 +37,7 @@ def page_numbers(
             comparison.scores.metric: {
                 "better": comparison.scores.greater_is_better,
                 "scores": _plain(comparison.scores.table.reindex(index=datasets, columns=models).to_numpy(np.float64)),
+                "absent": _absent(comparison.scores.absent.reindex(index=datasets, columns=models)),
                 "folds": _fold_scores(results, comparison.scores.metric, folds, models),
             }
             for comparison in comparisons
@@ -61,6 +62,11 @@ def _by_task(folds: pd.DataFrame) -> dict[str, list[tuple[int, int]]]:
 
 def _label(repeat: int, fold: int) -> str:
     return f"fold {fold + 1}" if repeat == 0 else f"repeat {repeat + 1}, fold {fold + 1}"
+
+
+def _absent(absent: pd.DataFrame) -> list[list[int]]:
+    """(dataset, model) where a model was not run on a dataset that others have a score of."""
+    return np.argwhere(absent.fillna(False).to_numpy(bool)).tolist()
 
 
 def _fold_scores(results: pd.DataFrame, metric: str, folds: pd.DataFrame, models: Sequence[str]) -> dict[str, Any]:

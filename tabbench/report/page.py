@@ -94,6 +94,7 @@ def _view(
         "direction": "higher is better" if better else "lower is better",
         "verdict": verdict(comparison, name),
         "models": comparison.board["model"].tolist(),
+        "ranked": comparison.ranked,
         "board": tables.board_rows(comparison.board),
         "cd": critical_difference(comparison),
         "duels": tables.duels(comparison),

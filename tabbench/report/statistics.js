@@ -1,6 +1,6 @@
 // The statistics of tabbench/stats in plain JavaScript, on tables of scores[dataset][model]; null is no score.
 // tests/test_report_pool.py compares every number with Python's.
-const TOLERANCE = 1e-9, BELOW = 1e-6, ALPHA = 0.05, PRIOR = 1, CENTRE = 1000, POINTS = 400 / Math.log(10), EXACT_UP_TO = 50;
+const TOLERANCE = 1e-9, BELOW = 1e-6, ALPHA = 0.05, PRIOR = 1, FINITE = 0.02, UNSEEN = 8, CENTRE = 1000, POINTS = 400 / Math.log(10), EXACT_UP_TO = 50;
 const sum = (values) => values.reduce((total, value) => total + value, 0);
 const means = (rows) => rows[0].map((_, j) => sum(rows.map((row) => row[j])) / rows.length);
 
@@ -10,6 +10,16 @@ function fillWorst(scores, better) {  // gaps just below the worst score of the 
     const fill = worst + Math.max(Math.abs(worst), 1) * (better ? -BELOW : BELOW);
     return row.map((value) => value ?? fill);
   });
+}
+function common(ran, names) {  // rows that the columns have in common, and these columns, as stats/failures.py
+  const counts = names.map((_, j) => sum(ran.map((row) => Number(row[j])))), columns = [];
+  const order = names.map((_, j) => j).sort((a, b) => counts[b] - counts[a] || (names[a] < names[b] ? -1 : 1));
+  let rows = ran.map((_, i) => i);
+  for (const j of order) {
+    const left = rows.filter((i) => ran[i][j]);
+    if (left.length || !ran.length) { rows = left; columns.push(j); }
+  }
+  return { rows, columns: columns.sort((a, b) => a - b) };
 }
 function averageRanks(values, tolerance = TOLERANCE) {  // 1 = smallest; steps within the tolerance are ties
   const order = values.map((_, i) => i).sort((a, b) => values[a] - values[b]), ranks = [];
@@ -126,12 +136,12 @@ function solve(matrix, right, k) {  // Gaussian elimination of a small positive 
     right[i] /= matrix[i * k + i];
   }
 }
-function bradleyTerry(wins, k, start) {  // log strengths of mean 0 by Newton's method from wins[i * k + j]; every pair has tied PRIOR times more
+function bradleyTerry(wins, k, prior, start) {  // log strengths of mean 0 by Newton's method from wins[i * k + j]; every pair has tied `prior` times more
   const strengths = Float64Array.from(start ?? Array(k).fill(0)), slope = new Float64Array(k), hessian = new Float64Array(k * k);
   for (let round = 0; round < 100; round += 1) {
     slope.fill(0); hessian.fill(1);
     for (let i = 0; i < k; i += 1) for (let j = 0; j < k; j += 1) if (i !== j) {
-      const won = wins[i * k + j] + PRIOR / 2, meetings = won + wins[j * k + i] + PRIOR / 2;
+      const won = wins[i * k + j] + prior / 2, meetings = won + wins[j * k + i] + prior / 2;
       const expected = meetings / (1 + Math.exp(strengths[j] - strengths[i])), curvature = expected * (meetings - expected) / meetings;
       slope[i] += won - expected; hessian[i * k + i] += curvature; hessian[i * k + j] -= curvature;
     }
@@ -148,12 +158,19 @@ function hash(x) {  // 32 bits, well mixed
   x = Math.imul(x ^ (x >>> 16), 0x7feb352d); x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
   return (x ^ (x >>> 16)) >>> 0;
 }
-function* resamples(n, draws, seed = 0) {  // how often each of n datasets is drawn: the very draws of Python's
-  const mask = hash(seed + 1);
+function* posterior(n, k, draws, seed = 0) {  // weights of n datasets, weights and ranks of unseen ones: the very draws of Python's
+  const mask = hash(seed + 1), m = n + UNSEEN + UNSEEN * k;
   for (let draw = 0; draw < draws; draw += 1) {
-    const weights = Array(n).fill(0);
-    for (let i = 0; i < n; i += 1) weights[Math.floor(hash((draw * n + i) ^ mask) * n / 4294967296)] += 1;
-    yield weights;
+    const at = (i) => hash((draw * m + i) ^ mask), uniform = (i) => (at(i) + 0.5) / 4294967296;
+    const mass = Array.from({ length: n + 1 }, (_, i) => -Math.log(uniform(i))), scale = (n + 1) / sum(mass), unseen = [];
+    let left = mass[n] * scale;
+    for (let t = 0; t < UNSEEN; t += 1) {
+      const share = t === UNSEEN - 1 ? 1 : uniform(n + 1 + t), keys = Array.from({ length: k }, (_, i) => at(n + UNSEEN + t * k + i)), ranks = [];
+      keys.map((_, i) => i).sort((a, b) => keys[a] - keys[b]).forEach((i, place) => { ranks[i] = place + 1; });
+      unseen.push({ weight: left * share, ranks });
+      left *= 1 - share;
+    }
+    yield { seen: mass.slice(0, n).map((value) => value * scale), unseen };
   }
 }
 function* shuffles(n, draws, seed = 0) {  // orders of n things, each in the array of the one before: the very draws of Python's
@@ -216,11 +233,11 @@ function quantile(sorted, share) {
   const place = share * (sorted.length - 1), low = Math.floor(place);
   return sorted[low] + (place - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
 }
-function intervals(draws, n) {  // 95% percentile interval of each column; of one dataset none
+function intervals(draws, n, estimate) {  // 95% percentile interval of each column, the estimate within; of one dataset none
   return draws[0].map((_, j) => {
     if (n < 2) return [null, null];
     const column = draws.map((row) => row[j]).sort((a, b) => a - b);
-    return [quantile(column, ALPHA / 2), quantile(column, 1 - ALPHA / 2)];
+    return [Math.min(estimate[j], quantile(column, ALPHA / 2)), Math.max(estimate[j], quantile(column, 1 - ALPHA / 2))];
   });
 }
 function ratings(filled, better, ranks, draws) {  // Elo, its interval and that of the mean ranks, whole datasets being resampled
@@ -238,12 +255,18 @@ function ratings(filled, better, ranks, draws) {  // Elo, its interval and that 
     return all;
   };
   const elo = (strengths) => [...strengths].map((value) => CENTRE + POINTS * value);
-  const strengths = bradleyTerry(total(games, Array(n).fill(1), k * k), k), drawnRatings = [], drawnRanks = [];
-  for (const weights of resamples(n, draws)) {
-    drawnRatings.push(elo(bradleyTerry(total(games, weights, k * k), k, strengths)));
-    drawnRanks.push([...total(ranks, weights, k)].map((value) => value / n));
+  const all = Array(n).fill(1), strengths = bradleyTerry(total(games, all, k * k), k, PRIOR), drawnRatings = [], drawnRanks = [];
+  for (const { seen, unseen } of posterior(n, k, draws)) {
+    const won = total(games, seen, k * k), placed = total(ranks, seen, k);
+    for (const { weight, ranks: order } of unseen) for (let i = 0; i < k; i += 1) {
+      placed[i] += weight * order[i];
+      for (let j = 0; j < k; j += 1) if (order[i] < order[j]) won[i * k + j] += weight;
+    }
+    drawnRatings.push(elo(bradleyTerry(won, k, FINITE, strengths)));
+    drawnRanks.push([...placed].map((value) => value / (n + 1)));
   }
-  return { rating: elo(strengths), ratingInterval: intervals(drawnRatings, n), rankInterval: intervals(drawnRanks, n) };
+  const rating = elo(strengths), meanRanks = [...total(ranks, all, k)].map((value) => value / n);
+  return { rating, ratingInterval: intervals(drawnRatings, n, rating), rankInterval: intervals(drawnRanks, n, meanRanks) };
 }
 
 function compare(scores, better, q, draws) {  // everything about datasets × models; q: Nemenyi's constant for that many models

@@ -12,14 +12,16 @@ from tabbench.report.verdict import p_text
 from tabbench.stats.summary import Settings, Summary, as_records
 
 Form = Literal["text", "md", "json"]
+FEW = 5  # datasets, of which no test at the 5% level can say anything
 MOST_PAIRS, MOST_COLUMNS = 45, 10  # in text; JSON and Markdown have them all
 
 
-def format_summary(summary: Summary, settings: Settings, form: Form = "text") -> str:
-    """Everything in the summary; the text leaves out pairs beyond the first 45."""
+def format_summary(summary: Summary, settings: Settings, form: Form = "text", remarks: Sequence[str] = ()) -> str:
+    """Everything in the summary, after remarks on the table it is of; the text leaves out pairs beyond the first 45."""
     if form == "json":
-        return json.dumps({"settings": vars(settings), **as_records(summary)}, indent=1, default=str, allow_nan=False)
-    blocks = [_head(summary, settings)]
+        facts = {"remarks": list(remarks), "settings": vars(settings), **as_records(summary)}
+        return json.dumps(facts, indent=1, default=str, allow_nan=False)
+    blocks = ["\n".join(f"Note: {remark}." for remark in remarks), _head(summary, settings)]
     for title, note, table in _tables(summary, settings, form):
         if len(table):
             if form == "md":
@@ -31,8 +33,10 @@ def format_summary(summary: Summary, settings: Settings, form: Form = "text") ->
 
 def _head(summary: Summary, settings: Settings) -> str:
     models, n = summary.models, summary.n_datasets
+    noun = "dataset" if n == 1 else "datasets"
     direction = "greater" if settings.greater_is_better else "lower"
-    lines = [f"{n:,} datasets × {len(models)} models; {direction} is better; missing scores: {summary.n_missing:,}."]
+    lines = [f"{n:,} {noun} × {len(models)} models; {direction} is better; missing scores: {summary.n_missing:,}."]
+    lines += _not_run(summary)
     if summary.unscored:
         lines.append(f"Left out, for want of any score: {', '.join(summary.unscored)}.")
     omnibus = summary.omnibus
@@ -40,6 +44,7 @@ def _head(summary: Summary, settings: Settings) -> str:
         return "\n".join([*lines, "One dataset or one model: there is nothing to test over datasets."])
     between = omnibus.n_models - 1
     lines += [
+        *few_datasets(n),
         f"Friedman (tie-corrected): chi2({between}) = {omnibus.chi2:.2f}, {p_text(omnibus.p)}; Iman-Davenport: "
         f"F({between}, {between * (n - 1)}) = {omnibus.f:.2f}, {p_text(omnibus.f_p)}; Kendall's W = {omnibus.kendall_w:.2f}.",
         f"Critical difference of mean ranks at {settings.alpha:g}: {summary.cd['nemenyi']:.3f} between any two (Nemenyi), "
@@ -49,23 +54,44 @@ def _head(summary: Summary, settings: Settings) -> str:
     return "\n".join([*lines, "Within the Nemenyi difference: " + ("; ".join(groups) if groups else "no two models") + "."])
 
 
+def _not_run(summary: Summary) -> list[str]:
+    """What models lack, and what is left to compare them on."""
+    lacking = summary.models["n_not_run"].sort_values(ascending=False, kind="stable")
+    lines = []
+    if summary.n_datasets + len(summary.unscored) < summary.n_known or lacking.any():
+        named = ", ".join(f"{model} was not run on {count}" for model, count in lacking.items() if count)
+        lines.append(f"Ranked on the {summary.n_datasets:,} of {summary.n_known:,} datasets that all of them ran: {named}.")
+    if summary.left_out:
+        lines.append(f"Not ranked, for want of a dataset in common with the others: {', '.join(summary.left_out)}.")
+    return lines
+
+
+def few_datasets(n: int) -> list[str]:
+    """A sentence where no p-value can say much."""
+    if n > FEW:
+        return []
+    least = p_text(2.0 ** (1 - n)).replace("p = ", "")
+    return [f"{n} datasets are few: no signed-rank test of so many can give a p below {least}; mind the intervals."]
+
+
 def _tables(summary: Summary, settings: Settings, form: Form) -> list[tuple[str, str, pd.DataFrame]]:
     """Title, note and formatted table of each part."""
     share = f"{100 * (1 - settings.alpha):g}%"
     shown = summary.pairs if form == "md" else summary.pairs.iloc[:MOST_PAIRS]
     more = len(summary.pairs) - len(shown)
     leader = summary.models.index[0]
+    few = f"; {summary.n_datasets} datasets are few" if summary.n_datasets <= FEW else ""
     return [
         (
             "Models",
-            f"Intervals: {share}, datasets resampled. norm.: 1 = best, 0 = worst on a dataset; behind: mean distance to the best "
-            "score; improv.: mean share of the error that the best would spare. A missing score counts as the worst rank.",
+            f"Intervals: {share}, see docs/statistics.md. norm.: 1 = best, 0 = worst on a dataset; behind: mean distance to the "
+            "best score; improv.: mean share of the error that the best would spare. A missing score counts as the worst rank.",
             _models(summary.models),
         ),
         (
             "Pairs",
             "Wilcoxon's signed-rank test over datasets, zeros by Pratt; w/t/l and differences of the first model; effect: "
-            f"rank-biserial correlation; p corrected over all pairs.{_more_of_pairs(more, form)}",
+            f"rank-biserial correlation; p corrected over all pairs{few}.{_more_of_pairs(more, form)}",
             _pairs(shown, form),
         ),
         (
@@ -86,14 +112,16 @@ def _tables(summary: Summary, settings: Settings, form: Form) -> list[tuple[str,
         ),
         (
             f"Against {settings.control}",
-            "Mean ranks, normal approximation, Holm's correction; z > 0: better than the control.",
+            f"Mean ranks, normal approximation, Holm's correction; z > 0: better than the control{few}.",
             _with(summary.control, {"z": "{:.3f}".format, "p": _p, "p_adjusted": _p}, "model"),
         ),
         (
             "What a missing score may mean",
-            "Mean ranks without the datasets that lack a score, with missing scores as worst, and replaced by the baseline "
-            f"(--baseline); shift: places by which a model moves.{_stability(summary.stability)}",
-            _failures(summary) if summary.n_missing else pd.DataFrame(),
+            "Mean ranks without the datasets that lack a score, with missing ones (run or not) as worst, and with the "
+            f"baseline's instead (--baseline); shift: places by which a model moves.{_stability(summary.stability)}",
+            _failures(summary)
+            if summary.n_missing or summary.n_known > summary.n_datasets or summary.left_out
+            else pd.DataFrame(),
         ),
     ]
 
@@ -118,6 +146,7 @@ def _models(models: pd.DataFrame) -> pd.DataFrame:
             "improv.": _fixed(models["improvability"], 3),
             "w/t/l": [f"{row.wins}/{row.ties}/{row.losses}" for row in models.itertuples()],
             "missing": models["n_missing"].astype(str).tolist(),
+            **({"not run": models["n_not_run"].astype(str).tolist()} if models["n_not_run"].any() else {}),
         }
     )
 

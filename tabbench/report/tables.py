@@ -10,8 +10,8 @@ from scipy.stats import rankdata
 
 from tabbench.report.leaderboard import BAD
 from tabbench.report.verdict import ALPHA, Comparison
-from tabbench.stats.failures import policies, ranks_by_policy
-from tabbench.stats.ranks import win_rates
+from tabbench.stats.failures import fill_worst, policies, ranks_by_policy
+from tabbench.stats.ranks import rank_table, win_rates
 from tabbench.stats.significance import different
 
 N_SHADES = 5
@@ -79,12 +79,13 @@ def reasons(results: pd.DataFrame) -> dict[tuple[str, str], str]:
 
 def heat_map(comparison: Comparison, datasets: Sequence[str], why: Mapping[tuple[str, str], str]) -> list[Row]:
     """One row a dataset, one cell a model: its score, or why it has none."""
-    order = [name for name in datasets if name in comparison.ranks.index]
+    scores = comparison.scores
+    order = [name for name in datasets if name in scores.table.index]
     if not order:
         return []
     models = comparison.board["model"].tolist()
-    ranks = comparison.ranks.loc[order, models].to_numpy()
-    values = comparison.scores.table.loc[order, models].to_numpy()
+    table = scores.table.loc[order, models]
+    values, ranks = table.to_numpy(), rank_table(fill_worst(table, scores.greater_is_better), scores.greater_is_better).to_numpy()
     rows = _rows(order, ranks, values, "{:.3f}")
     missing = {(i, j) for i, j in np.argwhere(np.isnan(values)).tolist()}
     return [
@@ -128,7 +129,7 @@ def kinds(comparison: Comparison, facts: pd.DataFrame) -> list[Row]:
     chosen_by_kind = {name: chosen for name, chosen in chosen_by_kind.items() if chosen.any()}
     if not chosen_by_kind:
         return []
-    ranks = comparison.ranks[comparison.board["model"]]
+    ranks = comparison.ranks[comparison.ranked]
     means = np.stack([ranks[chosen].mean().to_numpy() for chosen in chosen_by_kind.values()])
     rows = _rows(list(chosen_by_kind), rankdata(means, axis=1), means, "{:.2f}")
     return [replace(row, n=int(chosen_by_kind[row.name].sum())) for row in rows]
@@ -138,7 +139,7 @@ def duels(comparison: Comparison) -> list[Row]:
     """Win rates in % of the row's model against the column's; marked where the two differ beyond chance."""
     if comparison.tests is None:
         return []
-    models = comparison.board["model"].tolist()
+    models = comparison.ranked
     rates = win_rates(comparison.scores.filled[models], comparison.scores.greater_is_better).to_numpy()
     differ = different(comparison.tests, models, ALPHA).to_numpy()
     shades = np.minimum(N_SHADES * rates, N_SHADES - 1).astype(int)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from tabbench.report.leaderboard import BAD, Scores, board_of, score_table
+from tabbench.report.leaderboard import BAD, Scores, board_of, not_run, score_table
 from tabbench.stats.bayes import pairs_of_folds
 from tabbench.stats.ranks import rank_table
 from tabbench.stats.significance import Friedman, cliques, friedman, nemenyi_cd, pairwise_wilcoxon
@@ -34,6 +34,11 @@ class Comparison:
     cd: float | None = None
     groups: Sequence[tuple[str, ...]] = ()
     within: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def ranked(self) -> list[str]:
+        """The models that have a rank, best first."""
+        return [model for model in self.board["model"] if model in self.ranks]
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ def compare(results: pd.DataFrame, metric: str) -> Comparison:
 
 def _within(results: pd.DataFrame, scores: Scores) -> pd.DataFrame:
     """The pairs on the folds of the one dataset that has scores; an unknown share of test rows is that of cross-validation."""
-    rows = results[results["task"] == scores.table.index[0]]
+    rows = results[(results["task"] == scores.filled.index[0]) & results["model"].isin(scores.filled.columns)]
     finite = rows.replace({scores.metric: [np.inf, -np.inf]}, np.nan)
     folds = finite.pivot_table(index=["repeat", "fold"], columns="model", values=scores.metric, aggfunc="mean")
     share = (rows["n_test"] / (rows["n_train"] + rows["n_test"])).astype(np.float64).mean()
@@ -75,17 +80,17 @@ def _within(results: pd.DataFrame, scores: Scores) -> pd.DataFrame:
 def verdict(comparison: Comparison, metric: str) -> Verdict:
     """Say what the comparison shows and what it does not; `metric` is its name for people."""
     board, ranks = comparison.board, comparison.ranks
-    notes = _failures(board)
+    notes = [*not_run(board), *_failures(board)]
     if ranks.empty:
         return Verdict(f"Nothing to compare by {metric}: no model has a score on any dataset.", "none", notes)
     best = board["model"][board["mean_rank"] <= board["mean_rank"][0] + 1e-9].tolist()
     leader = board.loc[0]
     n = _count(len(ranks), "dataset")
-    if len(board) == 1:
+    if ranks.shape[1] == 1:
         alone = f"{leader.model} ran alone: its mean {metric} is {leader.mean_score:.3f} on {n}."
         return Verdict(alone, "none", ["There is nothing to compare it with.", *notes])
     verb = "has the best mean rank" if len(best) == 1 else "share the best mean rank"
-    headline = f"{_listing(best)} {verb} by {metric}: {leader.mean_rank:.2f} among {len(board)} models on {n}."
+    headline = f"{_listing(best)} {verb} by {metric}: {leader.mean_rank:.2f} among {ranks.shape[1]} models on {n}."
     if comparison.omnibus is None or comparison.tests is None:
         return Verdict(headline, "none", ["One dataset says nothing about others.", *_on_folds(comparison.within), *notes])
     certainty, sentences = _tested(comparison, str(leader.model))
@@ -115,7 +120,7 @@ def _tested(comparison: Comparison, leader: str) -> tuple[str, list[str]]:
     figures = f"Friedman's test with Iman and Davenport's correction: {_f(omnibus)}, {p_text(omnibus.f_p)}"
     if omnibus.f_p >= ALPHA:
         return "low", [f"Yet the differences between the models are no larger than chance gives ({figures})."]
-    models = comparison.board["model"].tolist()
+    models = comparison.ranked
     behind, ahead = _apart(tests, leader, models)
     near = [model for model in models if model not in (leader, *behind, *ahead)]
     how = "pairwise Wilcoxon signed-rank tests with Holm's correction, α = 0.05"

@@ -1,10 +1,13 @@
 """What a missing score may mean, and how much the answer depends on it.
 
-Three policies, none of them neutral. Complete case: datasets on which any model failed are left out. Worst rank: a failure is
-worse than every score. Baseline: the user of a failed model falls back on a simple one (AMLB imputes its constant predictor so).
+A model that was not run on a dataset says nothing of it: models are compared on what all of them ran (`common`). A model that ran
+and failed does. Three policies, none of them neutral. Complete case: datasets on which any model failed are left out. Worst rank:
+a failure is worse than every score. Baseline: the user of a failed model falls back on a simple one (AMLB imputes its constant
+predictor so).
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +17,36 @@ from tabbench.errors import UserError
 from tabbench.stats.ranks import mean_ranks
 
 BELOW = 1e-6  # how far below the worst score (a share of it, if it is large) a failure is put: worse than all, yet no outlier
+
+
+def common(ran: pd.DataFrame) -> tuple[pd.Index, pd.Index]:
+    """Rows (datasets, or folds) that the models have in common, and these models, from where each one ran: bool (row × model).
+
+    Models join in the order of how many rows they ran, then of their names, unless no common row would be left: models that share
+    nothing cannot be compared.
+    """
+    rows = np.ones(len(ran), dtype=bool)
+    kept: list[Any] = []
+    for name in sorted(ran.columns, key=lambda name: (-int(ran[name].sum()), str(name))):
+        shared = rows & ran[name].to_numpy()
+        if shared.any():
+            rows, kept = shared, [*kept, name]
+    return ran.index[rows], ran.columns[ran.columns.isin(kept)]
+
+
+def common_folds(ran: pd.DataFrame) -> pd.DataFrame:
+    """Where scores are to be taken from, bool like `ran`, which says by (dataset, fold) and model what was run.
+
+    On every dataset those are the folds that its models have in common; a model that shares none with the others has none there.
+    """
+    if ran.to_numpy().all():
+        return ran
+    used = ran.copy()
+    for dataset, rows in ran.groupby(level=0, sort=False):
+        if not rows.to_numpy().all():
+            folds, models = common(rows.loc[:, rows.any()])
+            used.loc[dataset] = np.outer(rows.index.isin(folds), rows.columns.isin(models))
+    return used
 
 
 def fill_worst(table: pd.DataFrame, greater_is_better: bool) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from tabbench.errors import UserError
 from tabbench.stats.bayes import compare_with, pairs_of_folds
 from tabbench.stats.corrections import MOST_MODELS, bergmann_hommel, shaffer
 from tabbench.stats.effects import cohen_d
-from tabbench.stats.failures import policies, ranks_by_policy, stability
+from tabbench.stats.failures import common, fill_worst, policies, ranks_by_policy, stability
 from tabbench.stats.hierarchical import hierarchical_test
 from tabbench.stats.ranks import (
     adtm,
@@ -23,7 +23,7 @@ from tabbench.stats.ranks import (
     win_rates,
     win_tie_loss,
 )
-from tabbench.stats.ratings import bootstrap_means, ratings
+from tabbench.stats.ratings import rank_intervals, ratings
 from tabbench.stats.significance import (
     Friedman,
     against_control,
@@ -54,7 +54,7 @@ class Settings:
     baseline: str | None = None
     control: str | None = None
     test_share: float | None = None
-    n_bootstrap: int = 1000
+    n_draws: int = 1000
     seed: int = 0
 
 
@@ -63,11 +63,15 @@ class Summary:
     """Tables by model, by pair, and by policy for missing scores; None or empty where there is nothing to compare.
 
     win_rates : of the row's model against the column's. within : the pairs on the folds of the dataset, if there is just one.
-    n_missing : missing scores; they count as worst rank in everything but `failures`. unscored : datasets without any score.
+    n_datasets : those that all ranked models were run on, of `n_known`; everything but `failures` is of them. left_out : models
+    that have no dataset in common with the others. n_missing : scores missing there; they count as worst rank in everything but
+    `failures`, where those of models that were not run are missing, too. unscored : datasets without any score.
     no_hierarchical : why folds that are there were not used for the hierarchical test; "" if they were, or if there are none.
     """
 
     n_datasets: int
+    n_known: int
+    left_out: Sequence[str]
     n_missing: int
     unscored: Sequence[str]
     models: pd.DataFrame
@@ -84,8 +88,12 @@ class Summary:
     stability: pd.DataFrame
 
 
-def summarize(table: pd.DataFrame, settings: Settings, folds: pd.DataFrame | None = None) -> Summary:
+def summarize(
+    table: pd.DataFrame, settings: Settings, folds: pd.DataFrame | None = None, absent: pd.DataFrame | None = None
+) -> Summary:
     """Every statistic of scores by dataset and model, NaN where missing; folds : the same by (dataset, fold), if there are any.
+
+    absent : bool (dataset × model), where a model was not run; None: it was run everywhere.
 
     Raises UserError for a table without a score, or an unknown baseline or control.
     """
@@ -97,19 +105,26 @@ def summarize(table: pd.DataFrame, settings: Settings, folds: pd.DataFrame | Non
             raise UserError(f"{name.replace('_', '-')} must lie between 0 and 1, got {value:g}")
     if not len(table):
         raise UserError("no score of any model on any dataset")
-    if settings.control is not None and settings.control not in table:
-        raise UserError(f"no model {settings.control!r} to compare with: known: {', '.join(map(str, table.columns))}")
-    tables = policies(table, better, settings.baseline)
-    filled = tables["worst_rank"]
-    by_policy = ranks_by_policy(tables, better)
-    means = mean_ranks(filled, better)
+    for what, asked in (("compare", settings.control), ("impute", settings.baseline)):
+        if asked is not None and asked not in table:
+            raise UserError(f"no model {asked!r} to {what} with: known: {', '.join(map(str, table.columns))}")
+    ran = table.notna() | (~absent.loc[table.index, table.columns] if absent is not None else True)
+    by_policy = ranks_by_policy(policies(table, better, settings.baseline), better)
+    datasets, ranked = common(ran)
+    known, table = table, table.loc[datasets, ranked].dropna(how="all")
+    filled = fill_worst(table, better)
+    means, control = mean_ranks(filled, better), settings.control or ""
     several = min(filled.shape) > 1
     n, k = filled.shape
+    if folds is not None:
+        folds = folds.loc[folds.index.get_level_values(0).astype(str).isin(table.index.astype(str)), list(ranked)]
     return Summary(
         n_datasets=n,
+        n_known=len(known),
+        left_out=known.columns.difference(ranked, sort=False).astype(str).tolist(),
         n_missing=int(table.isna().sum(axis=None)),
         unscored=unscored,
-        models=_models(table, filled, settings),
+        models=_models(table, filled, settings, ~ran.loc[known.index, ranked]),
         omnibus=friedman(filled, better) if several else None,
         cd={"nemenyi": nemenyi_cd(k, n, settings.alpha), "bonferroni_dunn": bonferroni_dunn_cd(k, n, settings.alpha)}
         if several
@@ -117,21 +132,21 @@ def summarize(table: pd.DataFrame, settings: Settings, folds: pd.DataFrame | Non
         groups=_groups(means, nemenyi_cd(k, n, settings.alpha)) if several else [],
         pairs=_pairs(filled, better) if several else pd.DataFrame(),
         win_rates=_win_rates(filled, better) if k > 1 else pd.DataFrame(),
-        within=pd.DataFrame() if n > 1 or folds is None else _within(folds.dropna(how="all"), settings),
+        within=pd.DataFrame() if n > 1 or folds is None else _within(folds, settings),
         leader=_leader(filled, settings, folds) if several else pd.DataFrame(),
         no_hierarchical=_no_hierarchical(folds) if several and folds is not None else "",
-        control=against_control(means, n, settings.control) if settings.control and k > 1 else pd.DataFrame(),
+        control=against_control(means, n, control) if control in ranked and k > 1 else pd.DataFrame(),
         failures=by_policy,
         stability=stability(by_policy),
     )
 
 
-def _models(table: pd.DataFrame, filled: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+def _models(table: pd.DataFrame, filled: pd.DataFrame, settings: Settings, absent: pd.DataFrame) -> pd.DataFrame:
     """One row per model, best mean rank first."""
-    better, bootstrap = settings.greater_is_better, (settings.n_bootstrap, 1 - settings.alpha, settings.seed)
+    better, draws = settings.greater_is_better, (settings.n_draws, 1 - settings.alpha, settings.seed)
     ranks = rank_table(filled, better)
-    low, high = bootstrap_means(ranks, *bootstrap)
-    elo = ratings(filled, better, n_bootstrap=settings.n_bootstrap, level=1 - settings.alpha, seed=settings.seed)
+    low, high = rank_intervals(ranks, *draws)
+    elo = ratings(filled, better, n_draws=settings.n_draws, level=1 - settings.alpha, seed=settings.seed)
     elo = elo.rename(columns={"low": "rating_low", "high": "rating_high"})
     board = pd.DataFrame({"mean_rank": ranks.mean(), "rank_low": low, "rank_high": high}).join(elo)
     board["mean_score"] = table.mean()
@@ -139,7 +154,7 @@ def _models(table: pd.DataFrame, filled: pd.DataFrame, settings: Settings) -> pd
     board["champion_delta"] = champion_delta(filled, better).mean()
     board["improvability"] = _improvability(filled, better)
     board = board.join(win_tie_loss(filled, better))
-    board["n_missing"] = table.isna().sum()
+    board["n_missing"], board["n_not_run"] = table.isna().sum(), absent.sum()
     return board.rename_axis("model").sort_values("mean_rank", kind="stable")
 
 
@@ -174,7 +189,8 @@ def _win_rates(filled: pd.DataFrame, better: bool) -> pd.DataFrame:
 
 
 def _within(folds: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    return pairs_of_folds(folds, settings.greater_is_better, settings.rope, settings.test_share or _test_share(folds))
+    share = settings.test_share or _test_share(folds)
+    return pairs_of_folds(folds.dropna(how="all"), settings.greater_is_better, settings.rope, share)
 
 
 def _leader(filled: pd.DataFrame, settings: Settings, folds: pd.DataFrame | None) -> pd.DataFrame:
@@ -184,6 +200,7 @@ def _leader(filled: pd.DataFrame, settings: Settings, folds: pd.DataFrame | None
     found = compare_with(filled[order], better, order[0], settings.rope, settings.seed)
     if folds is not None and not _no_hierarchical(folds):
         share = settings.test_share or _test_share(folds)
+        folds = folds.dropna(how="all")
         for other in order[1 : 1 + N_HIERARCHICAL]:
             gap = (folds[order[0]] - folds[other]) * (1 if better else -1)
             by_fold = gap.groupby(level=0).agg(list).to_list()
@@ -194,6 +211,7 @@ def _leader(filled: pd.DataFrame, settings: Settings, folds: pd.DataFrame | None
 
 def _no_hierarchical(folds: pd.DataFrame) -> str:
     """Why there is no hierarchical test on scores by (dataset, fold); "" if there is one."""
+    folds = folds.dropna(how="all")
     counts = folds.groupby(level=0).size()
     if len(counts) > MOST_HIERARCHICAL:
         return f"{len(counts):,} datasets are more than the {MOST_HIERARCHICAL} for which it takes seconds"
