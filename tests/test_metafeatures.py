@@ -178,6 +178,20 @@ def test_one_that_fails_is_nan_with_a_reason_and_stops_nothing():
     assert values["nr_inst"] == 3
 
 
+def test_every_nan_has_its_reason():
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame({"a": [None, -0.6, -1.5, -0.5, *rng.normal(size=16)], "b": rng.normal(size=20).round(), "c": 3.0})
+    frame["colour"] = pd.Categorical(["g", "r", None, "r"] * 5)
+    frame["d"] = frame["b"]
+    for table in (frame, frame[["b"]], frame[["colour", "c"]], frame.iloc[:4]):
+        values, reasons = compute(Table(table.reset_index(drop=True), np.arange(len(table)) % 2))
+        unexplained = [
+            name for name, value in values.items() if np.isnan(value) and not {name, name.partition(".")[0]} & reasons.keys()
+        ]
+        assert unexplained == []
+        assert all(reasons.values())
+
+
 def test_a_row_per_fold_from_the_cache_the_second_time(capsys, monkeypatch):
     monkeypatch.setattr(extract, "GROUPS", ("general", "landmarking", "tabular"))  # the others take their time
     rng = np.random.default_rng(0)

@@ -55,7 +55,8 @@ def extract(
     on_part: Callable[[str], None] = lambda _: None,
     groups: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """One row per training part: task, repeat, fold, the metafeatures, and `reasons` (JSON: metafeature → why it is NaN).
+    """One row per training part: task, repeat, fold, the metafeatures, and `reasons` (JSON: what is NaN, by value, metafeature or
+    group → why).
 
     `folder` keeps tasks and what was computed: the same rows are not looked at twice, unless the time limit has grown since
     they exceeded it. A group that exceeds a limit is NaN, with that reason. `on_part` is told of each finished part.
@@ -143,6 +144,7 @@ def _row(part: Part, folder: Path, groups: Sequence[str]) -> dict[str, Any]:
     reasons: dict[str, str] = {}
     for piece in _pieces(part, folder, groups):
         kept = json.loads(piece.file.read_text())
-        row |= complete(piece.group, kept["values"])
-        reasons |= kept["reasons"]
+        values, why = complete(piece.group, kept["values"], kept["reasons"])
+        row |= values
+        reasons |= why
     return row | {"reasons": json.dumps(reasons)}

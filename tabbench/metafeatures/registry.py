@@ -66,7 +66,7 @@ def shared(function: Callable[[Table], T]) -> Callable[[Table], T]:
 
 
 def compute_group(table: Table, group: str) -> tuple[dict[str, float], dict[str, str]]:
-    """Values by name, NaN where there is none, and by metafeature the one-line reasons for NaN."""
+    """Values by name, NaN where there is none, and one line why, by value, or by metafeature if it has no value at all."""
     from sklearn import config_context
 
     entries = [entry for entry in METAFEATURES.values() if entry.group == group]
@@ -80,11 +80,30 @@ def compute_group(table: Table, group: str) -> tuple[dict[str, float], dict[str,
         found = _summarized([result for result, _ in results])
     values: dict[str, float] = {}
     reasons: dict[str, str] = {}
-    for entry, own, (_, reason) in zip(entries, found, results, strict=True):
+    for entry, own, (result, reason) in zip(entries, found, results, strict=True):
         values |= zip(entry.names, own or [np.nan] * len(entry.names), strict=True)
         if np.isnan(values[entry.names[0]]):
-            reasons[entry.name] = reason or UNDEFINED
+            reasons[entry.name] = reason or _why_none(result)
+        else:
+            reasons |= {name: _why(result, name) for name in entry.names if np.isnan(values[name])}
     return values, reasons
+
+
+def _why_none(result: np.ndarray) -> str:
+    """Why a metafeature that raised nothing has no value."""
+    if result.ndim == 0:
+        return UNDEFINED
+    n_undefined = int(np.isnan(result).sum())
+    return f"undefined for {n_undefined} of {len(result)} values that it sums up" if len(result) else "there is nothing to sum up"
+
+
+def _why(sample: np.ndarray, name: str) -> str:
+    """Why a summary of a sample that has a mean is undefined."""
+    if len(sample) == 1:
+        return "one value has no spread"
+    if not np.isfinite(sample).all():
+        return "a value that it sums up is infinite"
+    return "the values that it sums up are equal" if name.endswith((".kurtosis", ".skewness")) else UNDEFINED
 
 
 def _result(entry: Metafeature, table: Table) -> tuple[np.ndarray, str]:
