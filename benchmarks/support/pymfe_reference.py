@@ -27,7 +27,7 @@ def training_part(spec: TaskSpec, rows: int) -> Table:
 
 def our_values(table: Table) -> dict[str, float]:
     """All values of the groups that pymfe has, too."""
-    return {name: value for group in SHARED for name, value in complete(group, compute_group(table, group)[0]).items()}
+    return {name: value for group in SHARED for name, value in complete(group, *compute_group(table, group))[0].items()}
 
 
 def pymfe_input(table: Table) -> tuple[np.ndarray, list[int]]:

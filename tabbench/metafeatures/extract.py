@@ -55,9 +55,9 @@ def extract(
     on_part: Callable[[str], None] = lambda _: None,
     groups: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """One row per training part: task, repeat, fold, the metafeatures, and `reasons` (JSON: what is NaN, by value, metafeature or
-    group → why).
+    """One row per training part: task, repeat, fold, the metafeatures, and `reasons`, which says why what is NaN.
 
+    `reasons` is JSON, by value, by metafeature if it has no value at all, or by group.
     `folder` keeps tasks and what was computed: the same rows are not looked at twice, unless the time limit has grown since
     they exceeded it. A group that exceeds a limit is NaN, with that reason. `on_part` is told of each finished part.
     `groups` : those to compute, by default all.
