@@ -22,7 +22,7 @@ from tabbench import PFNClassifier
 from tabbench.errors import UserError
 from tabbench.pfn.card import WEIGHTS
 from tabbench.pfn.encode import NormalForm, View
-from tabbench.pfn.ensemble import _latin_orders
+from tabbench.pfn.ensemble import _latin_orders, _n_bytes
 from tabbench.pfn.hierarchy import HierarchicalClassifier
 from tabbench.pfn.network import PFN, NetworkConfig, save_weights
 from tabbench.prepare.subsample import COLUMN_POLICIES, ROW_POLICIES, Cut
@@ -196,7 +196,7 @@ def test_contexts_are_read_once_if_the_cache_holds_them(tiny, monkeypatch):
     bare = PFNClassifier(weights=tiny, max_cache_mb=0).fit(X, y)
     np.testing.assert_array_equal(bare.predict_proba(X), expected)
     assert bare._model._cache == {}
-    part_mb = 2 * 80 * 3 * 2 * 16 * 4 / 2**20  # keys and values, rows, tokens, layers, width, bytes: a little less than one
+    part_mb = _n_bytes(next(iter(cached._model._cache.values()))) / 2**20
     some = PFNClassifier(weights=tiny, max_cache_mb=2.9 * part_mb).fit(X, y)
     assert len(some._model._cache) == 2
     np.testing.assert_array_equal(some.predict_proba(X), expected)

@@ -9,6 +9,7 @@ from scipy import stats
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF
 
+from tabbench.pfn.curriculum import Stage
 from tabbench.pfn.gp import (
     CONFIG,
     LENGTH_SCALE,
@@ -23,7 +24,6 @@ from tabbench.pfn.gp import (
     sample_functions,
 )
 from tabbench.pfn.network import NetworkConfig
-from tabbench.pfn.train import Stage
 
 
 def test_exact_posterior_equals_scikit_learns():

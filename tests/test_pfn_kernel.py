@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from sklearn.kernel_ridge import KernelRidge
 
+from tabbench.pfn.columns import describe_cells, describe_columns
 from tabbench.pfn.kernel import PSEUDO_SHARE, RIDGES, _distance, _points, ask_kernel, fit_kernel
-from tabbench.pfn.network import describe_cells, describe_columns
 
 N_CONTEXT, N_QUERY, K = 40, 15, 10
 
@@ -23,7 +23,7 @@ def table():
 
 def fitted(x, y, categorical, told=None):
     context = x[:, : y.shape[1]]
-    columns = describe_columns(context, y, categorical)
+    columns = describe_columns(context, y, categorical, K)
     cells = describe_cells(x, columns)[0]
     told = torch.tensor([[0.4, 0.1, 0.0]] * 2) if told is None else told
     one_hot = F.one_hot(y, K).float()

@@ -6,27 +6,24 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from tabbench.errors import UserError  # noqa: E402
-from tabbench.pfn.network import (  # noqa: E402
-    MAX_CLASSES,
-    PFN,
-    WINDOWS,
-    NetworkConfig,
-    describe_cells,
-    describe_columns,
-    load_weights,
-    matrices,
-    save_weights,
-)
+from tabbench.pfn.columns import WINDOWS, describe_cells, describe_columns  # noqa: E402
+from tabbench.pfn.limits import MAX_CLASSES  # noqa: E402
+from tabbench.pfn.network import PFN, NetworkConfig, load_weights, matrices, save_weights  # noqa: E402
+from tabbench.pfn.network_cells import CellConfig, CellNetwork  # noqa: E402
 from tabbench.pfn.prior import sample_batch  # noqa: E402
 
 TOLERANCE = 2e-5  # of logits with standard deviation about 2, fp32
 N_CONTEXT = 40
 
 
-@pytest.fixture(scope="module")
-def network():
+TOY = NetworkConfig(width=32, n_layers=2, n_heads=2, hidden=64, n_thinking=3, cell_width=16)
+
+
+@pytest.fixture(scope="module", params=["rows", "cells"])
+def network(request):
     generator = torch.Generator().manual_seed(0)
-    toy = PFN(NetworkConfig(width=32, n_layers=2, n_heads=2, hidden=64, n_thinking=3))
+    cells = CellConfig(width=32, n_layers=2, n_heads=2, hidden=64, n_thinking=3)
+    toy = PFN(TOY) if request.param == "rows" else CellNetwork(cells)
     for parameter in toy.parameters():  # a fresh network is nearly the identity: give every part a say
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.2, generator=generator)
@@ -71,7 +68,6 @@ def test_rows_that_attention_leaves_out_serve_as_evidence(network):
         few = network.encode_context(rows, labels, categorical, 10)
         assert few.vote_keys.shape[1] == few.labels.shape[1] == 10
         assert few.keys[0][0].shape[2] == network.config.n_thinking + 10
-        assert torch.equal(few.kernel.points, network.encode_context(rows, labels, categorical).kernel.points)
         order = torch.cat([torch.arange(10), torch.arange(10, N_CONTEXT).flip(0)])
         shuffled = network.encode_context(rows[:, order], labels[:, order], categorical, 10)
         alone = network.encode_context(rows[:, :10], labels[:, :10], categorical)
@@ -106,7 +102,7 @@ def test_relabelling_with_relabelled_parameters_renames_the_answer():
     """Swap two classes in the data and in the parameters that carry classes: the logits swap."""
     x, y, categorical = draw(2)
     y = torch.from_numpy(np.random.default_rng(0).integers(0, 3, y.shape))
-    toy = PFN(NetworkConfig(width=32, n_layers=2, n_heads=2, hidden=64, n_thinking=3)).eval()
+    toy = PFN(TOY).eval()
     full = answer(toy, x, y, categorical)
     swap = torch.arange(MAX_CLASSES + 1)
     swap[[0, 2]] = torch.tensor([2, 0])
@@ -145,7 +141,7 @@ def test_evidence_is_what_its_definition_says(categorical):
     x = np.stack([rng.normal(size=50), rng.integers(0, 6, 50)], axis=1).astype(np.float32)
     y = rng.integers(0, 3, 50)
     flags = torch.tensor([[categorical, categorical]])
-    columns = describe_columns(torch.from_numpy(x)[None], torch.from_numpy(y)[None], flags)
+    columns = describe_columns(torch.from_numpy(x)[None], torch.from_numpy(y)[None], flags, MAX_CLASSES)
     _, own = describe_cells(torch.from_numpy(x)[None], columns, torch.from_numpy(y)[None])
     _, other = describe_cells(torch.from_numpy(x)[None], columns)
     assert own.shape == (1, 50, 2, WINDOWS, MAX_CLASSES)
@@ -166,7 +162,8 @@ def test_hostile_columns_give_finite_answers(network):
     assert torch.isfinite(one_class).all()
 
 
-def test_weights_survive_the_file(network, tmp_path):
+def test_weights_survive_the_file(tmp_path):
+    network = PFN(TOY)
     save_weights(network, tmp_path / "w.safetensors", {"tasks": "5"})
     again = load_weights(tmp_path / "w.safetensors")
     assert again.config == network.config
@@ -185,9 +182,10 @@ def test_bad_weights_files_are_refused(content, tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_cut_and_foreign_weights_files_are_refused(network, tmp_path):
+def test_cut_and_foreign_weights_files_are_refused(tmp_path):
     from safetensors.torch import save_file
 
+    network = PFN(TOY)
     save_weights(network, tmp_path / "w.safetensors", {})
     whole = (tmp_path / "w.safetensors").read_bytes()
     (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
@@ -197,7 +195,27 @@ def test_cut_and_foreign_weights_files_are_refused(network, tmp_path):
             load_weights(tmp_path / f"{name}.safetensors")
 
 
-def test_matrices_are_the_two_dimensional_weights_of_the_layers(network):
-    names = [name for name, _ in matrices(network)]
-    assert len(names) == 2 * (2 * 3 + 2)  # per layer: query, key and value, out, twice; two in the MLP
+def test_matrices_are_the_two_dimensional_weights_of_the_layers_over_rows():
+    names = [name for name, _ in matrices(PFN(TOY))]
+    assert len(names) == 2 * (3 + 2)  # per layer: query, key and value, out; two in the MLP
     assert all(name.startswith("layers.") for name in names)
+
+
+def test_a_table_among_tables_with_more_classes_gets_the_answer_it_gets_alone():
+    """The classes that only another table of the batch has are no evidence."""
+    x, y, categorical = draw(0)
+    y[0], y[1] = y[0] % 2, torch.arange(y.shape[1]) % 5
+    toy = PFN(TOY).eval()
+    both, alone = answer(toy, x, y, categorical), answer(toy, x[:1], y[:1], categorical[:1])
+    torch.testing.assert_close(both[:1, :, :2].softmax(-1), alone[..., :2].softmax(-1), atol=0.05, rtol=0)
+
+
+def test_products_in_bf16_change_little():
+    x, y, categorical = draw(1)
+    torch.manual_seed(0)
+    toy = PFN(TOY).eval()
+    full = answer(toy, x, y, categorical)
+    halved = answer(toy.to(torch.bfloat16), x, y, categorical)
+    assert halved.dtype == torch.float32
+    torch.testing.assert_close(halved, full, atol=0.1, rtol=0)
+    assert (halved - full).abs().mean() < 0.02

@@ -19,22 +19,13 @@ torch = pytest.importorskip("torch")
 from tabbench.errors import UserError  # noqa: E402
 from tabbench.pfn import checkpoint  # noqa: E402
 from tabbench.pfn.checkpoint import load_trunk, save_trunk  # noqa: E402
+from tabbench.pfn.curriculum import Config, Stage, batches, load_config, shape_of_step  # noqa: E402
 from tabbench.pfn.evaluate import TEST_SETS, compare_with_forest, development_tasks, halves, is_test_set  # noqa: E402
 from tabbench.pfn.muon import Muon, orthogonalize  # noqa: E402
 from tabbench.pfn.network import PFN, NetworkConfig, load_weights  # noqa: E402
-from tabbench.pfn.train import (  # noqa: E402
-    LOG_COLUMNS,
-    Config,
-    Stage,
-    Trainer,
-    batches,
-    load_config,
-    prior_loss,
-    release,
-    score,
-    shape_of_step,
-    warmup,
-)
+from tabbench.pfn.release import keep, release  # noqa: E402
+from tabbench.pfn.train import LOG_COLUMNS  # noqa: E402
+from tabbench.pfn.trainer import TABLES, Trainer, prior_loss, score  # noqa: E402
 
 CPU = torch.device("cpu")
 
@@ -49,7 +40,7 @@ def one_thread():
 
 
 TOY = Config(
-    network=NetworkConfig(width=16, n_layers=1, n_heads=2, hidden=32, n_thinking=2),
+    network=NetworkConfig(width=16, n_layers=1, n_heads=2, hidden=32, n_thinking=2, cell_width=8),
     stages=(Stage(40, 2, (24, 32), (2, 3)), Stage(10**9, 3, (40,), (4,))),
     seed=5,
     muon_lr=5e-3,
@@ -59,6 +50,7 @@ TOY = Config(
     clip=1.0,
     ema=0.9,
 )
+SAMPLE = TABLES.sample(TOY.network)
 TOY_TOML = """
 [network]
 width = 16
@@ -66,6 +58,7 @@ n_layers = 1
 n_heads = 2
 hidden = 32
 n_thinking = 2
+cell_width = 8
 [training]
 seed = 5
 muon_lr = 5e-3
@@ -90,8 +83,9 @@ features = [4]
 def advance(trainer, n_steps):
     """Losses of the next steps of the trunk."""
     losses = []
-    for (shape, batch), _ in zip(batches(trainer.config, trainer.step, trainer.tasks, 0), range(n_steps), strict=False):
-        losses.append(trainer.advance(batch, shape, warmup(trainer.config, trainer.step))["loss"])
+    stream = batches(trainer.config, trainer.step, trainer.tasks, 0, trainer.sample)
+    for (shape, batch), _ in zip(stream, range(n_steps), strict=False):
+        losses.append(trainer.advance(batch, shape, trainer.warmup)["loss"])
     return losses
 
 
@@ -115,8 +109,8 @@ def test_shapes_follow_the_curriculum():
 
 
 def test_batches_do_not_depend_on_the_number_of_processes():
-    here = [pair for pair, _ in zip(batches(TOY, 18, 36, 0), range(5), strict=False)]
-    pool = batches(TOY, 18, 36, 2)
+    here = [pair for pair, _ in zip(batches(TOY, 18, 36, 0, SAMPLE), range(5), strict=False)]
+    pool = batches(TOY, 18, 36, 2, SAMPLE)
     there = [pair for pair, _ in zip(pool, range(5), strict=False)]
     pool.close()
     assert [shape.n_tasks for shape, _ in here] == [2, 2, 3, 3, 3]
@@ -161,7 +155,7 @@ def test_prior_loss_is_the_entropy_of_the_shares():
 def test_training_beats_the_class_shares():
     config = replace(TOY, stages=(Stage(10**9, 4, (64,), (3,)),))
     trainer = Trainer(config, CPU)
-    stream = batches(config, 0, 0, 0)
+    stream = batches(config, 0, 0, 0, SAMPLE)
     rows = [trainer.advance(batch, shape, 1.0) for (shape, batch), _ in zip(stream, range(120), strict=False)]
     gain = [row["prior_loss"] - row["loss"] for row in rows]
     assert np.mean(gain[60:]) > 0.05
@@ -170,9 +164,9 @@ def test_training_beats_the_class_shares():
 
 def test_an_odd_table_does_not_end_the_run():
     trainer = trainer_at(TOY, 2)
-    shape, batch = next(batches(TOY, 2, 4, 0))
+    shape, batch = next(batches(TOY, 2, 4, 0, SAMPLE))
     before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
-    trainer.network.head[2].bias.register_hook(lambda gradient: gradient * torch.nan)
+    trainer.worker.head[2].bias.register_hook(lambda gradient: gradient * torch.nan)
     trainer.advance(batch, shape, 1.0)
     assert trainer.step == 3
     for name, value in trainer.network.state_dict().items():
@@ -283,6 +277,50 @@ def test_damaged_missing_and_foreign_states_are_refused(tmp_path):
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(UserError, match="damaged"):
         load_trunk(tmp_path, CPU)
+
+
+def test_both_types_of_products_learn_alike():
+    curves = []
+    for dtype in (torch.float32, torch.bfloat16):
+        trainer = Trainer(TOY, CPU, dtype=dtype)
+        curves.append(advance(trainer, 20))
+        assert all(value.dtype == torch.float32 for value in trainer.network.state_dict().values())
+    np.testing.assert_allclose(curves[0], curves[1], atol=0.05)
+
+
+def test_a_voice_joins_a_trunk_in_silence(tmp_path, monkeypatch):
+    from tabbench.pfn import evidence
+
+    first = trainer_at(TOY, 6)
+    save_trunk(tmp_path, *first.state())
+    monkeypatch.setitem(evidence.VOICES, "echo", evidence.VOICES["kernel"])
+    second = Trainer(replace(TOY, network=replace(TOY.network, voices=("kernel", "echo"))), CPU)
+    second.restore(*load_trunk(tmp_path, CPU))
+    assert second.step == 6
+    assert torch.equal(second.network.hear["kernel"].weight, first.network.hear["kernel"].weight)
+    assert second.network.hear["echo"].weight.eq(0).all()
+    before = second.network.hear["echo"].weight.clone()
+    advance(second, 2)
+    assert not torch.equal(second.network.hear["echo"].weight, before)
+    with pytest.raises(UserError, match="another network"):
+        Trainer(TOY, CPU).restore(*second.state())
+
+
+def test_a_kept_trunk_is_small_and_goes_on(tmp_path):
+    first = trainer_at(TOY, 12)
+    save_trunk(tmp_path / "trunk", *first.state())
+    rows = "".join(f"{step},{2 * step},0.1,0.9,1.0,0.5,0.001,0.1,24,2\n" for step in range(1, 15))
+    (tmp_path / "trunk" / "log.csv").write_text(",".join(LOG_COLUMNS) + "\n" + rows)
+    keep(tmp_path / "trunk", tmp_path / "kept")
+    tensors, facts = load_trunk(tmp_path / "kept", CPU)
+    assert all(value.dtype == torch.float16 for value in tensors.values())
+    assert sum(value.nbytes for value in tensors.values()) <= 2.1 * sum(p.numel() for p in first.network.parameters())
+    assert len((tmp_path / "kept" / "log.csv").read_text().splitlines()) == 13
+    second = Trainer(TOY, CPU)
+    second.restore(tensors, facts)
+    assert (second.step, second.tasks) == (12, 24)
+    assert second.warmup == 1 / TOY.warmup_steps
+    np.testing.assert_allclose(advance(second, 5), advance(first, 5), atol=0.1)
 
 
 # ---- release

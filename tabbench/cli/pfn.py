@@ -40,6 +40,14 @@ def register(commands: Commands) -> None:
     release.add_argument("--workers", type=int, default=1)
     release.add_argument("--threads", type=int, default=1)
     release.set_defaults(func=_release)
+    keep = parts.add(
+        "keep",
+        "copy a trunk in half precision and without optimisers, to be continued later",
+        example="tabbench pfn keep --trunk runs/trunk --out runs/kept",
+    )
+    keep.add_argument("--trunk", type=Path, required=True, help="folder of a training state")
+    keep.add_argument("--out", type=Path, required=True, help="folder to write")
+    keep.set_defaults(func=_keep)
     calibrate = parts.add(
         "calibrate",
         "fit the temperature of released weights and write it into their card",
@@ -66,7 +74,8 @@ def register(commands: Commands) -> None:
 def _train(args: argparse.Namespace) -> int:
     import torch
 
-    from tabbench.pfn.train import load_config, train
+    from tabbench.pfn.curriculum import load_config
+    from tabbench.pfn.train import train
 
     torch.set_num_threads(args.threads)
     config = load_config(args.config)
@@ -77,10 +86,19 @@ def _train(args: argparse.Namespace) -> int:
 def _release(args: argparse.Namespace) -> int:
     import torch
 
-    from tabbench.pfn.train import load_config, release
+    from tabbench.pfn.curriculum import load_config
+    from tabbench.pfn.release import release
 
     torch.set_num_threads(args.threads)
     release(load_config(args.config), args.trunk, args.steps, args.out, n_workers=args.workers)
+    return Exit.OK
+
+
+def _keep(args: argparse.Namespace) -> int:
+    from tabbench.pfn.release import keep
+
+    keep(args.trunk, args.out)
+    print(args.out)
     return Exit.OK
 
 

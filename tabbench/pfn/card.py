@@ -10,6 +10,7 @@ from tabbench.files import replace_text
 
 WEIGHTS = Path(__file__).parent / "weights" / "pfn.safetensors"
 CURVE_POINTS = 200
+LEARNING = ("columns", "evidence", "kernel", "network", "muon", "curriculum", "trainer")
 
 
 def sha256(path: Path) -> str:
@@ -18,10 +19,10 @@ def sha256(path: Path) -> str:
 
 
 def code_digest() -> str:
-    """SHA-256 over the modules that decide what the network learns: prior, network, optimiser, trainer."""
+    """SHA-256 over the modules that decide what the network learns: prior, evidence, network, optimiser, trainer."""
     folder = Path(__file__).parent
     sha = hashlib.sha256()
-    for path in sorted([*folder.glob("prior*.py"), *(folder / f"{name}.py" for name in ("network", "muon", "train"))]):
+    for path in sorted([*folder.glob("prior*.py"), *(folder / f"{name}.py" for name in LEARNING)]):
         sha.update(path.name.encode() + path.read_bytes())
     return sha.hexdigest()
 

@@ -6,7 +6,7 @@ where the table exceeds the context, its own rows. What the network makes of a c
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +136,13 @@ def _latin_orders(n_columns: int, n_members: int, rng: np.random.Generator) -> l
     return [base[(places + i) % n_columns] for i in range(n_members)]
 
 
-def _n_bytes(context: Context) -> int:
-    """Memory of a context's keys and values, which are all but a few percent of it."""
-    return sum(2 * key.numel() * key.element_size() for key, _ in context.keys)
+def _n_bytes(part: Any) -> int:
+    """Memory of all tensors in a context."""
+    if isinstance(part, torch.Tensor):
+        return part.numel() * part.element_size()
+    if is_dataclass(part):
+        return sum(_n_bytes(getattr(part, field.name)) for field in fields(part))
+    return sum(map(_n_bytes, part)) if isinstance(part, tuple) else 0
 
 
 @contextmanager

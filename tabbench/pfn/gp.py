@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tabbench.pfn.network import Layer, NetworkConfig
+from tabbench.pfn.curriculum import Config, Shape, Stage, batches
+from tabbench.pfn.network import Layer, NetworkConfig, Norm
 from tabbench.pfn.prior import Batch
-from tabbench.pfn.train import Config, Problem, Shape, Stage, Trainer, batches, warmup
+from tabbench.pfn.trainer import Problem, Trainer
 
 LENGTH_SCALE = 0.2
 NOISE = 0.1  # standard deviation
@@ -58,17 +59,18 @@ def borders() -> Tensor:
 
 
 class FunctionNetwork(nn.Module):
-    """Rows of two tokens, the input's and the value's, through the layers of the PFN to log probabilities of bars."""
+    """Rows of an input and its value, through layers of the PFN to log probabilities of bars."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.embed_x = nn.Linear(2 * N_WAVES, config.width)
-        self.embed_y = nn.Linear(1, config.width)
-        self.unknown = nn.Parameter(torch.randn(config.width))
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
-        self.norm = nn.RMSNorm(2 * config.width)
-        self.head = nn.Sequential(nn.Linear(2 * config.width, 2 * config.width), nn.GELU(), nn.Linear(2 * config.width, N_BARS))
+        width = config.width
+        self.embed_x = nn.Linear(2 * N_WAVES, width)
+        self.embed_y = nn.Linear(1, width)
+        self.unknown = nn.Parameter(torch.randn(width))
+        self.layers = nn.ModuleList(Layer(width, config.n_heads, config.hidden) for _ in range(config.n_layers))
+        self.norm = Norm(width)
+        self.head = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, N_BARS))
 
     def forward(self, x: Tensor, y_context: Tensor) -> Tensor:
         """Log probabilities (B, N - C, N_BARS) of the bars at the rows of x (B, N, 1) behind the C with values y_context."""
@@ -76,10 +78,10 @@ class FunctionNetwork(nn.Module):
         angles = torch.pi * torch.arange(1, N_WAVES + 1, device=x.device) * x
         inputs = self.embed_x(torch.cat([angles.sin(), angles.cos()], dim=-1))
         values = torch.cat([self.embed_y(y_context[..., None]), self.unknown.expand(len(x), x.shape[1] - n_context, -1)], dim=1)
-        stream = torch.stack([inputs, inputs + values], dim=2)
+        stream = inputs + values
         for layer in self.layers:
-            stream = layer(stream, layer.row_keys(stream[:, :n_context]))  # type: ignore[operator]
-        return F.log_softmax(self.head(self.norm(stream[:, n_context:].flatten(2))), dim=-1)
+            stream = layer(stream, n_seen=n_context)
+        return F.log_softmax(self.head(self.norm(stream[:, n_context:])), dim=-1)
 
 
 def log_density(log_bars: Tensor, y: Tensor) -> Tensor:
@@ -104,7 +106,7 @@ def regress(network: nn.Module, batch: Any, shape: Shape) -> tuple[Tensor, dict[
     return loss, {"prior_loss": 0.5 * float(1 + np.log(2 * np.pi * (1 + NOISE**2))), "accuracy": float("nan")}
 
 
-FUNCTIONS = Problem(sample_functions, FunctionNetwork, regress)
+FUNCTIONS = Problem(lambda _: sample_functions, FunctionNetwork, regress, lambda *_: 0.0)
 N_ROWS = 64
 CONFIG = Config(
     NetworkConfig(width=64, n_layers=4, n_heads=4, hidden=128, n_thinking=0),
@@ -121,9 +123,9 @@ CONFIG = Config(
 
 def learn(steps: int, config: Config = CONFIG) -> FunctionNetwork:
     """Train a network for so many steps, the learning rate falling to zero."""
-    trainer = Trainer(config, torch.device("cpu"), FUNCTIONS)
-    for shape, batch in batches(config, 0, 0, n_workers=0, sample=sample_functions):
-        trainer.advance(batch, shape, warmup(config, trainer.step) * (1 - trainer.step / steps))
+    trainer = Trainer(config, torch.device("cpu"), FUNCTIONS, torch.float32)  # bf16 rounds more than the posterior's error may be
+    for shape, batch in batches(config, 0, 0, n_workers=0, sample=trainer.sample):
+        trainer.advance(batch, shape, trainer.warmup * (1 - trainer.step / steps))
         if trainer.step == steps:
             break
     return cast(FunctionNetwork, trainer.network.eval())

@@ -1,12 +1,10 @@
-"""The network: a transformer over the cells of a table that reads labelled context rows and answers for query rows.
+"""The network: evidence about cells is pooled into one token a row, and rows learn from labelled rows in context.
 
-A token stands for a group of three columns in one row; one more token a row carries its label. A layer attends over rows
-(within a column group), then over the groups of a row, then applies an MLP (Hollmann et al. 2025, TabPFN v2). Rows only
-ever attend to context rows and to a few learned "thinking" rows, so a query row's answer does not depend on other queries.
-Column statistics come from the context alone; they include, for each cell, how the labels of context rows with near values
-of that column are shared out ("evidence"), and for each row what a kernel method says of it (kernel.py), which a network of
-this size would otherwise spend its first layers on.
-Shapes: B tasks, N rows, C context rows, m columns, K classes, T tokens, D width.
+Column → row → in-context learning (after Qu et al. 2025, TabICL): triples of cells with their evidence (evidence.py) pass an
+MLP and attend to each other within their row, a few learned queries pool them, and layers of attention over rows follow, wide
+and few, because matrix units want wide products. Rows only ever attend to context rows and to a few learned "thinking" rows,
+so a query row's answer does not depend on other queries. All of it runs in the type of its parameters, fp32 or bf16.
+Shapes: B tasks, N rows, C context rows, T triples, K classes, R answers of the voices, D width.
 """
 
 import json
@@ -24,141 +22,76 @@ from torch import Tensor, nn
 
 from tabbench.errors import UserError
 from tabbench.files import replace_file
-from tabbench.pfn.kernel import RIDGES, Kernel, ask_kernel, fit_kernel
+from tabbench.pfn.columns import CELL_INPUTS, WINDOWS
+from tabbench.pfn.evidence import GROUP, VOICES, Evidence, Reader, read_context, read_table
 from tabbench.pfn.limits import MAX_CLASSES
+from tabbench.pfn.network_cells import CellConfig, CellNetwork
 
-GROUP = 3  # columns a token reads
-CELL_INPUTS = 8  # numbers that describe a cell, besides its evidence
-WINDOWS = 2  # neighbourhoods, a narrow and a wide one, in which evidence is counted
+KIND = "rows"  # in the metadata of weights files; those of the network over cells have none
 CLASS_CODE = 16  # numbers that stand for a class in the evidence
 TYPICAL_KEYS = 256  # attention is as sharp as plain softmax at this many keys
-PSEUDO_ROWS = 4.0  # rows of the prior class shares that are added to a neighbourhood
+VOTE_FLOOR = 1e-3  # share that a class without votes has
 
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Sizes of a network."""
+    """Sizes of a network, and the voices that it hears.
 
-    width: int = 96
-    n_layers: int = 5
-    n_heads: int = 4
-    hidden: int = 192
-    n_thinking: int = 16
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What the context tells about each column.
-
-    mean, std : (B, 1, m). ranks : (B, m, C) sorted values, +inf for missing. first, last : (B, m, C) bounds [first, last) of the
-    equal values at each place of `ranks`. class_sums : (B, m, C + 1, K) label counts of the rows below each place.
+    cell_width : of a triple's token, in one head. n_pools : learned queries that pool a row's tokens.
+    n_cell_layers : attention layers over the tokens of a row. The rest is of the layers over rows.
     """
 
-    mean: Tensor
-    std: Tensor
-    ranks: Tensor
-    first: Tensor
-    last: Tensor
-    class_sums: Tensor
-    n_known: Tensor  # (B, m, 1)
-    categorical: Tensor  # (B, m)
+    width: int = 256
+    n_layers: int = 6
+    n_heads: int = 4
+    hidden: int = 512
+    n_thinking: int = 16
+    cell_width: int = 64
+    n_cell_layers: int = 1
+    n_pools: int = 4
+    voices: tuple[str, ...] = ("kernel",)
 
 
 @dataclass(frozen=True)
 class Context:
-    """A fitted context: column statistics, kernel, labels (B, C), per layer keys and values of its rows, keys of the vote."""
+    """A fitted context: its reader, labels (B, C), per layer keys and values of its rows, keys of the vote."""
 
-    columns: Columns
-    kernel: Kernel
+    reader: Reader
     labels: Tensor
     keys: tuple[tuple[Tensor, Tensor], ...]
     vote_keys: Tensor
 
 
-@torch.no_grad()
-def describe_columns(x: Tensor, y: Tensor, categorical: Tensor) -> Columns:
-    """Statistics of context rows x (B, C, m) with NaN for missing, labels y (B, C)."""
-    known = ~torch.isnan(x)
-    n_known = known.sum(1, keepdim=True)
-    filled = torch.where(known, x, 0.0)
-    mean = filled.sum(1, keepdim=True) / n_known.clamp(min=1)
-    centred = torch.where(known, x - mean, 0.0)
-    std = (centred.square().sum(1, keepdim=True) / n_known.clamp(min=1)).sqrt()
-    ranks, order = torch.where(known, x, torch.inf).transpose(1, 2).contiguous().sort(-1)
-    one_hot = F.one_hot(y, MAX_CLASSES).float()  # (B, C, K)
-    in_order = one_hot[torch.arange(len(x), device=x.device)[:, None, None], order]  # (B, m, C, K)
-    first, last = (torch.searchsorted(ranks, ranks, right=right) for right in (False, True))
-    class_sums = F.pad(in_order.cumsum(2), (0, 0, 1, 0))
-    return Columns(mean, std, ranks, first, last, class_sums, n_known.transpose(1, 2), categorical)
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention (..., L, d) of queries that are scaled already; in bf16 plain products are the fast way on CPUs."""
+    if query.dtype == torch.bfloat16 and query.device.type == "cpu":
+        return (query @ key.mT).softmax(-1) @ value
+    return F.scaled_dot_product_attention(query, key, value, scale=1.0)
 
 
-@torch.no_grad()
-def describe_cells(x: Tensor, columns: Columns, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Cells x (B, N, m) as numbers (B, N, m, CELL_INPUTS) and evidence (B, N, m, WINDOWS, K); y if they are the context's.
+class Norm(nn.Module):
+    """Layer norm (Ba et al. 2016) with a gain and no bias: fused on CPUs, which RMS norms are not."""
 
-    The numbers: soft-clipped z-score, rank in [-1, 1] and its waves, missing and categorical flags.
-    """
-    missing = torch.isnan(x)
-    z = torch.where(missing, 0.0, (x - columns.mean) / (columns.std + 1e-6)).clamp(-1e4, 1e4)
-    z = 5 * torch.tanh(z / 5)
-    values = torch.where(missing, 0.0, x).transpose(1, 2).contiguous()  # (B, m, N)
-    low = torch.searchsorted(columns.ranks, values, right=False).minimum(columns.n_known)
-    high = torch.searchsorted(columns.ranks, values, right=True).minimum(columns.n_known)
-    rank = ((low + high) / columns.n_known.clamp(min=1) - 1).transpose(1, 2)
-    rank = torch.where(missing, 0.0, rank)
-    flags = [missing.to(z.dtype), columns.categorical[:, None, :].expand_as(z).to(z.dtype)]
-    waves = [wave(torch.pi * k * rank) for k in (1, 2) for wave in (torch.sin, torch.cos)]
-    evidence = _evidence(low, high, missing.transpose(1, 2), columns, y)
-    return torch.stack([z, rank, *waves, *flags], dim=-1), evidence
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
 
-
-def _evidence(low: Tensor, high: Tensor, missing: Tensor, columns: Columns, y: Tensor | None) -> Tensor:
-    """Log of class shares among near context rows over those of all, (B, N, m, WINDOWS, K); low, high, missing (B, m, N).
-
-    Near are, in a numeric column, rows at most √C/2 (narrow) or C/10 (wide) places away, in whole groups of equal values; in a
-    categorical one, rows of the same level; for a missing cell, rows that miss it too. A context row does not count itself.
-    """
-    sums, n_known = columns.class_sums, columns.n_known
-    all_rows = sums[:, :, -1:]  # (B, m, 1, K)
-    own = 0.0 if y is None else F.one_hot(y, MAX_CLASSES)[:, None].to(sums.dtype)  # (B, 1, N, K)
-    unseen = all_rows - _at(sums, n_known)
-    shares = (all_rows + 0.5) / (all_rows + 0.5).sum(-1, keepdim=True)
-    windows = []
-    for width in ((n_known.sqrt() / 2).ceil(), (n_known / 10).ceil()):
-        reach = torch.where(columns.categorical[:, :, None], 0.0, width).long()
-        start, stop = _whole_groups(low, high, reach, columns)
-        counts = torch.where(missing[..., None], unseen, _at(sums, stop) - _at(sums, start)) - own
-        near = (counts + PSEUDO_ROWS * shares) / (counts.sum(-1, keepdim=True) + PSEUDO_ROWS)
-        windows.append((near / shares).clamp(min=1e-4).log())
-    return torch.stack(windows, dim=-2).transpose(1, 2)
-
-
-def _whole_groups(low: Tensor, high: Tensor, reach: Tensor, columns: Columns) -> tuple[Tensor, Tensor]:
-    """Widen [low, high) by `reach` places on each side, but leave out groups of equal values that do not fit as a whole."""
-    start = (low - reach).clamp(min=0)
-    place = start.clamp(max=columns.ranks.shape[2] - 1)
-    start = torch.where(columns.first.gather(2, place) == start, start, columns.last.gather(2, place)).minimum(low)
-    stop = (high + reach).minimum(columns.n_known)
-    place = (stop - 1).clamp(min=0)
-    stop = torch.where(columns.last.gather(2, place) == stop, stop, columns.first.gather(2, place)).maximum(high)
-    return start, stop
-
-
-def _at(sums: Tensor, places: Tensor) -> Tensor:
-    """Rows of sums (B, m, C + 1, K) at places (B, m, N)."""
-    return sums.gather(2, places[..., None].expand(-1, -1, -1, sums.shape[-1]))
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalised x (..., D)."""
+        return F.layer_norm(x, self.weight.shape, self.weight)
 
 
 class Attention(nn.Module):
-    """Multi-head attention from queries to the same or to other tokens, without biases."""
+    """Multi-head attention from tokens to the same or to other tokens, without biases."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, width: int, n_heads: int) -> None:
         super().__init__()
-        self.n_heads = config.n_heads
-        self.query = nn.Linear(config.width, config.width, bias=False)
-        self.key_value = nn.Linear(config.width, 2 * config.width, bias=False)
-        self.out = nn.Linear(config.width, config.width, bias=False)
-        self.sharpness = nn.Parameter(torch.zeros(config.n_heads, 1, 1))
+        self.n_heads, self.scale = n_heads, (width // n_heads) ** -0.5
+        self.query = nn.Linear(width, width, bias=False)
+        self.key_value = nn.Linear(width, 2 * width, bias=False)
+        self.out = nn.Linear(width, width, bias=False)
+        self.sharpness = nn.Parameter(torch.zeros(n_heads, 1, 1))
+        nn.init.zeros_(self.out.weight)  # the stream starts as the plain embedding
 
     def keys(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values (S, heads, L, D / heads) of tokens x (S, L, D)."""
@@ -167,38 +100,58 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, keys: tuple[Tensor, Tensor]) -> Tensor:
         """Attend from x (S, L, D) to keys and values; the more keys, the sharper (scalable softmax, Nakanishi 2025)."""
-        sharper = 1 + self.sharpness * math.log(keys[0].shape[2] / TYPICAL_KEYS)
-        mixed = F.scaled_dot_product_attention((self._split(self.query(x)) * sharper).to(keys[0].dtype), *keys)
-        return self.out(mixed.transpose(1, 2).flatten(2))
+        sharper = self.scale * (1 + self.sharpness * math.log(keys[0].shape[2] / TYPICAL_KEYS))
+        return self.out(attend(self._split(self.query(x)) * sharper, *keys).transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.n_heads, -1)).transpose(1, 2)
 
 
 class Layer(nn.Module):
-    """Attention over rows, attention over tokens, MLP; each behind an RMS norm and added to the stream."""
+    """Attention and MLP, each behind a norm and added to the stream."""
+
+    def __init__(self, width: int, n_heads: int, hidden: int) -> None:
+        super().__init__()
+        self.attention = Attention(width, n_heads)
+        self.norms = nn.ModuleList(Norm(width) for _ in range(2))
+        shrink = nn.Linear(hidden, width, bias=False)
+        self.mlp = nn.Sequential(nn.Linear(width, hidden, bias=False), nn.GELU(), shrink)
+        nn.init.zeros_(shrink.weight)
+
+    def keys(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values of tokens x (S, L, D)."""
+        return self.attention.keys(self.norms[0](x))
+
+    def forward(self, x: Tensor, keys: tuple[Tensor, Tensor] | None = None, n_seen: int | None = None) -> Tensor:
+        """Tokens x (S, L, D) that look at those behind `keys`; None: at the first `n_seen` of themselves."""
+        normed = self.norms[0](x)
+        x = x + self.attention(normed, self.attention.keys(normed[:, :n_seen]) if keys is None else keys)
+        return x + self.mlp(self.norms[1](x))
+
+
+class RowEncoder(nn.Module):
+    """From triples of cells (B, N, T, inputs) to rows (B, N, D)."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
-        self.over_rows, self.over_tokens = Attention(config), Attention(config)
-        self.norms = nn.ModuleList(nn.RMSNorm(config.width) for _ in range(3))
-        shrink = nn.Linear(config.hidden, config.width, bias=False)
-        self.mlp = nn.Sequential(nn.Linear(config.width, config.hidden, bias=False), nn.GELU(), shrink)
-        for last in (self.over_rows.out, self.over_tokens.out, shrink):  # the stream starts as the plain embedding
-            nn.init.zeros_(last.weight)
+        width = config.cell_width
+        self.embed_number = nn.Linear(GROUP * CELL_INPUTS, width)
+        self.embed_evidence = nn.Parameter(torch.randn(width, GROUP, WINDOWS, CLASS_CODE) / (GROUP * WINDOWS * CLASS_CODE) ** 0.5)
+        self.layers = nn.ModuleList(Layer(width, 1, 2 * width) for _ in range(config.n_cell_layers))
+        self.norm = Norm(width)
+        self.pools = nn.Parameter(torch.randn(config.n_pools, width) * width**-0.5)
+        self.out = nn.Linear(config.n_pools * width, config.width)
 
-    def row_keys(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values (B·T, heads, L, D / heads) of context rows x (B, L, T, D)."""
-        return self.over_rows.keys(self.norms[0](x).transpose(1, 2).flatten(0, 1))
-
-    def forward(self, x: Tensor, keys: tuple[Tensor, Tensor]) -> Tensor:
-        """Rows x (B, L, T, D) that look at the rows behind `keys`."""
-        n_tasks, n_rows = x.shape[:2]
-        by_token = self.norms[0](x).transpose(1, 2).flatten(0, 1)  # (B·T, L, D)
-        x = x + self.over_rows(by_token, keys).unflatten(0, (n_tasks, -1)).transpose(1, 2)
-        by_row = self.norms[1](x).flatten(0, 1)  # (B·L, T, D)
-        x = x + self.over_tokens(by_row, self.over_tokens.keys(by_row)).unflatten(0, (n_tasks, n_rows))
-        return x + self.mlp(self.norms[2](x))
+    def forward(self, cells: Tensor, codes: Tensor) -> Tensor:
+        """Rows (B, N, D); codes (K, CLASS_CODE) stand for the classes of the evidence."""
+        evidence = torch.einsum("dgwc,kc->dgwk", self.embed_evidence, codes).flatten(2)  # (width, GROUP, WINDOWS K)
+        weight = torch.cat([self.embed_number.weight.unflatten(1, (GROUP, -1)), evidence], dim=2).flatten(1)
+        tokens = F.linear(cells, weight, self.embed_number.bias).flatten(0, 1)  # (B N, T, width)
+        for layer in self.layers:
+            tokens = layer(tokens)
+        tokens = self.norm(tokens)
+        pooled = (self.pools @ tokens.mT).softmax(-1) @ tokens  # (B N, pools, width)
+        return self.out(pooled.flatten(1)).unflatten(0, cells.shape[:2])
 
 
 class PFN(nn.Module):
@@ -208,125 +161,141 @@ class PFN(nn.Module):
         super().__init__()
         self.config = config
         width = config.width
-        self.embed_cells = nn.Linear(GROUP * (CELL_INPUTS + WINDOWS * CLASS_CODE), width)
+        self.encode_cells = RowEncoder(config)
         self.embed_label = nn.Embedding(MAX_CLASSES + 1, width)  # the last one stands for "to be predicted"
         self.class_code = nn.Linear(width, CLASS_CODE, bias=False)
-        self.label_in_cells = nn.Linear(width, width, bias=False)
-        self.embed_kernel = nn.Linear(len(RIDGES) * CLASS_CODE, width, bias=False)
+        n_answers = {name: VOICES[name].n_answers for name in config.voices}
+        self.hear = nn.ModuleDict({name: nn.Linear(n * (CLASS_CODE + 1), width, bias=False) for name, n in n_answers.items()})
+        self.voice_scale = nn.ParameterDict({name: nn.Parameter(torch.full((n, 1), 0.5)) for name, n in n_answers.items()})
         self.thinking = nn.Parameter(torch.randn(config.n_thinking, width))
-        self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
-        self.norm = nn.RMSNorm(2 * width)
-        self.head = nn.Sequential(nn.Linear(2 * width, 2 * width), nn.GELU(), nn.Linear(2 * width, MAX_CLASSES))
-        self.vote_query = nn.Linear(2 * width, width, bias=False)
-        self.vote_key = nn.Linear(2 * width, width, bias=False)
+        self.layers = nn.ModuleList(Layer(width, config.n_heads, config.hidden) for _ in range(config.n_layers))
+        self.norm = Norm(width)
+        self.head = nn.Sequential(nn.Linear(width, config.hidden), nn.GELU(), nn.Linear(config.hidden, MAX_CLASSES))
+        self.vote_query = nn.Linear(width, width // 2, bias=False)
+        self.vote_key = nn.Linear(width, width // 2, bias=False)
         self.vote_scale = nn.Parameter(torch.tensor(1.0))
-        self.kernel_scale = nn.Parameter(torch.full((len(RIDGES),), 0.25))
-        nn.init.zeros_(self.embed_kernel.weight)
+        for embedding in self.hear.values():
+            nn.init.zeros_(cast(nn.Linear, embedding).weight)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of its parameters, in which it computes."""
+        return self.thinking.dtype
 
     def _layers(self) -> list[Layer]:
         return cast("list[Layer]", list(self.layers))
 
     def forward(self, x: Tensor, y_context: Tensor, categorical: Tensor) -> Tensor:
         """Logits (B, N - C, MAX_CLASSES) of the rows of x (B, N, m) behind the C labelled ones; categorical (B, m) bool."""
+        return self.answer(read_table(x, y_context, categorical, self.config.voices), y_context)
+
+    def answer(self, evidence: Evidence, y_context: Tensor) -> Tensor:
+        """As `forward`, from evidence of all rows."""
         n_context = y_context.shape[1]
-        columns, kernel, rows = self._begin(x[:, :n_context], y_context, categorical)
-        queries, answers = self._queries(x[:, n_context:], columns, kernel)
-        n_labelled = rows.shape[1]
-        stream = torch.cat([rows, queries], dim=1)
+        unknown = y_context.new_full((len(y_context), evidence.cells.shape[1] - n_context), MAX_CLASSES)
+        stream = self._think(self._rows(evidence, torch.cat([y_context, unknown], dim=1)))
+        n_labelled = self.config.n_thinking + n_context
         for layer in self._layers():
-            stream = layer(stream, layer.row_keys(stream[:, :n_labelled]))
-        pooled = self._pool(stream)
+            stream = layer(stream, n_seen=n_labelled)
+        pooled = self.norm(stream)
         votes = self.vote_key(pooled[:, self.config.n_thinking : n_labelled])
-        return self._decode(pooled[:, n_labelled:], votes, y_context, kernel.trust * answers)
+        return self._decode(pooled[:, n_labelled:], votes, y_context, evidence.answers[:, n_context:], evidence.trust)
 
     def encode_context(self, x_context: Tensor, y_context: Tensor, categorical: Tensor, n_read: int | None = None) -> Context:
         """Everything `predict` needs of the context rows x (B, C, m), labels (B, C).
 
-        Column statistics and kernel are of all rows; attention, which costs their square in every layer, sees the first
-        `n_read` only (None: all).
+        Evidence is of all rows; attention, which costs their square in every layer, sees the first `n_read` only (None: all).
         """
-        columns, kernel, stream = self._begin(x_context, y_context, categorical)
-        if n_read is not None:
-            stream, y_context = stream[:, : self.config.n_thinking + n_read], y_context[:, :n_read]
+        reader, evidence = read_context(x_context, y_context, categorical, self.config.voices)
+        n_read = n_read or x_context.shape[1]
+        y_context = y_context[:, :n_read]
+        seen = Evidence(evidence.cells[:, :n_read], evidence.answers[:, :n_read], evidence.trust)
+        stream = self._think(self._rows(seen, y_context))
         keys = []
         for layer in self._layers():
-            keys.append(layer.row_keys(stream))
+            keys.append(layer.keys(stream))
             stream = layer(stream, keys[-1])
-        votes = self.vote_key(self._pool(stream)[:, self.config.n_thinking :])
-        return Context(columns, kernel, y_context, tuple(keys), votes)
+        return Context(reader, y_context, tuple(keys), self.vote_key(self.norm(stream)[:, self.config.n_thinking :]))
 
     def predict(self, context: Context, x_query: Tensor) -> Tensor:
         """Logits (B, n_query, MAX_CLASSES); equal to `forward` up to rounding, however the queries are cut into pieces."""
-        stream, answers = self._queries(x_query, context.columns, context.kernel)
+        evidence = context.reader.ask(x_query)
+        stream = self._rows(evidence, torch.full(x_query.shape[:2], MAX_CLASSES, device=x_query.device))
         for layer, keys in zip(self._layers(), context.keys, strict=True):
             stream = layer(stream, keys)
-        return self._decode(self._pool(stream), context.vote_keys, context.labels, context.kernel.trust * answers)
+        return self._decode(self.norm(stream), context.vote_keys, context.labels, evidence.answers, evidence.trust)
 
-    def _begin(self, x: Tensor, y: Tensor, categorical: Tensor) -> tuple[Columns, Kernel, Tensor]:
-        """Column statistics, the kernel, and the stream (B, thinking + C, T, D) of the context rows."""
-        columns = describe_columns(x, y, categorical)
-        cells, evidence = describe_cells(x, columns, y)
-        one_hot = F.one_hot(y, MAX_CLASSES).to(evidence.dtype)
-        told = (evidence * one_hot[:, :, None, None]).sum(-1).mean(1).amax(-1)  # (B, m) nats, each row's own label left out
-        kernel, answers = fit_kernel(x, cells, told, one_hot, categorical)
-        rows = self._tokens(cells, evidence, answers, y)
-        thinking = self.thinking[None, :, None, :].expand(len(x), -1, rows.shape[2], -1)
-        return columns, kernel, torch.cat([thinking.to(rows.dtype), rows], dim=1)
+    def _think(self, rows: Tensor) -> Tensor:
+        """Thinking rows before rows (B, L, D)."""
+        return torch.cat([self.thinking.expand(len(rows), -1, -1), rows], dim=1)
 
-    def _queries(self, x: Tensor, columns: Columns, kernel: Kernel) -> tuple[Tensor, Tensor]:
-        """Stream (B, N, T, D) and the kernel's evidence (B, N, R, K) of query rows x (B, N, m)."""
-        cells, evidence = describe_cells(x, columns)
-        answers = ask_kernel(kernel, x, cells)
-        unknown = torch.full(x.shape[:2], MAX_CLASSES, device=x.device)
-        return self._tokens(cells, evidence, answers, unknown), answers
+    def _rows(self, evidence: Evidence, labels: Tensor) -> Tensor:
+        """Rows (B, N, D) with labels (B, N) as the layers take them."""
+        cells, answers, trust = (part.to(self.dtype) for part in evidence)
+        codes = self.class_code(self.embed_label.weight[: answers.shape[-1]])  # (K, CLASS_CODE)
+        label = F.one_hot(labels, MAX_CLASSES + 1).to(self.dtype) @ self.embed_label.weight  # a look-up sums gradients in bf16
+        rows = self.encode_cells(cells, codes) + label
+        told = answers @ codes  # (B, N, R, CLASS_CODE)
+        told = torch.cat([told, trust[:, None, :, None].expand(*told.shape[:-1], 1)], dim=-1)
+        weights = [cast(nn.Linear, self.hear[name]).weight for name in self.config.voices]
+        return rows + F.linear(told.flatten(2), torch.cat(weights, dim=1)) if weights else rows
 
-    def _tokens(self, cells: Tensor, evidence: Tensor, answers: Tensor, labels: Tensor) -> Tensor:
-        """Cells (B, N, m, d) with their evidence → (B, N, T, D): one token per group of columns, then the label's."""
-        codes = self.class_code(self.embed_label.weight[:MAX_CLASSES]).float()  # (K, CLASS_CODE)
-        groups = self.embed_cells(self._group(torch.cat([cells, (evidence @ codes).flatten(3)], dim=-1)))
-        label = self.embed_label(labels)[:, :, None]
-        groups = groups + self.label_in_cells(label)
-        label = label + self.embed_kernel((answers @ codes).flatten(2))[:, :, None]
-        return torch.cat([groups, label.to(groups.dtype)], dim=2)
+    def _decode(self, rows: Tensor, vote_keys: Tensor, labels: Tensor, answers: Tensor, trust: Tensor) -> Tensor:
+        """A linear head, the log of an attention vote over context labels (like TabPFN-3's retrieval decoder), and the voices."""
+        one_hot = F.one_hot(labels, MAX_CLASSES).to(rows.dtype)
+        votes = attend(self.vote_query(rows) * vote_keys.shape[-1] ** -0.5, vote_keys, one_hot).float()
+        logits = self.head(rows).float() + self.vote_scale.float() * (votes + VOTE_FLOOR).log()
+        scales = [self.voice_scale[name].float() for name in self.config.voices]
+        if not scales:
+            return logits
+        heard = (torch.cat(scales) * trust.float()[:, None, :, None] * answers.float()).sum(2)
+        return logits + F.pad(heard, (0, MAX_CLASSES - heard.shape[-1]))
 
-    def _group(self, cells: Tensor) -> Tensor:
-        """Numbers of cells (B, N, m, d) → of disjoint triples (B, N, T - 1, GROUP d); the last one may hold empty places."""
-        return F.pad(cells, (0, 0, 0, -cells.shape[2] % GROUP)).unflatten(2, (-1, GROUP)).flatten(3)
 
-    def _pool(self, stream: Tensor) -> Tensor:
-        """(B, L, T, D) → (B, L, 2 D): the label token beside the mean of the others."""
-        return self.norm(torch.cat([stream[:, :, -1], stream[:, :, :-1].mean(dim=2)], dim=-1))
-
-    def _decode(self, pooled: Tensor, vote_keys: Tensor, labels: Tensor, answers: Tensor) -> Tensor:
-        """A linear head, the log of an attention vote over context labels (like TabPFN-3's retrieval decoder), and the kernel."""
-        one_hot = F.one_hot(labels, MAX_CLASSES).to(pooled.dtype)
-        votes = F.scaled_dot_product_attention(self.vote_query(pooled), vote_keys, one_hot)
-        by_kernel = (self.kernel_scale[:, None] * answers).sum(2)
-        return self.head(pooled).float() + self.vote_scale * (votes.float() + 1e-3).log() + by_kernel
+def multiplications(config: NetworkConfig, n_rows: int, n_context: int, n_features: int) -> float:
+    """Multiplications of the matrix products of one pass over one table."""
+    tokens, width = -(-n_features // GROUP), config.cell_width
+    cells = tokens * width * (GROUP * (CELL_INPUTS + 4 * WINDOWS) + config.n_cell_layers * (8 * width + 2 * tokens))
+    cells += config.n_pools * width * (2 * tokens + config.width)
+    seen = n_context + config.n_thinking
+    rows = config.n_layers * (4 * config.width**2 + 2 * config.width * config.hidden + 2 * config.width * seen)
+    return n_rows * (cells + rows)
 
 
 def save_weights(network: PFN, path: Path, metadata: dict[str, str]) -> None:
     """Write weights with config and metadata (strings) to a safetensors file."""
-    texts = {**metadata, "config": json.dumps(asdict(network.config))}
+    texts = {**metadata, "kind": KIND, "config": json.dumps(asdict(network.config))}
     tensors = {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
     replace_file(path, lambda temporary: save_file(tensors, temporary, texts))
 
 
 def load_weights(path: Path) -> PFN:
-    """Network in evaluation mode (fp32); raises UserError if the file is missing, damaged or of another program."""
+    """Network in evaluation mode (fp32), for older files the one over cells, which has the same methods.
+
+    Raises UserError if the file is missing, damaged or of another program.
+    """
     try:
         with safe_open(path, "pt") as file:
-            config = NetworkConfig(**json.loads(file.metadata()["config"]))
+            metadata = file.metadata()
+            config = json.loads(metadata["config"])
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}
-        network = PFN(config)
+        network = PFN(network_config(config)) if metadata.get("kind") == KIND else CellNetwork(CellConfig(**config))
         network.load_state_dict(tensors)
     except FileNotFoundError:
         raise UserError(f"{path}: no such weights file") from None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: not weights of this network ({str(error).splitlines()[0]})") from None
-    return network.eval()
+    return cast(PFN, network.eval())
+
+
+def network_config(raw: dict[str, object]) -> NetworkConfig:
+    """Config from what JSON or TOML hold; raises TypeError for unknown entries, KeyError for unknown voices."""
+    config = NetworkConfig(**{**raw, "voices": tuple(cast("list[str]", raw.get("voices", NetworkConfig.voices)))})  # type: ignore[arg-type]
+    for name in config.voices:
+        VOICES[name]
+    return config
 
 
 def matrices(network: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """The weight matrices inside the layers: those that the Muon optimiser takes."""
+    """The weight matrices inside the layers over rows: those that the Muon optimiser takes."""
     return ((name, p) for name, p in network.named_parameters() if name.startswith("layers.") and p.ndim == 2)
