@@ -21,7 +21,7 @@ from tabbench.data.split import make_splits
 from tabbench.data.suite import load_spec, load_suite
 from tabbench.data.task import save_task
 from tabbench.engine.execute import build_estimator
-from tabbench.engine.runner import Shared, Work, run_jobs
+from tabbench.engine.runner import LocalEngine, Shared, Work, run_jobs
 from tabbench.engine.sandbox import THREAD_VARIABLES
 from tabbench.job import Subsample, plan
 from tabbench.metrics import compute_metrics
@@ -84,7 +84,8 @@ def bare_loop(jobs, work) -> None:
 
 def through_runner(jobs, work, path: Path, workers: int) -> None:
     with Claims(path.parent) as claims, ResultStore(path) as store:
-        run_jobs(jobs, work, store, Resources(workers=workers), lambda job, run: (), Shared(claims, store.mark()))
+        engine = LocalEngine(Resources(workers=workers))
+        run_jobs(jobs, work, store, engine, lambda job, run: (), Shared(claims, store.mark()))
         bad = store.results([])["status"].ne("ok").sum()
     if bad:
         raise SystemExit(f"{bad} jobs did not end well")

@@ -20,7 +20,7 @@ from benchmarks.support.dask_cluster import Cluster
 from tabbench.data.split import make_splits
 from tabbench.data.task import make_task, save_task
 from tabbench.engine.cluster import DaskEngine
-from tabbench.engine.runner import LocalEngine, Shared, Work, preload, run_jobs
+from tabbench.engine.runner import LocalEngine, Shared, Work, run_jobs
 from tabbench.job import Subsample, plan
 from tabbench.resources import Resources
 from tabbench.store.claims import Claims
@@ -40,7 +40,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         jobs, work = prepare(place, args.jobs)
-        measure("this machine", LocalEngine(resources, preload([MODEL])), jobs, work, place / "local")
+        measure("this machine", LocalEngine(resources), jobs, work, place / "local")
         with Cluster(place) as cluster:
             cluster.add_workers(args.workers)
             with DaskEngine(cluster.address, resources, [MODEL]) as engine:
@@ -65,7 +65,7 @@ def measure(where: str, engine, jobs, work, folder: Path) -> None:
 
     with Claims(folder) as claims, ResultStore(folder / "store.sqlite") as store:
         shared = Shared(claims, store.mark())
-        run_jobs(jobs, work, store, engine.resources, on_run, shared, engine)
+        run_jobs(jobs, work, store, engine, on_run, shared)
         fits = store.results([])["fit_seconds"].dropna()
     assert len(fits) == len(jobs), "jobs did not end well"
     workers, seconds, n = engine.resources.workers, moments[-1] - moments[1], len(jobs) - 1

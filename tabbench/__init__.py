@@ -4,9 +4,14 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.2.0.dev0"
-__all__ = ["PFNClassifier", "run"]
+__all__ = ["PFNClassifier", "Results", "UserError", "run"]
 
-_HOME_OF = {"run": "tabbench.api", "PFNClassifier": "tabbench.pfn.classifier"}
+_HOME_OF = {
+    "run": "tabbench.api",
+    "Results": "tabbench.folders.results",
+    "UserError": "tabbench.errors",
+    "PFNClassifier": "tabbench.pfn.classifier",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -105,15 +106,16 @@ def test_plain_names_are_their_own_file_names():
 
 @pytest.mark.parametrize("name", ["../../../x", "{here}/abs/x", "x" * 300, "a\nb"])
 def test_a_dataset_cannot_name_a_place_outside_the_folder(tmp_path, name):
-    from tabbench.api import run_request
     from tabbench.data.task import make_task
-    from tabbench.request import Request, make_request
+    from tabbench.engine.runner import LocalEngine
+    from tabbench.folders.run import Request, make_request, run_request
+    from tabbench.request import Spec
 
     out = tmp_path / "deep" / "in" / "r"
-    asked = make_request(data=table(), target="y", models=["dummy"], folds=2)
+    asked = make_request(Spec(target="y", models=("dummy",), folds=2), table()).spec
     task = make_task(table(), "y", name=name.format(here=tmp_path))
     before = around(tmp_path, tmp_path / "deep")
-    run_request(Request([task], [], {**asked.spec, "tasks": [task.name]}), out, quiet=True)
+    run_request(Request(replace(asked, tasks=(task.name,)), [task], []), out, LocalEngine(asked.resources), quiet=True)
     assert around(tmp_path, tmp_path / "deep") == before
     assert set((tmp_path / "deep").rglob("*.parquet")) == {*out.glob("splits/*.parquet"), *out.glob("*.parquet")}
     assert len(list(out.glob("splits/*.parquet"))) == 1

@@ -101,7 +101,7 @@ def test_numbers_and_keys_do_not_depend_on_what_holds_the_limits(tmp_path, monke
     frames = []
     for number, place in enumerate((None, HOME)):
         monkeypatch.setattr("tabbench.engine.sandbox.home", lambda place=place: place)
-        monkeypatch.setattr("tabbench.api.held_by", lambda place=place: str(place))
+        monkeypatch.setattr("tabbench.engine.runner.held_by", lambda place=place: str(place))
         results = tabbench.run(data=frame, target="y", models=["tree"], out=tmp_path / str(number), quiet=True)
         assert results.manifest["engine"]["limits"] == str(place)
         frames.append(results.frame[["key", "status", "log_loss", "accuracy"]])

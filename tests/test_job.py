@@ -7,7 +7,10 @@ import pytest
 
 from tabbench.data.split import make_splits
 from tabbench.data.task import make_task
+from tabbench.errors import UserError
 from tabbench.job import Job, Subsample, plan
+from tabbench.request import Spec
+from tabbench.resources import Resources
 
 JOB = Job("t", "d" * 64, 0, 1, "s" * 64, "knn", '{"n_neighbors": 3}')
 
@@ -65,3 +68,30 @@ def test_plan():
     assert [job.task for job in jobs] == ["big"] * 8 + ["small"] * 8
     assert {job.row_policy for job in jobs} == {"", "stratified"}
     assert json.loads(jobs[2].config) == {"n_neighbors": 1}
+
+
+def test_a_spec_is_what_its_json_says():
+    spec = Spec(suite="starter", tasks=("a", "b"), folds=3, configs=2, shard="1/2", resources=Resources(2, 1, 5.0, 100.0))
+    form = json.loads(json.dumps(spec.to_json()))
+    assert Spec.from_json(form) == spec
+    assert list(form)[-4:] == ["workers", "threads", "time_limit", "memory_limit"]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"folds": "3"}, "'folds' is '3'"),
+        ({"models": [1]}, "'models' is '1'"),
+        ({"seed": True}, "'seed' is 'True'"),
+        ({"bribe": 1}, "unknown 'bribe'"),
+        ({"workers": 0}, "must be positive"),
+        ({"subsamples": [{"max_rows": 3}]}, "'subsamples' has no 'row_policy'"),
+    ],
+)
+def test_a_spec_refuses_a_form_that_is_not_its_own(change, said):
+    form = Spec(suite="starter", configs=1).to_json()
+    with pytest.raises(UserError, match=said):
+        Spec.from_json({**form, **change})
+    del form["seed"]
+    with pytest.raises(UserError, match="no 'seed'"):
+        Spec.from_json(form)

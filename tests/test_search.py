@@ -13,7 +13,8 @@ from tabbench.job import Job
 from tabbench.models import MODELS, load_models
 from tabbench.models.space import Choice, Range
 from tabbench.tuning import search
-from tabbench.tuning.search import SEARCHES, Schedule, Series, check_search, loss, survivors
+from tabbench.tuning.schedule import Schedule
+from tabbench.tuning.search import SEARCHES, Series, check_search, loss, survivors
 
 load_models()
 FIRST = Job("t", "d" * 64, 0, 0, "s" * 64, "hist_gbdt", protocol="tabbench")

@@ -2,13 +2,14 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tabbench.cli.parser import AddUp, Commands, Exit, Parser, complete_models, complete_suites, names, whole_numbers
 from tabbench.errors import UserError
 
 if TYPE_CHECKING:
     from tabbench.job import Subsample
+    from tabbench.request import Spec
 
 
 def register(commands: Commands) -> None:
@@ -37,7 +38,7 @@ def register(commands: Commands) -> None:
     plan.add_argument(
         "--learn", type=Path, nargs="+", action=AddUp, default=[], metavar="FOLDER", help="result folders to learn costs from"
     )
-    plan.set_defaults(func=_plan)
+    plan.set_defaults(func=_plan, shard=None)
 
 
 def _add_request(run: Parser) -> None:
@@ -80,19 +81,18 @@ def _add_request(run: Parser) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    from tabbench import api
+    from tabbench.folders.run import run
     from tabbench.report.leaderboard import format_leaderboard
 
     if args.scheduler and args.workers is not None:
         raise UserError("--workers is for this machine: with --scheduler the cluster does as many jobs as it has threads for")
-    results = api.run(
-        **_request(args),
-        out=_out(args),
-        shard=args.shard,
+    results = run(
+        _spec(args),
+        _out(args),
+        scheduler=args.scheduler,
         retry_failed=args.retry_failed,
         quiet=args.quiet,
         log=args.log,
-        scheduler=args.scheduler,
     )
     print(format_leaderboard(results.leaderboard()))
     for reason, tasks in _missing(results.manifest["missing_tasks"]).items():
@@ -114,32 +114,33 @@ def _missing(tasks: list[dict[str, str]]) -> dict[str, list[str]]:
 
 def _plan(args: argparse.Namespace) -> int:
     from tabbench.folders.plan import outlook
-    from tabbench.request import make_request
+    from tabbench.folders.run import make_request
 
-    print(outlook(make_request(**_request(args)), _out(args), args.learn))
+    print(outlook(make_request(_spec(args)), _out(args), args.learn))
     return Exit.OK
 
 
-def _request(args: argparse.Namespace) -> dict[str, Any]:
-    """What `run` and `plan` are asked for, as arguments of `make_request`."""
-    from tabbench.request import DEFAULT_MODELS
+def _spec(args: argparse.Namespace) -> "Spec":
+    """What `run` and `plan` are asked for."""
+    from tabbench.request import DEFAULT_MODELS, Spec
     from tabbench.resources import Resources, spare_workers
 
     workers = spare_workers(args.threads) if args.workers is None else args.workers
-    return {
-        "suite": args.suite,
-        "data": args.data,
-        "target": args.target,
-        "models": args.models or DEFAULT_MODELS,
-        "folds": args.folds,
-        "repeats": args.repeats,
-        "seed": args.seed,
-        "subsamples": _subsamples(args),
-        "resources": Resources(workers, args.threads, args.time_limit, args.memory_limit),
-        "protocol": args.protocol,
-        "configs": args.configs,
-        "search": args.search,
-    }
+    return Spec(
+        suite=args.suite,
+        file=str(args.data) if args.data else None,
+        target=args.target,
+        models=tuple(args.models or DEFAULT_MODELS),
+        folds=args.folds,
+        repeats=args.repeats,
+        seed=args.seed,
+        subsamples=tuple(_subsamples(args)),
+        protocol=args.protocol,
+        configs=args.configs,
+        search=args.search,
+        shard=args.shard,
+        resources=Resources(workers, args.threads, args.time_limit, args.memory_limit),
+    )
 
 
 def _out(args: argparse.Namespace) -> Path:

@@ -9,7 +9,7 @@ Dask moves tables, jobs and answers between machines by pickle, as any Dask prog
 import queue
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -63,7 +63,8 @@ class DaskEngine:
 
     def __init__(self, address: str, resources: Resources, models: Sequence[str]) -> None:
         able = [name for name in models if not missing_imports(get_model(name))]
-        self.address, self.threads, self.modules = address, resources.threads, preload(able)
+        self.address, self.threads = address, resources.threads
+        self.modules: list[str] = []
         self._on_gpu = {name for name in able if get_model(name).needs.gpu}
         self._places: dict[str, Place] = {}
         self._waiting: list[tuple[Job, Work]] = []
@@ -75,7 +76,7 @@ class DaskEngine:
         self._recent = deque[float](maxlen=N_RECENT)  # seconds of the latest jobs
         self._stuck_since: float | None = None
         self._client = connect(address)
-        self.crew = Crew(self._client, able)
+        self._crew = Crew(self._client, able)
         try:
             self._look()
             self._check_places()
@@ -103,6 +104,20 @@ class DaskEngine:
             return 0
         ordinary = sum(not self._is_last_try(job) and job.model not in self._on_gpu for job, _ in self._waiting)
         return max(0, sum(map(self._capacity, self._places.values())) - len(self._flying) - ordinary)
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says of it: the machines of its workers."""
+        return self._crew.facts
+
+    @property
+    def warnings(self) -> list[str]:
+        """What differs on a worker, one line each."""
+        return self._crew.warnings
+
+    def prepare(self, models: Iterable[str]) -> None:
+        """Say what the fork servers of the workers import."""
+        self.modules = preload(models)
 
     def start(self, job: Job, part: Work) -> None:
         """Begin a job, or let it wait for a worker that can do it."""
@@ -140,7 +155,7 @@ class DaskEngine:
             raise self._gone()
         try:
             workers = self._client.scheduler_info(n_workers=-1)["workers"]
-            met = self.crew.meet(workers)
+            met = self._crew.meet(workers)
         except UserError:
             raise
         except Exception:  # noqa: BLE001 - Dask has many words for it
@@ -273,7 +288,7 @@ class DaskEngine:
     def _memory_share(self) -> float:
         """Four fifths of a worker's memory, shared by its jobs, in MB; of the worker with the least."""
         shares = [
-            (place.memory_mb or self.crew.environments[address]["memory_mb"]) / place.slots
+            (place.memory_mb or self._crew.environments[address]["memory_mb"]) / place.slots
             for address, place in self._places.items()
             if place.slots
         ]

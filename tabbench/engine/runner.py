@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from tabbench.data.split import Split
 from tabbench.data.task import Task, load_task
+from tabbench.engine.cgroup import held_by
 from tabbench.engine.execute import execute, reason_unsupported
 from tabbench.engine.sandbox import Child, Outcome, start_server, wait_for_any
 from tabbench.job import Job, Run, decode, encode
@@ -44,14 +45,28 @@ class Shared:
 
 
 class Engine(Protocol):
-    """Where jobs are done. `limits` : of one job, seconds and memory_mb; `free` : how many more it takes now."""
+    """Where jobs are done.
 
+    resources : as the engine has them; limits : of one job, seconds and memory_mb; facts : what the manifest says of it;
+    warnings : what a user should know, one line each. running : jobs that have begun and not ended; free : how many more it
+    takes.
+    """
+
+    @property
+    def resources(self) -> Resources: ...  # noqa: D102
+    @property
+    def facts(self) -> dict[str, Any]: ...  # noqa: D102
+    @property
+    def warnings(self) -> list[str]: ...  # noqa: D102
     @property
     def limits(self) -> dict[str, float]: ...  # noqa: D102
     @property
     def free(self) -> int: ...  # noqa: D102
     @property
     def running(self) -> int: ...  # noqa: D102
+
+    def prepare(self, models: Iterable[str]) -> None:
+        """Get ready, once, for jobs of these models."""
 
     def start(self, job: Job, part: Work) -> None:
         """Begin a job."""
@@ -67,18 +82,16 @@ def run_jobs(
     jobs: Iterable[Job],
     work: Mapping[str, Work],
     store: ResultStore,
-    resources: Resources,
+    engine: Engine,
     on_run: Callable[[Job, Run], Iterable[Job]],
     shared: Shared,
-    engine: Engine | None = None,
 ) -> None:
-    """Run the jobs on an engine (None: this machine) and store each Run as it arrives.
+    """Run the jobs on an engine and store each Run as it arrives.
 
     `on_run` is told of every one, and answers with the jobs that are wanted because of it. `work` is keyed by task digest.
     A job that another runner has claimed is waited for, and done here if that one dies.
     On KeyboardInterrupt the jobs that run are killed and what is stored stays.
     """
-    limits = (engine or resources).limits
 
     def able(jobs: Iterable[Job]) -> list[Job]:
         """Those that can be tried, last first; the others are stored as unsupported."""
@@ -91,14 +104,14 @@ def run_jobs(
                 able.append(job)
             else:
                 run = Run("unsupported", reason)
-                store.add(job, run, limits)
+                store.add(job, run, engine.limits)
                 waiting.extend(on_run(job, run))
         return able[::-1]
 
     queue = able(jobs)
     if not queue:
         return
-    engine = engine or LocalEngine(resources, preload({job.model for job in queue}))
+    engine.prepare({job.model for job in queue})
     try:
         while queue or engine.running:
             mine, theirs = _claim(queue, engine.free, store, shared)
@@ -107,7 +120,7 @@ def run_jobs(
             for job, run in theirs:
                 queue += able(on_run(job, run))
             for job, run in engine.finished():
-                store.add(job, run, limits)
+                store.add(job, run, engine.limits)
                 shared.claims.release(job.key)
                 queue += able(on_run(job, run))
     finally:
@@ -145,14 +158,19 @@ def preload(names: Iterable[str]) -> list[str]:
 class LocalEngine:
     """Child processes of this one, `resources.workers` at a time."""
 
-    def __init__(self, resources: Resources, modules: Sequence[str]) -> None:
-        start_server(modules)
+    def __init__(self, resources: Resources) -> None:
         self.resources, self.limits = resources, resources.limits
+        self.warnings: list[str] = []
         self._children: dict[Job, tuple[Child, Work]] = {}
         self._lost: dict[Job, Work] = {}  # see `Outcome`; done again, one at a time with nothing beside it
         self._pool = ThreadPoolExecutor(2 * resources.workers)  # ends children, while the others are watched
         self._answered: list[Future[None]] = []  # tearing a large process down takes as long as starting one
         self._stopped: list[Future[None]] = []  # these may take longer, and their processes count until they are gone
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the manifest says of it."""
+        return {"name": "local", "limits": held_by()}
 
     @property
     def running(self) -> int:
@@ -163,6 +181,10 @@ class LocalEngine:
     def free(self) -> int:
         """Number of jobs it takes now."""
         return 0 if self._lost else self.resources.workers - self.running - len(self._stopped)
+
+    def prepare(self, models: Iterable[str]) -> None:
+        """Start the fork server, with what these models import."""
+        start_server(preload(models))
 
     def start(self, job: Job, part: Work) -> None:
         """Begin a job."""

@@ -35,6 +35,7 @@ from tabbench.report.leaderboard import N_DRAWS, default_metric, score_table
 from tabbench.resources import Resources
 from tabbench.stats.ranks import rank_table
 from tabbench.stats.ratings import rank_intervals
+from tabbench.store.manifest import spec_of
 
 BRIEF_GROUPS = ("general", "statistical", "info-theory", "tabular")  # TabZilla's irregularity is among them
 BRIEF_SECONDS = 10.0
@@ -248,8 +249,8 @@ def recommend(
     known = known.loc[known.index.intersection(scores.filled.index)]
     if len(known) < 2:
         raise UserError(f"{len(known)} datasets with metafeatures and scores: at least 2 are needed to compare with")
-    run = manifest["run"]
-    split = make_splits(task, run["folds"] if manifest["tasks"] else None, 1, run.get("seed", 0))[0]
+    spec = spec_of(manifest)
+    split = make_splits(task, spec.folds if spec else None, 1, spec.seed if spec else 0)[0]
     groups = [group for group in GROUPS if set(parts).intersection(names_of(group))]
     own = by_dataset(extract([(task, split)], data_folder(), resources, groups=groups)).iloc[0]
     near = nearest(known, own)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from tabbench.api import open_results
+from tabbench.folders.results import open_results
 from tabbench.metrics import METRICS
 
 NO_CAUSE = ("workers",)  # fields of a request that change no number

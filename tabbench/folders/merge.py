@@ -2,16 +2,17 @@
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tabbench.api import PROTOCOL, Results
 from tabbench.errors import UserError
 from tabbench.folders.answers import describe_merged
+from tabbench.folders.results import Results
 from tabbench.store.checksums import write_checksums
 from tabbench.store.claims import Claims
 from tabbench.store.importers import join_imported
-from tabbench.store.manifest import add_earlier, check_protocol, open_folder, read_manifest, write_manifest
+from tabbench.store.manifest import add_earlier, check_protocol, open_folder, read_manifest, specs_of, write_manifest
 from tabbench.store.runs import NAME as STORE
 from tabbench.store.runs import ResultStore, is_intact
 
@@ -33,14 +34,12 @@ def merge(folders: Sequence[Path], out: Path) -> Results:
                 "marked, by `tabbench import KIND FILE --out RUN --force`"
             )
         if manifest:
-            check_protocol(folder, manifest, made, PROTOCOL)
+            check_protocol(folder, manifest, made)
             _check_splits(folder, manifest, made)
             made = add_earlier(made, manifest)
         manifest = made
-    manifest["run"] = {key: value for key, value in manifest["run"].items() if key != "shard"}
-    manifest["earlier"] = [
-        spec for spec in manifest.get("earlier", []) if {**spec, "shard": 0} != {**manifest["run"], "shard": 0}
-    ]
+    *earlier, last = [replace(spec, shard=None) for spec in specs_of(manifest)]
+    manifest |= {"run": last.to_json(), "earlier": [spec.to_json() for spec in dict.fromkeys(earlier) if spec != last]}
     open_folder(out)
     with Claims(out) as claims, claims.whole_folder():
         write_manifest(out, manifest)

@@ -14,9 +14,9 @@ from importlib.machinery import all_suffixes
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tabbench.api import Results
 from tabbench.errors import UserError
 from tabbench.files import replace_file
+from tabbench.folders.results import Results
 from tabbench.store.checksums import NAME as CHECKSUMS
 from tabbench.store.checksums import check_checksums, content_files, write_checksums
 from tabbench.store.manifest import read_manifest, write_manifest

@@ -2,23 +2,22 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from tabbench.api import Results, open_results
 from tabbench.data.split import Split, make_splits
 from tabbench.data.task import Task
 from tabbench.engine.cgroup import held_by
 from tabbench.engine.costs import BYTES_PER_RUN, learn
-from tabbench.engine.runner import reason_unsupported
+from tabbench.engine.execute import reason_unsupported
+from tabbench.folders.results import Results, open_results
+from tabbench.folders.run import Request
 from tabbench.job import Job
-from tabbench.request import Request, series_of, settled_losses
-from tabbench.resources import Resources
+from tabbench.request import Spec
 from tabbench.store.runs import NAME as STORE
 from tabbench.store.runs import ResultStore
-from tabbench.tuning.search import Schedule
+from tabbench.tuning.schedule import Schedule, series_of, settled_losses
 
 N_LONGEST = 10
 
@@ -29,14 +28,14 @@ def outlook(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
     Costs are learned from the runs in `folder`, if it holds any, and in the result folders `teachers`.
     """
     tasks, spec = request.tasks, request.spec
-    splits = {task.digest: make_splits(task, spec["folds"], spec["repeats"], spec["seed"]) for task in tasks}
+    splits = {task.digest: make_splits(task, spec.folds, spec.repeats, spec.seed) for task in tasks}
     by_digest = {task.digest: task for task in tasks}
     split_of = {(digest, split.repeat, split.fold): split for digest, those in splits.items() for split in those}
-    resources = Resources(spec["workers"], spec["threads"], spec["time_limit"], spec["memory_limit"])
-    settled = _settled(folder, spec, resources)
+    resources = spec.resources
+    settled = _settled(folder, spec)
     schedule = Schedule(series_of(spec, [(task, splits[task.digest]) for task in tasks]), settled)
     jobs, todo = schedule.jobs, schedule.missing()
-    more = f", then what search {spec['search']} makes of them" if todo and spec["search"] else ""
+    more = f", then what search {spec.search} makes of them" if todo and spec.search else ""
     frames = [Results(path).frame for path in (*teachers, *([folder] if settled else []))]
     costs = learn(pd.concat(frames)) if frames else None
     rows, n_unsupported, n_bytes = [], 0, 0
@@ -47,9 +46,9 @@ def outlook(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
             continue
         n_bytes += BYTES_PER_RUN + 8 * len(split.test) * len(task.classes)
         seconds = costs.seconds(job.entrant, _sizes(job, task, split)) if costs else np.nan
-        rows.append((min(seconds, spec["time_limit"]), job))
+        rows.append((min(seconds, resources.time_limit), job))
     lines = [
-        f"jobs    {len(jobs):,}: {len(tasks)} datasets, {len(spec['models'])} models; {len(jobs) - len(todo):,} are stored, "
+        f"jobs    {len(jobs):,}: {len(tasks)} datasets, {len(spec.models)} models; {len(jobs) - len(todo):,} are stored, "
         f"{n_unsupported:,} unsupported, {len(rows):,} to do{more}",
         f"store   about {n_bytes / 2**20:,.1f} MB",
         f"memory  at most {resources.limits['memory_mb']:,.0f} MB a job, {resources.workers} at a time",
@@ -61,8 +60,8 @@ def outlook(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
     total = sum(seconds for seconds, _ in rows)
     lines += [
         f"        {memory:,.0f} MB is the most that one of these models has taken so far",
-        f"time    about {total * spec['threads'] / 3600:,.2f} core-hours by {costs.n_runs:,} stored runs: "
-        f"{total / spec['workers'] / 3600:,.2f} h with {spec['workers']} workers",
+        f"time    about {total * resources.threads / 3600:,.2f} core-hours by {costs.n_runs:,} stored runs: "
+        f"{total / resources.workers / 3600:,.2f} h with {resources.workers} workers",
         *(f"        {seconds:8,.1f} s  {job}" for seconds, job in _longest(rows)),
     ]
     return "\n".join(lines)
@@ -77,9 +76,9 @@ def _longest(rows: list[tuple[float, Job]]) -> list[tuple[float, Job]]:
     return sorted(rows, key=lambda row: -row[0])[:N_LONGEST]
 
 
-def _settled(folder: Path, spec: dict[str, Any], resources: Resources) -> dict[str, float]:
+def _settled(folder: Path, spec: Spec) -> dict[str, float]:
     if not (folder / STORE).exists():
         return {}
     open_results(folder)
     with ResultStore(folder / STORE) as store:
-        return settled_losses(spec, store, resources.limits)
+        return settled_losses(spec, store, spec.resources.limits)

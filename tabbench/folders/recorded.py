@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tabbench.api import splits_path
-from tabbench.data.split import load_splits
+from tabbench.data.gather import gather
+from tabbench.data.split import load_splits, splits_file
 from tabbench.data.task import Task, load_task
 from tabbench.errors import UserError
 from tabbench.files import data_folder, file_name
 from tabbench.job import Job
-from tabbench.request import gather, losses_of, series_of
+from tabbench.request import Spec
+from tabbench.store.manifest import specs_of
 from tabbench.store.runs import NAME as STORE
 from tabbench.store.runs import ResultStore
-from tabbench.tuning.search import Schedule
+from tabbench.tuning.schedule import Schedule, losses_of, series_of
 
 
 def recorded_tasks(manifest: Mapping[str, Any]) -> tuple[dict[str, Task], list[str]]:
@@ -24,7 +25,7 @@ def recorded_tasks(manifest: Mapping[str, Any]) -> tuple[dict[str, Task], list[s
     from the data folder where there is one.
     """
     sources: dict[str, Task | str] = {}
-    for spec in (*manifest.get("earlier", []), manifest["run"]):
+    for spec in specs_of(manifest):
         sources |= _from_source(spec)
     tasks, problems = {}, []
     for facts in manifest["tasks"]:
@@ -43,14 +44,14 @@ def recorded_tasks(manifest: Mapping[str, Any]) -> tuple[dict[str, Task], list[s
     return tasks, problems
 
 
-def _from_source(spec: Mapping[str, Any]) -> dict[str, Task | str]:
+def _from_source(spec: Spec) -> dict[str, Task | str]:
     """Dataset name → table, or why there is none."""
-    if not spec.get("suite") and not spec.get("file"):
-        return {spec["data"]: "it was given as a DataFrame"} if spec.get("data") else {}
+    if not spec.suite and not spec.file:
+        return {spec.data: "it was given as a DataFrame"} if spec.data else {}
     try:
-        tasks, missing = gather(spec["suite"], spec.get("file"), spec.get("target"))
+        tasks, missing = gather(spec.suite, spec.file, spec.target)
     except UserError as error:
-        return {spec["data"]: str(error)} if spec.get("data") else {}
+        return {spec.data: str(error)} if spec.data else {}
     return {**{task.name: task for task in tasks}, **{entry["name"]: entry["reason"] for entry in missing}}
 
 
@@ -76,13 +77,11 @@ def recorded_jobs(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Job]:
     Raises UserError if the splits or the store are damaged, or a search cannot be followed here.
     """
     described = [_Described(facts["name"], facts["digest"], facts["n_rows"] * facts["n_features"]) for facts in manifest["tasks"]]
-    pairs = [(task, load_splits(splits_path(folder, task))) for task in described]
-    for spec in (*manifest.get("earlier", []), manifest["run"]):
-        if "seed" not in spec:  # an import
-            continue
+    pairs = [(task, load_splits(folder / splits_file(task.name, task.digest))) for task in described]
+    for spec in specs_of(manifest):
         losses: dict[str, float] = {}
-        if spec.get("search"):
+        if spec.search:
             with ResultStore(folder / STORE) as store:
                 losses = losses_of(spec, store)
-        those = [(task, splits) for task, splits in pairs if task.name in spec.get("tasks", [task.name])]
+        those = [(task, splits) for task, splits in pairs if spec.includes(task.name)]
         yield from Schedule(series_of(spec, those), losses).jobs

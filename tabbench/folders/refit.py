@@ -1,20 +1,19 @@
 """Refits: some stored jobs, drawn with a fixed seed, fitted again under the limits of a job and compared by their predictions."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tabbench.data.split import Split
 from tabbench.data.task import Task, save_task
-from tabbench.engine.runner import Shared, Work, run_jobs
+from tabbench.engine.runner import LocalEngine, Shared, Work, run_jobs
 from tabbench.errors import UserError
 from tabbench.job import Job, Run
 from tabbench.models import get_model, missing_imports
-from tabbench.resources import Resources
+from tabbench.request import Spec
 from tabbench.store.claims import Claims
 from tabbench.store.runs import ResultStore, Stored
 
@@ -29,7 +28,7 @@ class Material:
     splits: dict[str, dict[tuple[int, int], Split]]
 
 
-def refit(runs: Sequence[Stored], manifest: Mapping[str, Any], material: Material, sample: int) -> tuple[list[str], str]:
+def refit(runs: Sequence[Stored], spec: Spec, material: Material, sample: int) -> tuple[list[str], str]:
     """Fit `sample` of the ok runs again; return what differs, one line each, and a summary.
 
     Predictions must be equal to the last bit, or as near as the model's `tolerance` says. Raises UserError if no run can be
@@ -40,7 +39,7 @@ def refit(runs: Sequence[Stored], manifest: Mapping[str, Any], material: Materia
         raise UserError("no job can be fitted again here, for want of its dataset, split or packages")
     drawn = np.random.default_rng(SEED).permutation(len(able))[:sample]
     chosen = [able[i] for i in sorted(drawn)]
-    again = _fit(chosen, manifest["run"], material)
+    again = _fit(chosen, spec, material)
     problems, n_exact = [], 0
     for _, job, run in chosen:
         new = again.get(job.key)
@@ -64,10 +63,10 @@ def _can_refit(job: Job, material: Material) -> bool:
         return False
 
 
-def _fit(chosen: Sequence[Stored], spec: Mapping[str, Any], material: Material) -> dict[str, Run]:
-    resources = Resources(1, spec["threads"], spec["time_limit"], spec["memory_limit"])
+def _fit(chosen: Sequence[Stored], spec: Spec, material: Material) -> dict[str, Run]:
+    engine = LocalEngine(replace(spec.resources, workers=1))
     with tempfile.TemporaryDirectory() as name, Claims(Path(name)) as claims, ResultStore(Path(name) / "store") as store:
         digests = {stored.job.task_digest for stored in chosen}
         work = {d: Work(material.tasks[d], save_task(material.tasks[d], Path(name)), material.splits[d]) for d in digests}
-        run_jobs([stored.job for stored in chosen], work, store, resources, lambda job, run: (), Shared(claims, 0))
+        run_jobs([stored.job for stored in chosen], work, store, engine, lambda job, run: (), Shared(claims, 0))
         return {stored.key: stored.run for stored in store.runs()}

@@ -1,14 +1,16 @@
 """Repeat the run of a manifest: the same tables, by digest, and the same requests, in a new folder."""
 
+from dataclasses import replace
 from pathlib import Path
 
-from tabbench.api import Results, run_request
+from tabbench.engine.runner import LocalEngine
 from tabbench.errors import UserError
 from tabbench.folders.recorded import recorded_tasks
+from tabbench.folders.results import Results
+from tabbench.folders.run import Request, run_request
 from tabbench.models import get_model
-from tabbench.request import Request
 from tabbench.resources import spare_workers
-from tabbench.store.manifest import NAME, read_manifest
+from tabbench.store.manifest import NAME, read_manifest, specs_of
 
 
 def rerun(manifest: Path, out: Path, *, quiet: bool = False) -> Results:
@@ -20,14 +22,15 @@ def rerun(manifest: Path, out: Path, *, quiet: bool = False) -> Results:
     tasks, problems = recorded_tasks(made)
     if len(tasks) < len({facts["digest"] for facts in made["tasks"]}):
         raise UserError(problems[0])
-    specs = [spec for spec in (*made.get("earlier", []), made["run"]) if "seed" in spec]
+    specs = specs_of(made)
     if not specs:
         raise UserError(f"{manifest}: imported results, no run: there is nothing to do again")
-    for name in dict.fromkeys(name for spec in specs for name in spec["models"]):
+    for name in dict.fromkeys(name for spec in specs for name in spec.models):
         get_model(name)
     for spec in specs:
-        fits = {**spec, "workers": min(spec["workers"], spare_workers(spec["threads"]))}
-        missing = made["missing_tasks"] if spec is made["run"] else []
-        those = [task for task in tasks.values() if task.name in spec.get("tasks", [task.name])]
-        results = run_request(Request(those, missing, fits), out, quiet=quiet)
+        workers = min(spec.resources.workers, spare_workers(spec.resources.threads))
+        fits = replace(spec, resources=replace(spec.resources, workers=workers))
+        missing = made["missing_tasks"] if spec is specs[-1] else []
+        those = [task for task in tasks.values() if spec.includes(task.name)]
+        results = run_request(Request(fits, those, missing), out, LocalEngine(fits.resources), quiet=quiet)
     return results

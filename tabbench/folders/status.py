@@ -5,22 +5,22 @@ from pathlib import Path
 
 import pandas as pd
 
-from tabbench.api import Results
 from tabbench.folders.recorded import recorded_jobs
+from tabbench.folders.results import Results
 from tabbench.store.claims import Claims
-from tabbench.store.manifest import read_manifest
 
 N_SLOWEST = 5
 
 
 def status(folder: Path) -> str:
     """Jobs done, by status and model, the slowest, and whether a runner is at work; raises UserError for another folder."""
-    manifest, frame = read_manifest(folder), Results(folder).jobs
+    results = Results(folder)
+    manifest, spec, frame = results.manifest, results.spec, results.jobs
     at_work = _is_at_work(folder)
     missing = {job.key for job in recorded_jobs(folder, manifest)} - set(frame["key"])
     is_finished = manifest["finished"] and not missing
     state = "running" if at_work else "finished" if is_finished else "stopped: the same command goes on with it"
-    more = f", then what search {manifest['run']['search']} makes of them" if missing and manifest["run"].get("search") else ""
+    more = f", then what search {spec.search} makes of them" if missing and spec and spec.search else ""
     counts = ", ".join(f"{count} {name}" for name, count in frame["status"].value_counts().sort_index().items())
     lines = [f"{folder.name}: {state}", f"{len(frame)} jobs are stored ({counts or 'none'}), {len(missing)} are to do{more}"]
     by_model = pd.crosstab(frame["model"], frame["status"])

@@ -20,16 +20,16 @@ import numpy as np
 import pandas as pd
 
 from tabbench import __version__
-from tabbench.api import Results, splits_path
-from tabbench.data.split import load_splits, make_splits, splits_digest
+from tabbench.data.split import load_splits, make_splits, splits_digest, splits_file
 from tabbench.errors import UserError
 from tabbench.folders.recorded import recorded_jobs, recorded_tasks
 from tabbench.folders.refit import Material, refit
+from tabbench.folders.results import Results
 from tabbench.metrics import METRICS, compute_metrics
 from tabbench.models import get_model
 from tabbench.store.checksums import NAME as CHECKSUMS
 from tabbench.store.checksums import check_checksums, content_files, file_hash, read_checksums
-from tabbench.store.manifest import NUMERIC, environment, read_manifest
+from tabbench.store.manifest import NUMERIC, environment, read_manifest, spec_of, specs_of
 from tabbench.store.runs import NAME as STORE
 from tabbench.store.runs import ResultStore, Stored
 
@@ -134,13 +134,12 @@ def _software(check: Check, manifest: Mapping[str, Any]) -> None:
 def _packages_of(manifest: Mapping[str, Any]) -> set[str]:
     """Distributions that the models of a run import; a model "module:Attribute" is not imported for it."""
     owners, found = packages_distributions(), set()
-    for spec in (manifest["run"], *manifest.get("earlier", [])):
-        for name in spec["models"]:
-            try:
-                packages = [re.split("[.:]", name)[0]] if ":" in name else get_model(name).packages
-            except UserError:  # the model of another machine
-                continue
-            found |= {owner for package in packages for owner in owners.get(package, [package])}
+    for name in {name for spec in specs_of(manifest) for name in spec.models}:
+        try:
+            packages = [re.split("[.:]", name)[0]] if ":" in name else get_model(name).packages
+        except UserError:  # the model of another machine
+            continue
+        found |= {owner for package in packages for owner in owners.get(package, [package])}
     return found
 
 
@@ -152,17 +151,17 @@ def _data(check: Check, manifest: Mapping[str, Any], material: Material) -> None
 
 
 def _splits(check: Check, folder: Path, manifest: Mapping[str, Any], material: Material) -> None:
+    spec = spec_of(manifest)
     for facts in manifest["tasks"]:
         task = material.tasks.get(facts["digest"])
         if task is None:
             continue
-        splits = load_splits(splits_path(folder, task))
+        splits = load_splits(folder / splits_file(task.name, task.digest))
         material.splits[task.digest] = {(split.repeat, split.fold): split for split in splits}
-        spec = manifest["run"]
         if splits_digest(splits) != facts.get("splits", splits_digest(splits)):  # the first manifests did not record them
             check.problems.append(f"splits of {task.name}: not those that the manifest records")
-        if splits_digest(make_splits(task, spec["folds"], spec["repeats"], spec["seed"])) != splits_digest(splits):
-            check.problems.append(f"splits of {task.name}: not those that seed {spec['seed']} gives")
+        if spec and splits_digest(make_splits(task, spec.folds, spec.repeats, spec.seed)) != splits_digest(splits):
+            check.problems.append(f"splits of {task.name}: not those that seed {spec.seed} gives")
     check.summary = f"the splits of {len(material.splits)} datasets are recorded, and those that the seed gives"
 
 
@@ -232,5 +231,8 @@ def _equal(a: Path, b: Path) -> bool:
 
 
 def _refits(check: Check, folder: Path, manifest: Mapping[str, Any], material: Material, sample: int) -> None:
-    problems, check.summary = refit(list(_stored(folder)), manifest, material, sample)
+    spec = spec_of(manifest)
+    if spec is None:
+        raise UserError("its results come from elsewhere: no job can be fitted again")
+    problems, check.summary = refit(list(_stored(folder)), spec, material, sample)
     check.problems += problems

@@ -6,6 +6,7 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import distributions
 from pathlib import Path
@@ -16,6 +17,8 @@ import psutil
 from tabbench import __version__
 from tabbench.errors import UserError
 from tabbench.files import refuse_links, replace_text
+from tabbench.forms import Exactly, misfit
+from tabbench.request import SHARED, Spec
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -56,14 +59,15 @@ def git_state() -> dict[str, Any] | None:
     return {"commit": commit, "dirty": bool(changed.strip())}
 
 
-def new_manifest(spec: dict[str, Any], tasks: list[dict[str, Any]], missing_tasks: list[dict[str, str]]) -> dict[str, Any]:
+def new_manifest(run: dict[str, Any], tasks: list[dict[str, Any]], missing_tasks: list[dict[str, str]]) -> dict[str, Any]:
     """Manifest of a run that starts now.
 
-    tasks : a summary of each; missing_tasks : name and reason of datasets that could not be loaded.
+    run : the form of a Spec, or of an import. tasks : a summary of each.
+    missing_tasks : name and reason of datasets that could not be loaded.
     """
     return {
         "format": FORMAT,
-        "run": spec,
+        "run": run,
         "tasks": tasks,
         "missing_tasks": missing_tasks,
         "environment": environment(),
@@ -80,19 +84,14 @@ def _now() -> str:
 
 def add_earlier(manifest: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]:
     """The manifest of a run that goes on with a folder: it keeps what other requests and tasks made the folder what it is."""
-    earlier = [spec for spec in (*old.get("earlier", []), old["run"]) if _request(spec) != _request(manifest["run"])]
-    distinct = {json.dumps(_request(spec), sort_keys=True): spec for spec in earlier}
+    asked = {spec.asked: spec for spec in specs_of(old)}
+    asked.pop(Spec.from_json(manifest["run"]).asked, None)
     here = {facts["digest"] for facts in manifest["tasks"]}
     tasks = [*manifest["tasks"], *(facts for facts in old["tasks"] if facts["digest"] not in here)]
     kept = {"imported": old["imported"]} if "imported" in old else {}
     names = {facts["name"] for facts in manifest["tasks"]}
     findings = [*manifest.get("audit", []), *(finding for finding in old.get("audit", []) if finding["task"] not in names)]
-    return {**manifest, "tasks": tasks, "earlier": list(distinct.values()), "audit": findings, **kept}
-
-
-def _request(spec: dict[str, Any]) -> dict[str, Any]:
-    """What was asked for, without how it was to be done."""
-    return {name: value for name, value in spec.items() if name not in ("workers", "time_limit", "memory_limit")}
+    return {**manifest, "tasks": tasks, "earlier": [spec.to_json() for spec in asked.values()], "audit": findings, **kept}
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any], *, finished: bool = False) -> None:
@@ -114,22 +113,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder}: not a tabbench result folder (it has no {NAME})") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise UserError(f"{path}: damaged manifest") from None
-    misfit = _misfit(manifest, _MANIFEST, "it")
-    if misfit:
-        raise UserError(f"{path}: damaged manifest: {misfit}")
+    try:
+        wrong = misfit(manifest, _FORM, "it")
+        if wrong:
+            raise UserError(wrong)
+        specs_of(manifest)
+    except UserError as error:
+        raise UserError(f"{path}: damaged manifest: {error}") from None
     return manifest
 
 
-_TEXT, _COUNT, _NUMBER = (str, type(None)), (int, type(None)), (int, float)
-_SUBSAMPLE = {"max_rows": _COUNT, "row_policy": str, "max_columns": _COUNT, "column_policy": str}
-_RUN = {  # "?": may be absent
-    **{"suite": _TEXT, "data?": _TEXT, "file?": _TEXT, "target?": _TEXT, "tasks?": [str], "models": [str]},
-    **{"folds": _COUNT, "repeats?": int, "seed?": int, "subsamples?": [_SUBSAMPLE], "shard?": _TEXT, "search?": _TEXT},
-    **{"workers?": int, "threads?": int, "time_limit?": _NUMBER, "memory_limit?": _NUMBER},
-}
-_MANIFEST = {
-    "run": _RUN,
-    "earlier?": [_RUN],
+_IMPORT = Exactly({"suite": str, "folds": (int, type(None)), "models": [str]})  # "run" where results come from elsewhere
+_FORM = {
+    "run": dict,
+    "earlier?": [dict],
     "tasks": [{"name": str, "digest": str, "n_rows": int, "n_features": int, "splits?": str}],
     "missing_tasks": [{"name": str, "reason": str}],
     "imported?": [{"kind": str, "file": str}],
@@ -139,26 +136,23 @@ _MANIFEST = {
     "git": (dict, type(None)),
     "argv": [str],
     "started": str,
-    "finished": _TEXT,
+    "finished": (str, type(None)),
 }
-_COMPLETE = ("repeats", "subsamples", "workers", "threads", "time_limit", "memory_limit")  # of a run with a seed: no import
 
 
-def _misfit(value: Any, form: Any, where: str) -> str | None:
-    """Where a value departs from its form: a mapping of forms by name, a list of one form, or types; None if nowhere."""
-    if isinstance(form, dict) and isinstance(value, dict):
-        names = {key.rstrip("?"): inner for key, inner in form.items()}
-        wanted = [name for name in names if name in form or name in value]
-        wanted += _COMPLETE if form is _RUN and "seed" in value else ()
-        absent = [name for name in wanted if name not in value]
-        if absent:
-            return f"{where} has no {absent[0]!r}"
-        return next(filter(None, (_misfit(value[name], names[name], repr(name)) for name in wanted)), None)
-    if isinstance(form, list) and isinstance(value, list):
-        return next(filter(None, (_misfit(item, form[0], where) for item in value)), None)
-    if isinstance(form, dict | list) or not isinstance(value, form):
-        return f"{where} is {str(value)[:40]!r}"
-    return None
+def spec_of(manifest: Mapping[str, Any]) -> Spec | None:
+    """What the run was asked for; None: its results come from elsewhere."""
+    return _spec(manifest["run"])
+
+
+def specs_of(manifest: Mapping[str, Any]) -> list[Spec]:
+    """What has made the folder what it is, the latest last."""
+    return [spec for spec in map(_spec, (*manifest.get("earlier", []), manifest["run"])) if spec]
+
+
+def _spec(run: Mapping[str, Any]) -> Spec | None:
+    """Raises UserError for a form that is neither a spec's nor an import's."""
+    return None if misfit(run, _IMPORT, "'run'") is None else Spec.from_json(run)
 
 
 def open_folder(folder: Path) -> None:
@@ -181,9 +175,9 @@ def is_new(folder: Path) -> bool:
     return not any(path for path in folder.iterdir() if not path.name.endswith((".lock", ".tmp")))
 
 
-def check_protocol(folder: Path, old: dict[str, Any], new: dict[str, Any], protocol: tuple[str, ...]) -> None:
-    """Raise UserError unless the manifests of two runs can share a folder: the same `protocol` fields, the same datasets."""
-    for name in protocol:
+def check_protocol(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Raise UserError unless the manifests of two runs can share a folder: what is `SHARED` by its runs, the same datasets."""
+    for name in SHARED:
         had, wanted = old["run"].get(name), new["run"].get(name)
         if had != wanted:
             raise UserError(f"{folder}: holds a run with {name}={had}, not {wanted}: use another --out")

@@ -2,7 +2,7 @@
 
 A search is a generator of rounds. It yields the jobs of a round, whose results it needs before it can go on, and is sent their
 losses. It draws from seeds and losses alone, so that the same losses always lead to the same jobs, whatever ran beside them,
-and an interrupted run goes on where it was. `Schedule` keeps many of them going.
+and an interrupted run goes on where it was. `schedule.Schedule` keeps many of them going.
 """
 
 import json
@@ -168,43 +168,3 @@ def _distribution(values: Range | Choice) -> "BaseDistribution":
     if values.whole:
         return IntDistribution(int(values.low), int(values.high), log=values.log)
     return FloatDistribution(values.low, values.high, log=values.log)
-
-
-class Schedule:
-    """The jobs of many series, each as far as the losses that are known determine it.
-
-    losses : by key, of the trials that are done. jobs : all that are determined so far, done or not.
-    """
-
-    def __init__(self, series: Iterable[Series], losses: Mapping[str, float]) -> None:
-        self.jobs: list[Job] = []
-        self._losses = dict(losses)
-        self._awaited: dict[str, tuple[Rounds, list[Job]]] = {}
-        for one in {one.first.key: one for one in series}.values():
-            self._go_on(one.rounds(), None)
-
-    def missing(self) -> list[Job]:
-        """Those that are not done."""
-        return [job for job in self.jobs if job.key in self._awaited]
-
-    def ended(self, job: Job, value: float) -> list[Job]:
-        """Take the loss of a job; return the jobs that it is now known are wanted."""
-        self._losses[job.key] = value
-        rounds, jobs = self._awaited.pop(job.key)
-        if any(other.key in self._awaited for other in jobs):
-            return []
-        return self._go_on(rounds, [self._losses[other.key] for other in jobs])
-
-    def _go_on(self, rounds: Rounds, losses: list[float] | None) -> list[Job]:
-        """Go through the rounds as far as losses are known; return what is missing of the next one."""
-        while True:
-            try:
-                jobs = next(rounds) if losses is None else rounds.send(losses)
-            except StopIteration:
-                return []
-            self.jobs += jobs
-            missing = [job for job in jobs if job.key not in self._losses]
-            if missing:
-                self._awaited |= {job.key: (rounds, jobs) for job in missing}
-                return missing
-            losses = [self._losses[job.key] for job in jobs]

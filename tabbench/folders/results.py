@@ -1,0 +1,99 @@
+"""Results: what is in a result folder, read and told again; nothing is run for it."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+
+from tabbench.errors import UserError
+from tabbench.files import replace_file
+from tabbench.metrics import METRICS
+from tabbench.report.leaderboard import default_metric, leaderboard
+from tabbench.report.page import write_report
+from tabbench.request import Spec
+from tabbench.store.crate import write_crate
+from tabbench.store.importers import read_imported
+from tabbench.store.manifest import read_manifest, spec_of
+from tabbench.store.runs import NAME as STORE
+from tabbench.store.runs import ResultStore
+from tabbench.tuning.protocols import Protocol, get_protocol
+from tabbench.tuning.replay import Budget, replay, trials_table
+
+
+@dataclass(frozen=True)
+class Results:
+    """A result folder: runs, imported results, or both. `frame` : one row per job (docs/architecture.md lists the columns)."""
+
+    path: Path
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The manifest of the run."""
+        return read_manifest(self.path)
+
+    @cached_property
+    def spec(self) -> Spec | None:
+        """What the run was asked for; None: the results come from elsewhere."""
+        return spec_of(self.manifest)
+
+    @property
+    def protocol(self) -> Protocol | None:
+        """By which configurations were chosen, if they were."""
+        return get_protocol(self.spec.protocol) if self.spec and self.spec.protocol else None
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The results table, from the store and from what was imported."""
+        imported = read_imported(self.path)
+        if len(imported) and not (self.path / STORE).exists():
+            return imported
+        with ResultStore(self.path / STORE) as store:
+            frame = replay(store, self.protocol) if self.protocol else store.results(list(METRICS))
+        return pd.concat([frame, imported], ignore_index=True) if len(imported) else frame
+
+    @cached_property
+    def jobs(self) -> pd.DataFrame:
+        """One row per job: of a tuned run its trials (see `trials_table`), else the results table."""
+        if not self.protocol:
+            return self.frame
+        with ResultStore(self.path / STORE) as store:
+            return trials_table(store)
+
+    def leaderboard(self, metric: str | None = None, ties: Literal["average", "min"] = "average") -> pd.DataFrame:
+        """One row per model, best mean rank first; metric None: ROC AUC, or the first that was recorded.
+
+        Raises UserError for an unknown metric.
+        """
+        return leaderboard(self.frame, metric or default_metric(self.frame), ties)
+
+    def write_report(self) -> Path:
+        """Write results.parquet, leaderboard.csv, leaderboard.md, report.html and the metadata; return the report's path.
+
+        Of a tuned run trials.parquet as well.
+        """
+        replace_file(self.path / "results.parquet", lambda temporary: self.frame.to_parquet(temporary, index=False))
+        if self.jobs is not self.frame:
+            replace_file(self.path / "trials.parquet", lambda temporary: self.jobs.to_parquet(temporary, index=False))
+        write_report(self.path, self.frame, self.manifest)
+        write_crate(self.path, self.manifest)
+        return self.path / "report.html"
+
+
+def open_results(folder: str | Path) -> Results:
+    """The results in an existing folder; raises UserError if it is no result folder."""
+    read_manifest(Path(folder))
+    return Results(Path(folder))
+
+
+def replay_trials(folder: str | Path, budget: Budget = Budget(), *, ensemble: bool = True) -> pd.DataFrame:
+    """Results table of a tuned run as it would be within a budget, from the stored trials (see `replay`).
+
+    Raises UserError if the folder holds no tuned run.
+    """
+    results = open_results(folder)
+    if not results.protocol:
+        raise UserError(f"{folder}: not a tuned run: make one with `tabbench run --configs N`")
+    with ResultStore(results.path / STORE) as store:
+        return replay(store, results.protocol, budget, ensemble=ensemble)

@@ -1,0 +1,188 @@
+"""Running: from a Spec to a result folder with its report."""
+
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tabbench.data.audit import as_records, audit
+from tabbench.data.gather import gather
+from tabbench.data.split import Split, load_splits, make_splits, save_splits, splits_digest, splits_file
+from tabbench.data.task import Task, save_task
+from tabbench.engine.engines import open_engine
+from tabbench.engine.progress import Progress
+from tabbench.engine.runner import Engine, Shared, Work, run_jobs
+from tabbench.errors import UserError
+from tabbench.files import data_folder, remove_temporaries
+from tabbench.folders.answers import describe_briefly
+from tabbench.folders.results import Results
+from tabbench.job import Job, Run
+from tabbench.models import get_model
+from tabbench.prepare.subsample import check_limits
+from tabbench.request import Spec
+from tabbench.resources import spare_workers
+from tabbench.store.checksums import NAME as CHECKSUMS
+from tabbench.store.checksums import write_checksums
+from tabbench.store.claims import Claims
+from tabbench.store.manifest import (
+    add_earlier,
+    check_protocol,
+    is_new,
+    new_manifest,
+    open_folder,
+    read_manifest,
+    write_manifest,
+)
+from tabbench.store.repair import repair_store
+from tabbench.store.runs import NAME as STORE
+from tabbench.store.runs import ResultStore
+from tabbench.tuning.protocols import get_protocol
+from tabbench.tuning.schedule import Schedule, series_of, settled_losses
+from tabbench.tuning.search import check_search, loss
+
+
+@dataclass(frozen=True)
+class Request:
+    """A Spec and its tables. missing : name and reason of datasets that are not to be had."""
+
+    spec: Spec
+    tasks: list[Task]
+    missing: list[dict[str, str]]
+
+
+def make_request(spec: Spec, frame: pd.DataFrame | None = None, *, quiet: bool = True) -> Request:
+    """Check a spec, load its tables (or take the one that is given), and settle what it leaves open.
+
+    Raises UserError on bad input.
+    """
+    check_spec(spec)
+    tasks, missing = gather(spec.suite, spec.file if frame is None else frame, spec.target, quiet)
+    return Request(settle(spec, tasks), tasks, missing)
+
+
+def check_spec(spec: Spec) -> None:
+    """Raise UserError for what no tables are needed to find wrong."""
+    for name in spec.models:
+        get_model(name)
+    for sub in spec.subsamples:
+        check_limits(**asdict(sub))
+    get_protocol(spec.protocol or "tabbench").check(spec.folds, spec.configs)
+    check_search(spec.search or "random")
+    _ = spec.part
+
+
+def settle(spec: Spec, tasks: list[Task]) -> Spec:
+    """The spec with its datasets, the folds where a protocol says how many, and the configurations of a model."""
+    rules = get_protocol(spec.protocol or "tabbench")
+    n_configs = spec.configs or rules.n_configs
+    has_own_folds = any(task.test_fold is not None for task in tasks)
+    return replace(
+        spec,
+        data=None if spec.suite else tasks[0].name,
+        tasks=tuple(task.name for task in tasks),
+        folds=rules.n_folds if spec.folds is None and not has_own_folds else spec.folds,
+        protocol=rules.name if n_configs > 1 or not rules.refit else None,
+        configs=n_configs,
+        search=spec.search if spec.search != "random" and n_configs > 1 else None,
+    )
+
+
+def run(
+    spec: Spec,
+    folder: Path,
+    frame: pd.DataFrame | None = None,
+    *,
+    scheduler: str | None = None,
+    retry_failed: bool = False,
+    quiet: bool = False,
+    log: Path | None = None,
+) -> Results:
+    """Do what is asked for in `folder`; see `tabbench.run`. frame : the table, if the spec names neither suite nor file."""
+    with open_engine(scheduler, spec.resources, spec.models) as engine:
+        request = make_request(replace(spec, resources=engine.resources), frame, quiet=quiet)
+        return run_request(request, folder, engine, retry_failed=retry_failed, quiet=quiet, log=log)
+
+
+def run_request(
+    request: Request,
+    folder: Path,
+    engine: Engine,
+    *,
+    retry_failed: bool = False,
+    quiet: bool = False,
+    log: Path | None = None,
+) -> Results:
+    """Do what is asked for, of tables that are at hand, on an engine."""
+    spec = request.spec
+    open_folder(folder)
+    with Claims(folder) as claims, Progress(quiet=quiet, log=log) as progress:
+        with claims.whole_folder():
+            manifest, work = _begin(request, engine, folder, progress)
+            for line in (*engine.warnings, *repair_store(folder / STORE, claims)):
+                progress.note(line)
+        pairs = [(part.task, list(part.splits.values())) for part in work.values()]
+        with ResultStore(folder / STORE) as store:
+            shared = Shared(claims, store.mark())
+            losses = settled_losses(spec, store, engine.limits, retry_failed=retry_failed)
+            schedule = Schedule(series_of(spec, pairs), losses)
+            metric = get_protocol(spec.protocol or "tabbench").search_by
+
+            def on_run(job: Job, run: Run) -> list[Job]:
+                more = schedule.ended(job, loss(run.status, run.facts, metric))
+                progress.advance(job, run, more)
+                return more
+
+            progress.begin(schedule.missing(), {digest: part.sizes for digest, part in work.items()})
+            run_jobs(schedule.missing(), work, store, engine, on_run, shared)
+        first = [(part.task, next(iter(part.splits.values()))) for part in work.values()]
+        here = replace(engine.resources, threads=1, workers=min(engine.resources.workers, spare_workers(1)))
+        describe_briefly(folder, first, here)
+        with claims.whole_folder():
+            write_manifest(folder, add_earlier(manifest, read_manifest(folder)), finished=True)  # another may have joined
+            results = Results(folder)
+            results.write_report()
+            write_checksums(folder)
+    return results
+
+
+def _begin(request: Request, engine: Engine, folder: Path, progress: Progress) -> tuple[dict[str, Any], dict[str, Work]]:
+    """Write the manifest, then the splits: a run that is killed in between finds a folder it can go on with."""
+    tasks, spec = request.tasks, request.spec
+    remove_temporaries(folder)
+    old = None if is_new(folder) else read_manifest(folder)
+    recorded = {facts["digest"]: facts.get("splits") for facts in old["tasks"]} if old else {}
+    splits = {task.digest: _splits_of(task, folder, spec, recorded.get(task.digest), progress) for task in tasks}
+    summaries = [{**task.summary(), "splits": splits_digest(splits[task.digest])} for task in tasks]
+    manifest = new_manifest(spec.to_json(), summaries, request.missing)
+    manifest["engine"] = engine.facts
+    manifest["audit"] = as_records(audit([(task, splits[task.digest]) for task in tasks], data_folder() / "audit"))
+    if old:
+        check_protocol(folder, old, manifest)
+        manifest = add_earlier(manifest, old)
+    (folder / CHECKSUMS).unlink(missing_ok=True)  # they would not be true until the run is finished
+    write_manifest(folder, manifest)
+    work = {}
+    for task in tasks:
+        kept = folder / splits_file(task.name, task.digest)
+        if not kept.exists():
+            save_splits(splits[task.digest], kept)
+        stored = save_task(task, data_folder() / "tasks")
+        work[task.digest] = Work(task, stored, {(split.repeat, split.fold): split for split in splits[task.digest]})
+    return manifest, work
+
+
+def _splits_of(task: Task, folder: Path, spec: Spec, recorded: str | None, progress: Progress) -> list[Split]:
+    """The splits that are stored, unless they are damaged; else those that the seed gives."""
+    path = folder / splits_file(task.name, task.digest)
+    if path.exists():
+        try:
+            splits = load_splits(path)
+        except UserError as error:
+            progress.note(f"{error}: made again")
+        else:
+            if recorded in (None, splits_digest(splits)):
+                return splits
+            progress.note(f"{path}: not the splits that the manifest records: made again")
+        path.unlink()
+    return make_splits(task, spec.folds, spec.repeats, spec.seed)

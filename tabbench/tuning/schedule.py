@@ -1,0 +1,91 @@
+"""Schedule: the jobs of a run, as far as they are known; a search asks for more when it has seen how these ended."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from tabbench.data.split import Split
+from tabbench.errors import UserError
+from tabbench.job import Job, Table, plan
+from tabbench.request import Spec
+from tabbench.store.runs import ResultStore
+from tabbench.tuning.protocols import get_protocol, search_space
+from tabbench.tuning.search import Rounds, Series, check_search, loss
+
+
+class Schedule:
+    """The jobs of many series, each as far as the losses that are known determine it.
+
+    losses : by key, of the trials that are done. jobs : all that are determined so far, done or not.
+    """
+
+    def __init__(self, series: Iterable[Series], losses: Mapping[str, float]) -> None:
+        self.jobs: list[Job] = []
+        self._losses = dict(losses)
+        self._awaited: dict[str, tuple[Rounds, list[Job]]] = {}
+        for one in {one.first.key: one for one in series}.values():
+            self._go_on(one.rounds(), None)
+
+    def missing(self) -> list[Job]:
+        """Those that are not done."""
+        return [job for job in self.jobs if job.key in self._awaited]
+
+    def ended(self, job: Job, value: float) -> list[Job]:
+        """Take the loss of a job; return the jobs that it is now known are wanted."""
+        self._losses[job.key] = value
+        rounds, jobs = self._awaited.pop(job.key)
+        if any(other.key in self._awaited for other in jobs):
+            return []
+        return self._go_on(rounds, [self._losses[other.key] for other in jobs])
+
+    def _go_on(self, rounds: Rounds, losses: list[float] | None) -> list[Job]:
+        """Go through the rounds as far as losses are known; return what is missing of the next one."""
+        while True:
+            try:
+                jobs = next(rounds) if losses is None else rounds.send(losses)
+            except StopIteration:
+                return []
+            self.jobs += jobs
+            missing = [job for job in jobs if job.key not in self._losses]
+            if missing:
+                self._awaited |= {job.key: (rounds, jobs) for job in missing}
+                return missing
+            losses = [self._losses[job.key] for job in jobs]
+
+
+def series_of(spec: Spec, tasks: Sequence[tuple[Table, Sequence[Split]]]) -> Iterator[Series]:
+    """The series of trials that a run is asked for on these tasks, or those of its shard.
+
+    Without a protocol, or with one configuration, a series is one job. Raises UserError for what cannot be searched here.
+    """
+    protocol, search = spec.protocol or "", spec.search or "random"
+    check_search(search)
+    rules = get_protocol(protocol) if protocol else None
+    spaces = {name: search_space(rules, name) if rules else ({}, {}) for name in spec.models}
+    entrants = [(name, default) for name, (default, _) in spaces.items()]
+    n_rows = {(task.digest, split.repeat, split.fold): len(split.train) for task, splits in tasks for split in splits}
+    number, of = spec.part
+    for job in plan(tasks, entrants, spec.subsamples, spec.seed, spec.resources.threads, protocol):
+        first = rules.cut(job, n_rows[job.task_digest, job.repeat, job.fold]) if rules else job
+        if int(first.key[:8], 16) % of == number - 1:
+            space = spaces[job.model][1]
+            yield Series(first, space, (spec.configs or 1) if space else 1, search)
+
+
+def losses_of(spec: Spec, store: ResultStore) -> dict[str, float]:
+    """By key, what the search of a run goes by."""
+    metric = get_protocol(spec.protocol or "tabbench").search_by
+    return {key: loss(status, facts, metric) for key, status, facts in store.outcomes()}
+
+
+def settled_losses(spec: Spec, store: ResultStore, limits: dict[str, float], *, retry_failed: bool = False) -> dict[str, float]:
+    """By key, the losses of the runs that need no new attempt under these limits.
+
+    A search has gone on from how its trials ended: they stay as they are, whatever the limits are now. Raises UserError if
+    failed ones are to be tried again.
+    """
+    if not spec.search:
+        return dict.fromkeys(store.settled(limits, retry_failed), math.inf)
+    if retry_failed:
+        raise UserError(f"--retry-failed: search {spec.search} has gone on from its failures: give --out a new folder")
+    losses = losses_of(spec, store)
+    return {key: losses[key] for key in store.settled(dict.fromkeys(limits, 0.0), retry_failed=False)}
