@@ -1,151 +1,88 @@
-"""Bake-off of architectures and recipes: the same CPU seconds of training each, one after the other, from scratch.
+"""Bake-off of architectures and recipes: equal CPU seconds of training each, one after the other, from scratch, two seeds.
 
-    python benchmarks/pfn_bakeoff.py --seconds 120 --dev ../shared/data/openml
+    python benchmarks/pfn_bakeoff.py --minutes 25 --dev FOLDER --out bakeoff.csv [--only NAME,NAME] [--seeds 0,1]
 
-One line a variant: tasks seen, loss on 200 fixed fresh tasks of the prior (lower is better), mean ROC AUC of one pass on the
-development datasets of at most 2,000 rows, and CPU seconds to fit 1,000 × 20 and predict 1,000 rows. References: `shipped`, the
-weights of the package; `kernel alone`, what kernel ridge regression tells the network; `base`, the recipe that ships. Times are
-CPU seconds of this process on one thread, so that a busy machine does not favour anyone.
+An entrant is one row of the CSV: tasks seen, mean loss on 200 fixed fresh tasks of the prior (nats), on development datasets of
+at most 2,000 rows mean ROC AUC and log loss of one pass (one split), and CPU seconds of one pass at 1,000 × 20 + 1,000 rows.
+Entrants that the file has are not run again, and one that was interrupted continues from its last checkpoint (a folder beside
+the file), so that the command may be killed and repeated. CPU seconds of this process on one thread, drawing tables and
+evidence included; the rate decays over the last quarter.
 """
 
 import argparse
+import csv
 import json
 import time
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any
 
+import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from tabbench.pfn.card import WEIGHTS
-from tabbench.pfn.network import PFN, Layer, NetworkConfig, load_weights
+from tabbench.pfn.checkpoint import load_trunk, save_trunk
+from tabbench.pfn.curriculum import Config, Stage, batches, load_config
+from tabbench.pfn.evaluate import evaluate_network
+from tabbench.pfn.network import PFN, load_weights
 from tabbench.pfn.prior import sample_batch
-from tabbench.pfn.train import TABLES, Config, Stage, Trainer, batches, load_config, score
+from tabbench.pfn.trainer import Trainer, averaged, score
 
-SHAPES = Stage(10**9, 4, (96, 128, 192, 256), (2, 3, 5, 8, 12))
-TESTS = [(192, 6), (256, 12), (128, 3), (256, 8)]
-
-
-class NoEvidence(PFN):
-    """Cells without the label shares of their neighbours."""
-
-    def __init__(self, config: NetworkConfig) -> None:
-        super().__init__(config)
-        nn.init.zeros_(self.class_code.weight)
-        self.class_code.weight.requires_grad_(False)
+COLUMNS = ("entrant", "seed", "minutes", "tasks", "steps", "loss", "roc_auc", "log_loss", "latency")
+SHAPES = Stage(10**9, 8, (96, 128, 192, 256, 384, 512), (2, 3, 5, 8, 12, 20))
+TESTS = ((192, 6), (256, 12), (128, 3), (512, 16))
+DECAY = 0.25
+CHECKPOINT_SECONDS = 60
 
 
-class NoKernel(PFN):
-    """Rows without the answers of kernel ridge regression."""
+def variants(base: Config) -> dict[str, Config]:
+    """Name → config."""
+    config = replace(base, stages=(SHAPES,))
+    network = config.network
 
-    def __init__(self, config: NetworkConfig) -> None:
-        super().__init__(config)
-        for parameter in (self.kernel_scale, self.embed_kernel.weight):
-            nn.init.zeros_(parameter)
-            parameter.requires_grad_(False)
+    def sized(**sizes: int | tuple[str, ...]) -> Config:
+        return replace(config, network=replace(network, **sizes))  # type: ignore[arg-type]
 
+    def batch(n_tasks: int) -> Config:
+        return replace(config, stages=(replace(SHAPES, n_tasks=n_tasks),))
 
-class Neither(NoKernel, NoEvidence):
-    """A plain transformer over cells."""
-
-
-class Shifted(PFN):
-    """As many tokens as columns: token j reads columns j, j + 1, j + 3 (circular), instead of disjoint triples."""
-
-    def _group(self, cells: Tensor) -> Tensor:
-        return torch.cat([cells.roll(-shift, dims=2) for shift in (0, 1, 3)], dim=-1)
-
-
-class Uncached(PFN):
-    """A variant whose only pass is `forward`."""
-
-    def encode_context(self, *context: Tensor) -> Any:
-        """The context itself."""
-        return context
-
-    def predict(self, context: Any, x_query: Tensor) -> Tensor:
-        """As in PFN."""
-        x, y, categorical = context
-        return self(torch.cat([x, x_query], dim=1), y, categorical)
-
-
-class KernelAlone(Uncached):
-    """The mean of the kernel's answers, each as far as it is to be trusted, and no network."""
-
-    def forward(self, x: Tensor, y_context: Tensor, categorical: Tensor) -> Tensor:
-        """As in PFN."""
-        n_context = y_context.shape[1]
-        columns, kernel, _ = self._begin(x[:, :n_context], y_context, categorical)
-        _, answers = self._queries(x[:, n_context:], columns, kernel)
-        return (kernel.trust * answers).mean(2) + kernel.shares[:, 0].log()
-
-
-class RowWise(Uncached):
-    """Column, then row, then in-context learning: two layers over cells, rows pooled, then layers over rows alone."""
-
-    def __init__(self, config: NetworkConfig) -> None:
-        super().__init__(replace(config, n_layers=2))
-        wide = replace(config, width=2 * config.width, hidden=4 * config.width, n_layers=4)
-        self.join = nn.Linear(2 * config.width, wide.width)
-        self.layers.extend(Layer(wide) for _ in range(wide.n_layers))
-        self.config = config
-
-    def rows(self, stream: Tensor, n_labelled: int) -> Tensor:
-        """(B, L, T, D) → (B, L, 2 D)."""
-        for layer in self._layers()[:2]:
-            stream = layer(stream, layer.row_keys(stream[:, :n_labelled]))
-        rows = self.join(self._pool(stream))[:, :, None]
-        for layer in self._layers()[2:]:
-            by_token = layer.norms[0](rows).transpose(1, 2).flatten(0, 1)
-            seen = layer.over_rows(by_token, layer.row_keys(rows[:, :n_labelled])).unflatten(0, (len(rows), -1))
-            rows = rows + seen.transpose(1, 2)
-            rows = rows + layer.mlp(layer.norms[2](rows))
-        return self.norm(rows[:, :, 0])
-
-    def forward(self, x: Tensor, y_context: Tensor, categorical: Tensor) -> Tensor:
-        """As in PFN."""
-        n_context = y_context.shape[1]
-        columns, kernel, rows = self._begin(x[:, :n_context], y_context, categorical)
-        queries, answers = self._queries(x[:, n_context:], columns, kernel)
-        pooled = self.rows(torch.cat([rows, queries], dim=1), rows.shape[1])
-        votes = self.vote_key(pooled[:, self.config.n_thinking : rows.shape[1]])
-        return self._decode(pooled[:, rows.shape[1] :], votes, y_context, kernel.trust * answers)
-
-
-def variants(config: Config) -> dict[str, tuple[type[PFN], Config]]:
-    """Name → architecture and config."""
-    small = replace(config, stages=(SHAPES,), warmup_steps=50)
     return {
-        "base": (PFN, small),
-        "no kernel": (NoKernel, small),
-        "no evidence": (NoEvidence, small),
-        "neither": (Neither, small),
-        "shifted triples": (Shifted, small),
-        "column-row-ICL": (RowWise, small),
-        "8 tasks a step": (PFN, replace(small, stages=(replace(SHAPES, n_tasks=8),))),
-        "2 tasks a step": (PFN, replace(small, stages=(replace(SHAPES, n_tasks=2),))),
-        "Muon rate x2": (PFN, replace(small, muon_lr=2 * small.muon_lr)),
-        "Muon rate /2": (PFN, replace(small, muon_lr=small.muon_lr / 2)),
-        "no thinking rows": (PFN, replace(small, network=replace(small.network, n_thinking=0))),
-        "width 128": (PFN, replace(small, network=replace(small.network, width=128, hidden=256))),
+        "base": config,
+        "width 192": sized(width=192, n_heads=3, hidden=384),
+        "width 384": sized(width=384, n_heads=6, hidden=768),
+        "4 layers": sized(n_layers=4),
+        "8 layers": sized(n_layers=8),
+        "no column layer": sized(n_cell_layers=0),
+        "2 column layers": sized(n_cell_layers=2),
+        "column width 96": sized(cell_width=96),
+        "no voices": sized(voices=()),
+        **({f"only {name}": sized(voices=(name,)) for name in network.voices} if len(network.voices) > 1 else {}),
+        "4 tasks a step": batch(4),
+        "16 tasks a step": batch(16),
+        "Muon rate x2": replace(config, muon_lr=2 * config.muon_lr),
+        "Muon rate /2": replace(config, muon_lr=config.muon_lr / 2),
+        "Adam rate x2": replace(config, adam_lr=2 * config.adam_lr),
+        "Adam rate /2": replace(config, adam_lr=config.adam_lr / 2),
     }
 
 
-def train(architecture: type[PFN], config: Config, seconds: float) -> tuple[PFN, int]:
-    """Train for so many CPU seconds; the rate decays over the last third. Returns the network and the tasks seen."""
-    trainer = Trainer(config, torch.device("cpu"), replace(TABLES, network=architecture))
-    used = 0.0
-    for shape, batch in batches(config, 0, 0, 0):
-        started = time.process_time()
-        rate = min(1.0, (trainer.step + 1) / config.warmup_steps, 3 * (1 - used / seconds))
+def train(config: Config, seconds: float, folder: Path) -> Trainer:
+    """Train for so many CPU seconds, those of earlier tries included."""
+    trainer = Trainer(config, torch.device("cpu"))
+    if (folder / "state.json").exists():
+        trainer.restore(*load_trunk(folder, torch.device("cpu")))
+    before, started, saved = trainer.seconds, time.process_time(), time.monotonic()
+    for shape, batch in batches(config, trainer.step, trainer.tasks, 0, trainer.sample):
+        if trainer.seconds > seconds:
+            break
+        rate = min(trainer.warmup, (1 - trainer.seconds / seconds) / DECAY)
         trainer.advance(batch, shape, max(rate, 0.0))
-        used += time.process_time() - started
-        if used > seconds:
-            return trainer.network.eval(), trainer.tasks
-    raise AssertionError("batches end never")
+        trainer.seconds = before + time.process_time() - started
+        if time.monotonic() - saved > CHECKPOINT_SECONDS:
+            save_trunk(folder, *trainer.state())
+            saved = time.monotonic()
+    save_trunk(folder, *trainer.state())
+    return trainer
 
 
 def fresh_loss(network: PFN, n_batches: int = 50) -> float:
@@ -175,30 +112,65 @@ def latency(network: PFN) -> float:
     return min(times)
 
 
+class VoicesAlone(PFN):
+    """What the voices say, each as far as it is to be trusted, and nothing of the network."""
+
+    def _decode(self, rows: Tensor, vote_keys: Tensor, labels: Tensor, answers: Tensor, trust: Tensor) -> Tensor:
+        shares = torch.nn.functional.one_hot(labels, 10).float().mean(1)[:, None] + 1e-3
+        heard = (trust[:, None, :, None] * answers).sum(2)
+        return torch.nn.functional.pad(heard, (0, 10 - heard.shape[-1])) + shares.log()
+
+
+def measure(network: PFN, dev: Path) -> dict[str, str]:
+    """The last columns of a row."""
+    scores = evaluate_network(network, dev)
+    means = {"loss": fresh_loss(network), **scores.mean().to_dict(), "latency": latency(network)}
+    return {name: f"{value:.4f}" for name, value in means.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=120, help="CPU seconds of training a variant")
-    parser.add_argument("--dev", type=Path, help="folder of development datasets")
-    parser.add_argument("--only", help="comma-separated variants")
+    parser.add_argument("--minutes", type=float, default=25, help="CPU minutes of training an entrant")
+    parser.add_argument("--config", default="base")
+    parser.add_argument("--dev", type=Path, required=True, help="folder of development datasets")
+    parser.add_argument("--out", type=Path, required=True, help="CSV file of results")
+    parser.add_argument("--only", help="comma-separated entrants")
+    parser.add_argument("--seeds", default="0,1")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    print(f"{'variant':18} {'tasks':>6} {'loss':>7} {'AUC':>7} {'CPU s':>6}")
-    base = load_config("base")
-    entrants: dict[str, Callable[[], tuple[PFN, int]]] = {
-        "shipped": lambda: (load_weights(WEIGHTS), json.loads(WEIGHTS.with_suffix(".json").read_text())["tasks"]),
-        "kernel alone": lambda: (KernelAlone(base.network).eval(), 0),
-        **{name: partial(train, *variant, args.seconds) for name, variant in variants(base).items()},
-    }
-    for name, make in entrants.items():
-        if args.only and name not in args.only.split(","):
-            continue
-        network, tasks = make()
-        auc = float("nan")
-        if args.dev:
-            from tabbench.pfn.evaluate import evaluate_network
+    base = load_config(args.config)
+    entrants = variants(base)
+    chosen = args.only.split(",") if args.only else ["weights that ship", "voices alone", *entrants]
+    known = set()
+    if args.out.exists():
+        known = set(pd.read_csv(args.out)[["entrant", "seed"]].itertuples(index=False, name=None))
+    for seed in map(int, args.seeds.split(",")):
+        for name in chosen:
+            if (name, seed) in known or (name not in entrants and seed):
+                continue
+            row: dict[str, object] = {"entrant": name, "seed": seed, "minutes": 0, "tasks": 0, "steps": 0}
+            if name == "weights that ship":
+                network = load_weights(WEIGHTS)
+                row["tasks"] = json.loads(WEIGHTS.with_suffix(".json").read_text())["tasks"]
+            elif name == "voices alone":
+                network = VoicesAlone(base.network).eval()
+            else:
+                folder = args.out.with_suffix("") / f"{name.replace('/', 'over')}-{seed}"
+                trainer = train(replace(entrants[name], seed=1000 + seed), 60 * args.minutes, folder)
+                network = averaged(trainer)
+                row |= {"minutes": args.minutes, "tasks": trainer.tasks, "steps": trainer.step}
+            append(args.out, {**row, **measure(network, args.dev)})
+    print(pd.read_csv(args.out).to_markdown(index=False))
 
-            auc = evaluate_network(network, args.dev).mean()
-        print(f"{name:18} {tasks:6} {fresh_loss(network):7.4f} {auc:7.4f} {latency(network):6.2f}", flush=True)
+
+def append(path: Path, row: dict[str, object]) -> None:
+    """Add a row to the CSV file."""
+    begins = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        if begins:
+            writer.writeheader()
+        writer.writerow(row)
 
 
 if __name__ == "__main__":

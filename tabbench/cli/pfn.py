@@ -117,7 +117,11 @@ def _evaluate(args: argparse.Namespace) -> int:
 
     table = compare_with_forest(load_weights(args.weights or WEIGHTS), args.dev, args.max_rows, args.splits)
     print(table.round(4).to_string())
-    print(f"{len(table)} datasets, mean ROC AUC: network {table['pfn'].mean():.4f}, forest {table['forest'].mean():.4f}")
+    means = table.mean()
+    print(
+        f"{len(table)} datasets, mean ROC AUC: network {means['pfn']:.4f} (log loss {means['log_loss']:.4f}), "
+        f"forest {means['forest']:.4f}"
+    )
     return Exit.OK
 
 

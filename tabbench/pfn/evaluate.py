@@ -101,16 +101,15 @@ def predict_half(network: PFN, task: Task, train: np.ndarray, test: np.ndarray) 
     return logits.double().softmax(-1).cpu().numpy()
 
 
-def evaluate_network(network: PFN, folder: Path, max_rows: int = 2000, n_splits: int = 1) -> pd.Series:
-    """Mean ROC AUC (one against one) by development dataset of at most `max_rows` rows."""
+def evaluate_network(network: PFN, folder: Path, max_rows: int = 2000, n_splits: int = 1) -> pd.DataFrame:
+    """Mean `roc_auc` (one against one) and `log_loss` by development dataset of at most `max_rows` rows."""
     scores = {}
     for task in development_tasks(folder, max_rows):
-        aucs = [
-            compute_metrics(task.y[test], predict_half(network, task, train, test))["roc_auc_ovo"]
-            for train, test in halves(task, n_splits)
+        halved = [
+            compute_metrics(task.y[test], predict_half(network, task, train, test)) for train, test in halves(task, n_splits)
         ]
-        scores[task.name] = float(np.mean(aucs))
-    return pd.Series(scores)
+        scores[task.name] = {name: float(np.mean([one[name] for one in halved])) for name in ("roc_auc_ovo", "log_loss")}
+    return pd.DataFrame(scores).T.rename(columns={"roc_auc_ovo": "roc_auc"})
 
 
 def forest_scores(folder: Path, max_rows: int, n_splits: int) -> dict[str, float]:
@@ -131,7 +130,10 @@ def forest_scores(folder: Path, max_rows: int, n_splits: int) -> dict[str, float
 
 
 def compare_with_forest(network: PFN, folder: Path, max_rows: int, n_splits: int, cache: Path | None = None) -> pd.DataFrame:
-    """ROC AUC by development dataset of the network (`pfn`) and of a default random forest (`forest`, kept in `cache`)."""
+    """ROC AUC by development dataset of the network (`pfn`, with its `log_loss`) and of a default random forest (`forest`).
+
+    The forest's scores are kept in `cache`.
+    """
     key = f"{max_rows} rows, {n_splits} splits"
     known = json.loads(cache.read_text(encoding="utf-8")) if cache is not None and cache.exists() else {}
     if key not in known:
@@ -139,4 +141,4 @@ def compare_with_forest(network: PFN, folder: Path, max_rows: int, n_splits: int
         if cache is not None:
             replace_text(cache, json.dumps(known, indent=1) + "\n")
     pfn = evaluate_network(network, folder, max_rows, n_splits)
-    return pd.DataFrame({"pfn": pfn, "forest": pd.Series(known[key])})
+    return pd.DataFrame({"pfn": pfn["roc_auc"], "log_loss": pfn["log_loss"], "forest": pd.Series(known[key])})

@@ -81,8 +81,8 @@ def report_development(trainer: Trainer, dev: Path, cache: Path) -> None:
     table = compare_with_forest(averaged(trainer), dev, max_rows=2000, n_splits=1, cache=cache)
     means, wins = table.mean(), int((table["pfn"] > table["forest"]).sum())
     print(
-        f"step {trainer.step} development ROC AUC {means['pfn']:.4f}, forest {means['forest']:.4f}, "
-        f"ahead on {wins} of {len(table)}",
+        f"step {trainer.step} development ROC AUC {means['pfn']:.4f}, log loss {means['log_loss']:.4f}, "
+        f"forest {means['forest']:.4f}, ahead on {wins} of {len(table)}",
         flush=True,
     )
 
