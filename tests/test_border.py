@@ -11,10 +11,15 @@ import pytest
 
 import tabbench
 from tabbench.cli import main
+from tabbench.data.split import make_splits
 from tabbench.data.suite import load_spec, load_suite
+from tabbench.data.task import make_task
+from tabbench.engine.execute import execute
 from tabbench.engine.sandbox import stop_server
 from tabbench.errors import UserError
 from tabbench.files import file_name, replace_text
+from tabbench.job import Job
+from tabbench.resources import Resources
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -106,7 +111,6 @@ def test_plain_names_are_their_own_file_names():
 
 @pytest.mark.parametrize("name", ["../../../x", "{here}/abs/x", "x" * 300, "a\nb"])
 def test_a_dataset_cannot_name_a_place_outside_the_folder(tmp_path, name):
-    from tabbench.data.task import make_task
     from tabbench.engine.runner import LocalEngine
     from tabbench.folders.run import Request, make_request, run_request
     from tabbench.request import Spec
@@ -167,3 +171,72 @@ def test_a_link_laid_where_a_temporary_file_will_be_is_not_followed(folder):
     assert outside.read_text() == "precious"
     assert (folder / "leaderboard.csv").read_text() == "new"
     assert not (folder / "leaderboard.csv").is_symlink()
+
+
+# What a model does and a child sends
+
+
+BAD = "tests.support.hostile"
+
+
+def reasons(frame):
+    return {model.removeprefix(f"{BAD}:"): (set(rows["status"]), set(rows["reason"])) for model, rows in frame.groupby("model")}
+
+
+def test_a_model_that_walks_the_stack_finds_no_label_of_a_test_row(tmp_path):
+    models = [f"{BAD}:WalksTheStack"]
+    task = make_task(table(), "y", name="t")
+    split = make_splits(task, 2, 1, 0)[0]
+    assert execute(Job("t", task.digest, 0, 0, split.digest, *models), task, split).facts["accuracy"] == 1  # it looks well
+    frame = tabbench.run(data=table(), target="y", models=models, out=tmp_path / "r", folds=2, quiet=True).frame
+    assert set(frame["status"]) == {"ok"}
+    assert frame["log_loss"].tolist() == pytest.approx([np.log(2)] * 2)  # it knows nothing
+    for protocol, configs in (("tabbench", 2), ("tabzilla", 2)):
+        out = tmp_path / protocol
+        run = tabbench.run(data=table(), target="y", models=models, out=out, protocol=protocol, configs=configs, quiet=True)
+        assert (run.frame["status"] == "ok").all()
+        assert run.frame["accuracy"].mean() < 0.8
+
+
+def test_impossible_labels_and_classes_fail_and_possible_ones_in_any_form_are_scored(tmp_path):
+    names = ["PredictsMinusOne", "PredictsTooMuch", "PredictsHalves", "PredictsWords", "LacksAClass"]
+    good = ["PredictsText", "PredictsFloats", "ReversesItsClasses"]
+    models = [f"{BAD}:{name}" for name in (*names, *good)]
+    frame = tabbench.run(data=table(), target="y", models=models, out=tmp_path / "r", folds=2, quiet=True).frame
+    found = reasons(frame)
+    for name in names:
+        statuses, texts = found[name]
+        assert statuses == {"failed"}, name
+        assert all("no label it was fitted to" in text for text in texts), name
+    scores = frame.set_index("model")["accuracy"].groupby(level=0).mean()
+    assert scores[f"{BAD}:PredictsText"] == scores[f"{BAD}:PredictsFloats"] == pytest.approx((table()["y"] == "yes").mean())
+    assert scores[f"{BAD}:ReversesItsClasses"] == pytest.approx((table()["y"] == "no").mean())
+
+
+def test_answers_that_are_none_fail_and_the_folder_stays_readable(tmp_path, capsys):
+    from tests.support.hostile import ANSWERS
+
+    answers = [f"Answers{name.title().replace(' ', '')}" for name in ANSWERS]
+    others = ["RaisesSurrogates", "RaisesTheUntellable", "CutsStrangely"]
+    models = [f"{BAD}:{name}" for name in (*answers, *others)]
+    out = tmp_path / "r"
+    resources = Resources(workers=2, time_limit=60)
+    frame = tabbench.run(
+        data=table(), target="y", models=[*models, "dummy"], out=out, folds=2, quiet=True, resources=resources
+    ).frame
+    found = reasons(frame)
+    assert found.pop("dummy") == ({"ok"}, {""})
+    for name in answers:
+        assert found[name] == ({"failed"}, {"the process sent an answer that cannot be read"}), name
+    assert {status for statuses, _ in found.values() for status in statuses} == {"failed"}
+    assert all(text.isprintable() and text for _, texts in found.values() for text in texts)
+    for command in ("status", "report", "leaderboard"):
+        assert said(capsys, command, out) == (0, "")
+    assert said(capsys, "verify", out, "--level", "1")[0] == 0
+
+
+def test_a_table_that_vanishes_is_written_again_and_no_model_is_blamed(tmp_path):
+    models = [f"{BAD}:RemovesTheTables", "tree", "dummy"]
+    frame = tabbench.run(data=table(), target="y", models=models, out=tmp_path / "r", folds=3, quiet=True).frame
+    assert set(frame["status"]) == {"ok"}
+    assert len(frame) == 9

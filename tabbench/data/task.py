@@ -51,9 +51,18 @@ class Task:
         """Number of cells."""
         return int(self.X.size)
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """SHA-256 over names, types and values of features, target, groups and folds (not over name and info)."""
+        return self._digests[0]
+
+    @property
+    def features_digest(self) -> str:
+        """SHA-256 over names, types and values of the features, and the names of the classes."""
+        return self._digests[1]
+
+    @cached_property
+    def _digests(self) -> tuple[str, str]:
         sha = hashlib.sha256(json.dumps([list(self.X.columns), list(self.classes)]).encode())
         for column in self.X:
             series = self.X[column]
@@ -63,9 +72,10 @@ class Task:
             else:
                 values = series.to_numpy(np.float64)
                 sha.update(np.where(np.isnan(values), np.nan, values).tobytes())
+        of_features = sha.hexdigest()
         for part in (self.y, self.groups, self.test_fold):
             sha.update(b"-" if part is None else part.astype(np.int64).tobytes())
-        return sha.hexdigest()
+        return sha.hexdigest(), of_features
 
     def summary(self) -> dict[str, Any]:
         """Facts for manifests and reports: sizes, missing cells, class counts, digest and `info`."""
@@ -256,3 +266,20 @@ def load_task(path: Path) -> Task:
     if task.digest != path.stem:
         raise UserError(f"{path}: the content does not match its digest: delete the file and run again")
     return task
+
+
+def load_features(path: Path, digest: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Features and classes, without the labels, of what `save_task` wrote; raises UserError if they have another digest."""
+    import pyarrow.parquet as pq
+
+    try:
+        file = pq.ParquetFile(path, pre_buffer=False)
+        meta = json.loads(file.schema_arrow.metadata[b"tabbench"])
+        names = [f"x{i}" for i in range(len(meta["columns"]))]
+        X = file.read(names, use_threads=False).to_pandas(use_threads=False)[names].set_axis(meta["columns"], axis=1)
+        found = Task("", X, np.empty(0, np.int64), tuple(meta["classes"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path}: damaged task file ({str(error).splitlines()[0]}): delete it and run again") from None
+    if found.features_digest != digest:
+        raise UserError(f"{path}: the content does not match its digest: delete the file and run again")
+    return found.X, found.classes

@@ -16,9 +16,10 @@ from typing import Any
 
 from distributed import Future
 
+from tabbench.engine.assignment import read_outcome
 from tabbench.engine.crew import Crew, connect
 from tabbench.engine.remote import do_job, keep_table
-from tabbench.engine.runner import POLL_SECONDS, Work, as_run, preload
+from tabbench.engine.runner import POLL_SECONDS, Work, preload
 from tabbench.engine.sandbox import Outcome
 from tabbench.errors import UserError
 from tabbench.job import Job, Run
@@ -136,7 +137,8 @@ class DaskEngine:
             flight = self._flying.pop(key, None)  # None: given up, because its worker has gone
             if flight and isinstance(answer, Outcome):
                 self._recent.append(time.monotonic() - flight.begun)
-                yield flight.job, as_run(answer)
+                job, part = flight.job, flight.part
+                yield job, read_outcome(answer, job, part.task, part.splits[job.repeat, job.fold])
             elif flight:
                 self._tables.pop((flight.address, flight.job.task_digest), None)
                 yield from self._lose(flight, f"{type(answer).__name__}: {answer}")
@@ -238,7 +240,7 @@ class DaskEngine:
 
     def _send(self, job: Job, part: Work, address: str) -> None:
         path = self._tables.get((address, part.task.digest)) or self._send_table(part, address)
-        args = (job, path, part.splits[job.repeat, job.fold], self.limits, self.modules)
+        args = (part.assign(job), path, self.limits, self.modules)
         resources = {GPU: 1} if job.model in self._on_gpu else None
         future = self._client.submit(do_job, *args, workers=[address], resources=resources, pure=False)
         self._flying[str(future.key)] = Flight(job, part, address, future, time.monotonic())

@@ -45,14 +45,19 @@ def reason_unsupported(job: Job, task: Task, split: Split) -> str | None:
 
 
 def execute(job: Job, task: Task, split: Split) -> Run:
-    """Run one job; whatever the model raises ends in a Run with status "failed" (or "memory" for MemoryError)."""
+    """Run one job in this process: `attempt` and `score`."""
+    return score(job, task, split, attempt(job, task, split))
+
+
+def attempt(job: Job, task: Task, split: Split) -> Run:
+    """Predict the test rows, whose labels are not looked at: a Run without metrics and without labels in its validation.
+
+    Whatever the model raises ends in a Run with status "failed" (or "memory" for MemoryError).
+    """
     facts: dict[str, Any] = {
         "n_train": len(split.train),
         "n_train_used": len(split.train),
-        "n_test": len(split.test),
-        "n_features": task.X.shape[1],
         "n_features_used": task.X.shape[1],
-        "n_classes": len(task.classes),
     }
     validation = None
     try:
@@ -62,13 +67,38 @@ def execute(job: Job, task: Task, split: Split) -> Run:
                 proba, validation = _trial(job, task, split, facts)
             else:
                 proba = _fit_predict(job, task, (split.train, split.test), facts)
-            facts |= compute_metrics(task.y[split.test], proba)
     except MemoryError:
         return Run("memory", "the model ran out of memory", _traceback(), facts)
     except Exception as error:  # noqa: BLE001 - the one place where anything a model does is contained
         return Run("failed", _one_line(error), _traceback(), facts)
     facts["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Run("ok", facts=facts, proba=proba, validation=validation)
+
+
+def score(job: Job, task: Task, split: Split, run: Run) -> Run:
+    """An attempt with its metrics and, of a trial, the labels of its rows; predictions that have none make it "failed"."""
+    if run.status != "ok":
+        return run
+    facts, validation = (
+        {**run.facts, "n_test": len(split.test), "n_features": task.X.shape[1], "n_classes": len(task.classes)},
+        None,
+    )
+    try:
+        if run.validation:
+            held_out = held_out_rows(job, task, split)
+            validation = Validation(run.validation.proba, task.y[held_out], task.y[split.test])
+            facts |= {f"val_{name}": value for name, value in compute_metrics(validation.y_val, validation.proba).items()}
+            facts["n_val"] = len(held_out)
+        facts |= compute_metrics(task.y[split.test], run.proba)
+    except ValueError as error:
+        return Run("failed", _one_line(error), "", facts)
+    return Run("ok", facts=facts, proba=run.proba, validation=validation)
+
+
+def held_out_rows(job: Job, task: Task, split: Split) -> np.ndarray:
+    """Rows of the training part that a trial predicts besides, in its order; none without a protocol."""
+    parts = inner_parts(job.protocol, task, split, job.inner_seed)
+    return np.concatenate([rows for _, rows in parts]) if parts else np.empty(0, np.int64)
 
 
 def _trial(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> tuple[np.ndarray, Validation]:
@@ -85,9 +115,8 @@ def _trial(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> tuple[n
         facts |= {"n_train": len(train), "n_train_used": len(train)}
         both = _fit_predict(job, task, (train, np.concatenate([split.test, held_out])), facts, held_out)
         proba, validation = both[: len(split.test)], both[len(split.test) :]
-    facts |= {f"val_{name}": value for name, value in compute_metrics(task.y[held_out], validation).items()}
-    facts |= {"n_val": len(held_out), "trial_seconds": time.perf_counter() - started}
-    return proba, Validation(validation, task.y[held_out], task.y[split.test])
+    facts["trial_seconds"] = time.perf_counter() - started
+    return proba, Validation(validation, np.empty(0, np.int64), np.empty(0, np.int64))
 
 
 def _fit_predict(
@@ -105,9 +134,9 @@ def _fit_predict(
     _, facts["fit_seconds"], facts["fit_cpu_seconds"] = _timed(lambda: estimator.fit(X_train, y_train))
     if not hasattr(estimator, "predict_proba"):
         facts["note"] = "no predict_proba: labels scored as certain"
-    part, facts["predict_seconds"], facts["predict_cpu_seconds"] = _timed(lambda: class_probabilities(estimator, X_test))
-    if part.shape != (len(test), len(present)):
-        raise ValueError(f"predict_proba returned shape {part.shape}, expected {(len(test), len(present))}")
+    part, facts["predict_seconds"], facts["predict_cpu_seconds"] = _timed(
+        lambda: class_probabilities(estimator, X_test, len(present))
+    )
     _record_subsample(estimator, facts)
     proba[:, present] = part
     return proba
@@ -146,9 +175,9 @@ def _record_subsample(estimator: Any, facts: dict[str, Any]) -> None:
     last = estimator[-1] if hasattr(estimator, "steps") else estimator
     used = getattr(last, "subsample_", None)
     if used is not None:
-        facts["n_train_used"] = min(facts["n_train_used"], used.n_rows)
-        facts["n_features_used"] = min(facts["n_features_used"], used.n_columns)
-        facts["note"] = used.note
+        facts["n_train_used"] = min(facts["n_train_used"], int(used.n_rows))
+        facts["n_features_used"] = min(facts["n_features_used"], int(used.n_columns))
+        facts["note"] = _printable(str(used.note))
 
 
 def _with_note(facts: dict[str, Any], note: str, proba: np.ndarray) -> np.ndarray:
@@ -175,10 +204,26 @@ def _cpu_seconds() -> float:
 
 
 def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error)[:3000].split())
-    return f"{type(error).__name__}: {text}"[:300]
+    try:
+        text = " ".join(storable(str(error)[:3000]).split())
+    except Exception:  # noqa: BLE001 - it is a model's
+        text = "an error that cannot be told"
+    return _printable(f"{type(error).__name__}: {text}"[:300])
+
+
+def _printable(text: str) -> str:
+    """The text with a mark for every sign that a terminal or a store might not show as it is."""
+    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
 
 
 def _traceback() -> str:
     """The end of the traceback, which names the error; a model may raise one of any size."""
-    return traceback.format_exc()[-20_000:]
+    try:
+        return storable(traceback.format_exc()[-20_000:])
+    except Exception:  # noqa: BLE001 - it asks the error for its text
+        return ""
+
+
+def storable(text: str) -> str:
+    """The text without what UTF-8 cannot hold."""
+    return text.encode("utf-8", "backslashreplace").decode()

@@ -8,13 +8,12 @@ from typing import Any
 
 from distributed import get_worker
 
-from tabbench.data.split import Split
+from tabbench.engine.assignment import NO_TABLE, Assignment, start_child
 from tabbench.engine.cgroup import held_by
-from tabbench.engine.runner import POLL_SECONDS, start_child
+from tabbench.engine.runner import POLL_SECONDS
 from tabbench.engine.sandbox import Child, Outcome, start_server, wait_for_any
 from tabbench.errors import UserError
 from tabbench.files import replace_file
-from tabbench.job import Job
 from tabbench.models import get_model, missing_imports
 from tabbench.store.manifest import environment
 
@@ -47,7 +46,7 @@ def keep_table(name: str, content: bytes) -> str:
     return str(path)
 
 
-def do_job(job: Job, path: str, split: Split, limits: Mapping[str, float], modules: Sequence[str]) -> Outcome:
+def do_job(given: Assignment, path: str, limits: Mapping[str, float], modules: Sequence[str]) -> Outcome:
     """Do a job in a child process and say how that ended; it is given up when the run that asked for it is gone.
 
     modules : what the fork server imports. Raises FileNotFoundError if the table has gone with an earlier worker of this address,
@@ -57,7 +56,7 @@ def do_job(job: Job, path: str, split: Split, limits: Mapping[str, float], modul
         raise FileNotFoundError(f"{path}: the table is not on this worker any more")  # it is sent again
     worker = get_worker()
     task = worker.state.tasks[worker.get_current_task()]
-    child = _start(job, Path(path), split, limits, modules)
+    child = _start(given, Path(path), limits, modules)
     try:
         while (outcome := child.poll()) is None and task.state != "cancelled":
             wait_for_any([child], POLL_SECONDS)
@@ -66,15 +65,18 @@ def do_job(job: Job, path: str, split: Split, limits: Mapping[str, float], modul
         _running.discard(child)
     if outcome and outcome.status == "lost":
         raise ChildProcessError(outcome.reason)  # the job is begun again
+    if outcome and outcome.answer == NO_TABLE:
+        Path(path).unlink(missing_ok=True)
+        raise FileNotFoundError(f"{path}: the table was damaged on this worker")  # it is sent again
     return outcome or Outcome("failed", "nobody waits for it any more")
 
 
-def _start(job: Job, path: Path, split: Split, limits: Mapping[str, float], modules: Sequence[str]) -> Child:
+def _start(given: Assignment, path: Path, limits: Mapping[str, float], modules: Sequence[str]) -> Child:
     with _lock:
         # Dask's nanny makes its workers daemons, which multiprocessing forbids children. Ours end with the worker all the same.
         multiprocessing.process.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
         if not _running:  # else it might start anew, under the jobs of another run
             start_server(modules)
-        child = start_child(job, path, split, limits)
+        child = start_child(given, path, limits)
         _running.add(child)
         return child

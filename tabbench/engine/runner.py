@@ -1,19 +1,20 @@
 """The runner: jobs that are still missing → child processes under limits → result store."""
 
-import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from tabbench.data.split import Split
-from tabbench.data.task import Task, load_task
+from tabbench.data.task import Task, load_task, save_task
+from tabbench.engine.assignment import NO_TABLE, Assignment, assign, read_outcome, start_child
 from tabbench.engine.cgroup import held_by
-from tabbench.engine.execute import execute, reason_unsupported
+from tabbench.engine.execute import reason_unsupported
 from tabbench.engine.sandbox import Child, Outcome, start_server, wait_for_any
-from tabbench.job import Job, Run, decode, encode
+from tabbench.errors import UserError
+from tabbench.job import Job, Run
 from tabbench.models import get_model, missing_imports
 from tabbench.resources import Resources
 from tabbench.store.claims import Claims
@@ -29,6 +30,10 @@ class Work:
     task: Task
     path: Path
     splits: Mapping[tuple[int, int], Split]
+
+    def assign(self, job: Job) -> Assignment:
+        """What a child is given of a job."""
+        return assign(job, self.task, self.splits[job.repeat, job.fold])
 
     @property
     def sizes(self) -> tuple[int, int, int]:
@@ -188,7 +193,9 @@ class LocalEngine:
 
     def start(self, job: Job, part: Work) -> None:
         """Begin a job."""
-        self._children[job] = start_child(job, part.path, part.splits[job.repeat, job.fold], self.limits), part
+        if not part.path.exists():  # somebody has removed it: no fault of the job
+            write_again(part)
+        self._children[job] = start_child(part.assign(job), part.path, self.limits), part
 
     def finished(self) -> Iterator[tuple[Job, Run]]:
         """Jobs that have ended, after a short wait for one."""
@@ -209,7 +216,10 @@ class LocalEngine:
                     continue
                 outcome = Outcome("failed", f"{outcome.reason} twice, at last with nothing beside it")
             self._lost.pop(job, None)
-            yield job, as_run(outcome)
+            if outcome.answer == NO_TABLE and write_again(part):
+                self.start(job, part)
+                continue
+            yield job, read_outcome(outcome, job, part.task, part.splits[job.repeat, job.fold])
 
     def stop(self) -> None:
         """End what is still running."""
@@ -230,24 +240,15 @@ def _pending(futures: Sequence[Future[None]]) -> list[Future[None]]:
     return pending
 
 
-def start_child(job: Job, path: Path, split: Split, limits: Mapping[str, float]) -> Child:
-    """Begin a job on the prepared table at `path` in a child process under these limits (seconds, memory_mb)."""
-    args = (asdict(job), str(path), split)
-    return Child(_run_in_child, args, seconds=limits["seconds"], memory_mb=limits["memory_mb"], threads=job.threads)
+def write_again(part: Work) -> bool:
+    """Write the prepared table of a task again if it has gone or is damaged; whether it was.
 
-
-def _run_in_child(job: dict[str, object], path: str, split: Split) -> bytes:
-    """Answer: one line of JSON, then the arrays of the Run (see `job.encode`)."""
-    head, arrays = encode(execute(Job(**job), load_task(Path(path)), split))  # type: ignore[arg-type]
-    return json.dumps(head).encode() + b"\n" + arrays
-
-
-def as_run(outcome: Outcome) -> Run:
-    """The Run that a child has answered with, or that its end amounts to."""
-    if outcome.status != "done":
-        return Run(outcome.status, outcome.reason)
+    Raises UserError if it cannot be written.
+    """
     try:
-        head, arrays = outcome.answer.split(b"\n", 1)
-        return decode(json.loads(head), arrays)
-    except (ValueError, TypeError, KeyError):  # a model has written into the pipe
-        return Run("failed", "the process sent an answer that cannot be read")
+        load_task(part.path)
+    except UserError:
+        part.path.unlink(missing_ok=True)
+        save_task(part.task, part.path.parent)
+        return True
+    return False

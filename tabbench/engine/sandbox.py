@@ -197,11 +197,13 @@ class Child:
 
     def terminate(self) -> None:
         """Ask the keeper to end the worker and all it has started: SIGTERM, a grace period, SIGKILL."""
-        if self.process.is_alive() and not self._answered:
+        if self.process.is_alive():
             self.process.terminate()
 
     def kill(self) -> None:
         """See to it that the keeper, the worker and all it has started are gone."""
+        if self._answered:
+            self.process.join(GRACE_SECONDS)  # it is about to end
         self.terminate()
         pid = self.process.pid or 0
         self.process.join(GRACE_SECONDS + KEEPER_SECONDS)

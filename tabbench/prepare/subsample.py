@@ -371,15 +371,43 @@ class SubsampledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if len(present) == 1:
             proba[:, present] = 1.0
         else:
-            proba[:, present] = class_probabilities(self.estimators_[i], X)
+            proba[:, present] = class_probabilities(self.estimators_[i], X, len(present))
         return proba
 
 
-def class_probabilities(estimator: Any, X: pd.DataFrame) -> np.ndarray:
-    """(n, k) `predict_proba`; of a classifier without it, certainty for the label it predicts among 0..k-1."""
-    if hasattr(estimator, "predict_proba"):
-        return np.asarray(estimator.predict_proba(X), np.float64)
-    return np.eye(len(estimator.classes_))[estimator.predict(X)]
+def class_probabilities(estimator: Any, X: pd.DataFrame, k: int) -> np.ndarray:
+    """(n, k) `predict_proba` in the order of the codes 0..k-1; of a classifier without it, certainty for what it predicts.
+
+    Columns are those of its `classes_`, in whatever order, if it has them. Raises ValueError for anything else.
+    """
+    if not hasattr(estimator, "predict_proba"):
+        codes = _as_codes(estimator.predict(X), k, "predict returned")
+        if codes.shape != (len(X),):
+            raise ValueError(f"predict returned shape {codes.shape}, expected {(len(X),)}")
+        return np.eye(k)[codes]
+    proba = np.asarray(estimator.predict_proba(X), np.float64)
+    if proba.shape != (len(X), k):
+        raise ValueError(f"predict_proba returned shape {proba.shape}, expected {(len(X), k)}")
+    classes = getattr(estimator, "classes_", None)
+    if classes is None:
+        return proba
+    codes = _as_codes(classes, k, "classes_ holds")
+    if sorted(codes.ravel().tolist()) != list(range(k)):
+        raise ValueError(f"classes_ is {str(codes.tolist())[:100]}, expected the {k} labels of the training part")
+    return proba[:, np.argsort(codes)]
+
+
+def _as_codes(labels: Any, k: int, where: str) -> np.ndarray:
+    """Labels of any type (1, 1.0, "1", True) as codes; raises ValueError if one is none of 0..k-1."""
+    given = np.asarray(labels)
+    try:
+        values = given.astype(np.float64)
+    except (ValueError, TypeError):
+        raise ValueError(f"{where} {str(given.ravel()[:1].tolist())[1:-1][:60]}, which is no label it was fitted to") from None
+    wrong = ~np.isin(values, np.arange(k))
+    if wrong.any():
+        raise ValueError(f"{where} {values[wrong][0]:g}, which is no label it was fitted to: they are 0 to {k - 1}")
+    return values.astype(np.int64)
 
 
 def _dense(codes: np.ndarray) -> np.ndarray:
