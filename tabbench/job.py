@@ -3,10 +3,11 @@
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, Protocol
 
+import msgspec
 import numpy as np
 
 from tabbench.data.split import Split
@@ -110,6 +111,18 @@ class Job:
         return replace(self, config="{}").entrant if self.protocol else self.entrant
 
 
+def read_job(text: str) -> Job:
+    """The job of its JSON; raises TypeError or ValueError if that is none."""
+    values = json.loads(text)
+    job = msgspec.convert(values, Job)
+    whole = [value for value in asdict(job).values() if isinstance(value, int)]
+    if values.keys() - asdict(job).keys() or not all(0 <= value < 2**63 for value in whole):
+        raise ValueError(f"it is no job: {str(values)[:100]}")
+    if not isinstance(json.loads(job.config), dict):
+        raise ValueError(f"its configuration is {job.config[:60]}")
+    return job
+
+
 _KEY_FIELDS = tuple(field.name for field in fields(Job) if field.name not in ("task", "protocol", "trial", "rung"))
 
 
@@ -176,6 +189,29 @@ class Run:
     facts: dict[str, Any] = field(default_factory=dict)
     proba: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     validation: Validation | None = None
+
+
+COUNTS = ("n_train", "n_train_used", "n_test", "n_features", "n_features_used", "n_classes")
+
+
+def read_facts(text: str) -> dict[str, Any]:
+    """The facts of a run from their JSON; raises ValueError for an impossible count, number, note or name."""
+    facts = json.loads(text)
+    if not isinstance(facts, dict):
+        raise ValueError(f"its facts are {str(facts)[:60]}")
+    for name, value in facts.items():
+        if name in (*COUNTS, "n_val"):
+            is_sound = type(value) is int and 0 <= value <= 2**53
+        elif name == "note":
+            is_sound = isinstance(value, str)
+        else:
+            is_sound = name not in _NO_FACTS and (isinstance(value, float) or (type(value) is int and abs(value) < 2**53))
+        if not is_sound:
+            raise ValueError(f"{name[:40]} is {str(value)[:60]!r}")
+    return facts
+
+
+_NO_FACTS = {*(field.name for field in fields(Job)), "key", "status", "reason"}
 
 
 def encode(run: Run) -> tuple[dict[str, Any], bytes]:

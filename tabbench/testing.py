@@ -255,7 +255,7 @@ def _fit(model: Model, X: pd.DataFrame, y: np.ndarray, seed: int = 0) -> Pipelin
 
 
 def _proba(fitted: Any, X: pd.DataFrame) -> np.ndarray:
-    return class_probabilities(fitted, X)
+    return class_probabilities(fitted, X, len(fitted.classes_))
 
 
 def _job(model: Model, task: Task, split: Split) -> Job:

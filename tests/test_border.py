@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import sqlite3
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from tabbench.errors import UserError
 from tabbench.files import file_name, replace_text
 from tabbench.job import Job
 from tabbench.resources import Resources
+from tabbench.store.runs import Row, row_digest
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -240,3 +243,121 @@ def test_a_table_that_vanishes_is_written_again_and_no_model_is_blamed(tmp_path)
     frame = tabbench.run(data=table(), target="y", models=models, out=tmp_path / "r", folds=3, quiet=True).frame
     assert set(frame["status"]) == {"ok"}
     assert len(frame) == 9
+
+
+# The store
+
+
+def change(folder, *statements):
+    with sqlite3.connect(folder / "store.sqlite") as db:
+        for statement in statements:
+            db.execute(statement)
+
+
+TRIGGER = "CREATE TRIGGER t AFTER INSERT ON runs BEGIN DELETE FROM runs WHERE id < NEW.id; END"
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i AS key FROM n"
+STRANGE = [
+    [TRIGGER],
+    ["CREATE TABLE more (a)"],
+    ["CREATE VIEW more AS SELECT * FROM runs"],
+    ["CREATE INDEX more ON runs(status)"],
+    ["ALTER TABLE runs RENAME TO hidden", f"CREATE VIEW runs AS {ENDLESS}"],
+    ["ALTER TABLE runs ADD COLUMN more TEXT"],
+]
+
+
+@pytest.mark.parametrize("statements", STRANGE, ids=lambda statements: statements[0][:30])
+def test_a_store_with_anything_of_somebody_elses_is_refused(folder, capsys, statements):
+    change(folder, *statements)
+    path = made_from(folder)
+    before = around(folder.parent)
+    for words in (
+        ["status", folder],
+        ["report", folder],
+        ["leaderboard", folder],
+        ["diff", folder, folder],
+        ["merge", folder, "--out", folder.parent / "m"],
+        ["run", "--data", path, "--target", "y", "--folds", "3", "--models", "dummy", "--out", folder, "--quiet"],
+    ):
+        code, err = said(capsys, *words)
+        assert code == 2, words
+        assert "store.sqlite" in err, words
+    assert said(capsys, "verify", folder)[0] == 1
+    new = {path for path in around(folder.parent) if path not in before and not path.is_relative_to(folder.parent / "m")}
+    assert new <= {folder / "store.sqlite-wal", folder / "store.sqlite-shm"}
+
+
+@pytest.mark.parametrize("statement", ["UPDATE meta SET value = '1'", "DROP TABLE meta", "UPDATE meta SET value = x'00'"])
+def test_a_store_of_a_wrong_format_is_one_line_and_written_anew_by_a_run(folder, capsys, statement):
+    change(folder, statement)
+    assert said(capsys, "report", folder)[0] == 2
+    words = ["--data", made_from(folder), "--target", "y", "--folds", "3", "--models", "dummy,tree", "--out", folder, "--quiet"]
+    assert said(capsys, "run", *words)[0] == 0
+    assert rows(folder) == 6
+
+
+def made_from(folder):
+    path = folder.parent / "one.csv"
+    table().to_csv(path, index=False)
+    return path
+
+
+def rows(folder):
+    with sqlite3.connect(folder / "store.sqlite") as db:
+        return db.execute("SELECT count(*) FROM runs").fetchone()[0]
+
+
+@pytest.mark.parametrize("name", ["PlantsATrigger", "DeletesRows", "ForgesRows", "RemovesTheStore", "ReplacesTheStore"])
+def test_a_model_that_gets_at_the_store_loses_no_result_in_silence(tmp_path, capsys, monkeypatch, name):
+    monkeypatch.setenv("STORE", str(tmp_path / "r" / "store.sqlite"))
+    stop_server()
+    path = made_from(tmp_path / "r")
+    words = ["run", "--data", path, "--target", "y", "--folds", "3", "--out", tmp_path / "r", "--quiet", "--workers", "1"]
+    code, err = said(capsys, *words, "--models", f"dummy,{BAD}:{name},tree")
+    stop_server()
+    frame = None if code else pd.read_parquet(tmp_path / "r" / "results.parquet")
+    if code == 0:  # it could not
+        assert (len(frame), rows(tmp_path / "r")) == (9, 9)
+        assert (frame.loc[frame["model"] != f"{BAD}:{name}", "status"] == "ok").all()
+    else:
+        assert "store.sqlite" in err
+
+
+IMPOSSIBLE = [
+    "facts = '[]'",
+    "facts = '5'",
+    "facts = replace(facts, 'n_test', 'm_test')",
+    "facts = json_set(facts, '$.n_test', -1)",
+    "facts = json_set(facts, '$.n_train', 1e300)",
+    "facts = json_set(facts, '$.note', 5)",
+    "facts = json_set(facts, '$.status', 'ok')",
+    "facts = json_set(facts, '$.accuracy', 'good')",
+    "facts = printf('%.*c', 100000, '[')",
+    "job = json_set(job, '$.fold', -1)",
+    "job = json_set(job, '$.fold', 'one')",
+    "job = json_set(job, '$.config', '5')",
+    "job = '{}'",
+    "limits = '{}'",
+    "limits = json_set(limits, '$.seconds', 'long')",
+    "status = 'splendid'",
+    "reason = x'ff'",
+    "proba = 'text'",
+    "proba = x'00'",
+]
+
+
+@pytest.mark.parametrize("what", IMPOSSIBLE)
+def test_impossible_rows_with_fitting_hashes_are_one_line_and_done_again(folder, capsys, what):
+    change(folder, f"UPDATE runs SET {what} WHERE id = (SELECT min(id) FROM runs)")
+    with sqlite3.connect(folder / "store.sqlite") as db:
+        for key, *content in db.execute("SELECT key, job, status, reason, details, facts, limits, proba FROM runs").fetchall():
+            with suppress(TypeError):
+                db.execute("UPDATE runs SET sha256 = ? WHERE key = ?", (row_digest(Row(key, *content)), key))
+    for words in (["status", folder], ["report", folder], ["verify", folder], ["merge", folder, "--out", folder.parent / "m"]):
+        said(capsys, *words)
+    assert main(["verify", str(folder), "--level", "1"]) == 1
+    assert "does not match its hash" in capsys.readouterr().out
+    words = ["--data", made_from(folder), "--target", "y", "--folds", "3", "--models", "dummy,tree", "--out", folder, "--quiet"]
+    code, err = main(["run", *map(str, words)]), capsys.readouterr().err
+    assert (code, rows(folder)) == (0, 6), err
+    assert set(pd.read_parquet(folder / "results.parquet")["status"]) == {"ok"}

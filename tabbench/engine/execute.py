@@ -20,6 +20,7 @@ from tabbench.models import Model, get_model, missing_imports
 from tabbench.prepare.early_stopping import EarlyStopping
 from tabbench.prepare.preprocess import Preprocessor
 from tabbench.prepare.subsample import SubsampledClassifier, class_probabilities
+from tabbench.texts import one_line, printable, storable
 from tabbench.tuning.protocols import PROTOCOLS, inner_parts, needs_under
 
 T = TypeVar("T")
@@ -177,7 +178,7 @@ def _record_subsample(estimator: Any, facts: dict[str, Any]) -> None:
     if used is not None:
         facts["n_train_used"] = min(facts["n_train_used"], int(used.n_rows))
         facts["n_features_used"] = min(facts["n_features_used"], int(used.n_columns))
-        facts["note"] = _printable(str(used.note))
+        facts["note"] = printable(str(used.note))[:1000]
 
 
 def _with_note(facts: dict[str, Any], note: str, proba: np.ndarray) -> np.ndarray:
@@ -204,16 +205,7 @@ def _cpu_seconds() -> float:
 
 
 def _one_line(error: BaseException) -> str:
-    try:
-        text = " ".join(storable(str(error)[:3000]).split())
-    except Exception:  # noqa: BLE001 - it is a model's
-        text = "an error that cannot be told"
-    return _printable(f"{type(error).__name__}: {text}"[:300])
-
-
-def _printable(text: str) -> str:
-    """The text with a mark for every sign that a terminal or a store might not show as it is."""
-    return "".join(sign if sign.isprintable() else "\ufffd" for sign in text)
+    return f"{type(error).__name__}: {one_line(error, 3000)}"[:300]
 
 
 def _traceback() -> str:
@@ -222,8 +214,3 @@ def _traceback() -> str:
         return storable(traceback.format_exc()[-20_000:])
     except Exception:  # noqa: BLE001 - it asks the error for its text
         return ""
-
-
-def storable(text: str) -> str:
-    """The text without what UTF-8 cannot hold."""
-    return text.encode("utf-8", "backslashreplace").decode()

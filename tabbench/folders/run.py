@@ -135,6 +135,7 @@ def run_request(
 
             progress.begin(schedule.missing(), {digest: part.sizes for digest, part in work.items()})
             run_jobs(schedule.missing(), work, store, engine, on_run, shared)
+            store.require(job.key for job in schedule.jobs)
         first = [(part.task, next(iter(part.splits.values()))) for part in work.values()]
         here = replace(engine.resources, threads=1, workers=min(engine.resources.workers, spare_workers(1)))
         describe_briefly(folder, first, here)

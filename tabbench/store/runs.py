@@ -23,12 +23,14 @@ import numpy as np
 import pandas as pd
 
 from tabbench.errors import UserError
-from tabbench.job import Job, Run, decode, encode
+from tabbench.job import COUNTS, Job, Run, decode, encode, read_facts, read_job
+from tabbench.texts import one_line, storable
 
 FORMAT = 2
 LOCKED_SECONDS = 60.0  # patience with others that write to the file
 NAME = "store.sqlite"
 STATUSES = ("ok", "failed", "timeout", "memory", "unsupported")
+_META = "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
 _SCHEMA = """
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE, job TEXT NOT NULL, status TEXT NOT NULL,
@@ -36,6 +38,8 @@ CREATE TABLE runs (
     sha256 TEXT NOT NULL
 )
 """
+_EXPECTED = {" ".join(text.split()) for text in (_META, _SCHEMA, "CREATE TABLE sqlite_sequence(name,seq)")}
+_FORMAT_1 = ["key", "job", "status", "reason", "details", "facts", "limits", "proba", "proba_sha256"]  # columns
 IDENTITY = {
     **dict.fromkeys(["key", "task"], str),
     **dict.fromkeys(["repeat", "fold"], "int64"),
@@ -43,10 +47,10 @@ IDENTITY = {
     **dict.fromkeys(["seed", "threads"], "int64"),
     **{"max_rows": "Int64", "row_policy": str, "max_columns": "Int64", "column_policy": str},
 }
-COUNTS = ["n_train", "n_train_used", "n_test", "n_features", "n_features_used", "n_classes"]
 TIMES = ["fit_seconds", "predict_seconds", "fit_cpu_seconds", "predict_cpu_seconds", "peak_rss_mb"]
 
 
+MISFIT = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)  # what reading impossible values raises
 DAMAGE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # not: locked, full, read-only
 
 
@@ -90,6 +94,8 @@ class ResultStore:
                 self._upgrade()
         if found > FORMAT:
             raise UserError(f"{path}: format {found} was written by a newer tabbench: upgrade it")
+        self._place = _identity(path)
+        self._added: dict[str, str] = {}  # by key the hash of what was added here
 
     def __enter__(self) -> "ResultStore":
         return self
@@ -108,9 +114,26 @@ class ResultStore:
     def _format(self) -> int:
         """Format of the file; 0 if it is new."""
         if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone() is None:
+            self._check_schema(0)
             return 0
         row = self._db.execute("SELECT value FROM meta WHERE name = 'format'").fetchone()
-        return int(row[0]) if row else 0
+        found = int(row[0]) if row else 0
+        if found <= FORMAT:
+            self._check_schema(found)
+        return found
+
+    def _check_schema(self, found: int) -> None:
+        """Raise UserError if the file has anything but our tables: somebody's trigger or view would act when we write or read."""
+        for kind, name, of, text in self._db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master"):
+            is_key = kind == "index" and text is None and of in ("runs", "meta")
+            is_old = found == 1 and (kind, name) == ("table", "runs") and self._columns(name) == _FORMAT_1
+            if not (is_key or is_old or " ".join(str(text).split()) in _EXPECTED):
+                raise UserError(
+                    f"{self.path}: holds the {kind} {str(name)[:60]!r}, which no store of ours has: take another folder"
+                )
+
+    def _columns(self, table: str) -> list[str]:
+        return [str(name) for _, name, *_, hidden in self._db.execute(f"PRAGMA table_xinfo({table})") if not hidden]
 
     def _upgrade(self) -> None:
         """Make a new file a store, or bring format 1 to format 2, in one transaction; of two runners one does it."""
@@ -119,7 +142,8 @@ class ResultStore:
             found = self._format()
             if found == FORMAT:
                 return
-            self._db.execute("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)")
+            if found == 0:
+                self._db.execute(_META)
             if found == 1:
                 self._db.execute("ALTER TABLE runs RENAME TO runs_1")
             self._db.execute(_SCHEMA)
@@ -142,11 +166,34 @@ class ResultStore:
 
     def add_row(self, row: Row, digest: str) -> None:
         """Record a row as `rows` gives it; raises UserError if that fails, e.g. on a full disk."""
+        self._check_place()
         try:
             with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._check_schema(FORMAT)
                 self._insert(row, digest)
         except sqlite3.Error as error:
             raise UserError(f"{self.path}: cannot write ({error}): what was stored is safe; run the same command again") from None
+        self._added[row.key] = digest
+
+    def _check_place(self) -> None:
+        if _identity(self.path) != self._place:
+            raise UserError(f"{self.path}: has vanished, or another file is in its place: run the same command again")
+
+    def require(self, keys: Iterable[str]) -> None:
+        """Raise UserError unless there is an intact run of every one of these jobs, those added here as they were added."""
+        self._check_place()
+        with self._reading():
+            self._check_schema(FORMAT)
+            held = dict(self._db.execute("SELECT key, sha256 FROM runs"))
+        wanted = set(keys)
+        changed = {key for key, digest in self._added.items() if held.get(key, digest) != digest}
+        gone = {key for key in wanted | self._added.keys() if key not in held}
+        if gone or changed:
+            raise UserError(
+                f"{self.path}: {len(gone)} of {len(wanted)} results are missing and {len(changed)} were changed by something "
+                "else: run the same command again"
+            )
 
     def mark(self) -> int:
         """Id of the latest run, for `stored_since`."""
@@ -161,13 +208,13 @@ class ResultStore:
             if row is None:
                 return None
             status, reason, facts = row
-            return Run(status, reason, facts=json.loads(facts))
+            return Run(status, reason, facts=read_facts(facts))
 
     def outcomes(self) -> Iterator[tuple[str, str, dict[str, Any]]]:
         """Key, status and facts of every run."""
         with self._reading():
             for key, status, facts in self._db.execute("SELECT key, status, facts FROM runs"):
-                yield key, status, json.loads(facts)
+                yield key, status, read_facts(facts)
 
     def settled(self, limits: dict[str, float], retry_failed: bool) -> set[str]:
         """Keys that need no new attempt.
@@ -212,7 +259,7 @@ class ResultStore:
             for key, text, status, reason, facts, limits in self._db.execute(
                 "SELECT key, job, status, reason, facts, limits FROM runs"
             ):
-                job, known = Job(**json.loads(text)), json.loads(facts)
+                job, known = read_job(text), read_facts(facts)
                 seconds = known.get("fit_seconds", 0.0) + known.get("predict_seconds", 0.0)
                 seconds = json.loads(limits)["seconds"] if status == "timeout" else known.get("trial_seconds", seconds)
                 names = {"base": job.model, "model": job.contender, "seconds": seconds}
@@ -245,9 +292,8 @@ class ResultStore:
 
     def _facts(self) -> Iterator[dict[str, Any]]:
         for key, job, status, reason, facts in self._db.execute("SELECT key, job, status, reason, facts FROM runs"):
-            values = json.loads(job)
-            entrant = Job(**values).entrant
-            yield {"key": key, **values, "model": entrant, "status": status, "reason": reason, **json.loads(facts)}
+            made = read_job(job)
+            yield {"key": key, **asdict(made), "model": made.entrant, "status": status, "reason": reason, **read_facts(facts)}
 
     @contextmanager
     def _reading(self, trouble: str = "cannot be read") -> Iterator[None]:
@@ -256,9 +302,9 @@ class ResultStore:
         except sqlite3.Error as error:
             kind = DamagedStoreError if error.sqlite_errorcode & 0xFF in DAMAGE else UserError
             raise kind(f"{self.path}: {trouble} ({error})") from None
-        except (ValueError, TypeError) as error:
+        except MISFIT as error:
             raise DamagedStoreError(
-                f"{self.path}: {trouble} (damaged: {error}): `tabbench run` again does lost jobs again"
+                f"{self.path}: {trouble} (damaged: {one_line(error)}): `tabbench run` again does lost jobs again"
             ) from None
 
 
@@ -278,9 +324,19 @@ def _connect(path: Path) -> sqlite3.Connection:
         db = sqlite3.connect(path, timeout=LOCKED_SECONDS)
         _patiently(lambda: db.execute("PRAGMA journal_mode=WAL"))
         db.execute("PRAGMA synchronous=NORMAL")  # a kill loses nothing; a power cut may lose the last runs, never the file
+    db.execute("PRAGMA cell_size_check=ON")
     db.execute("PRAGMA trusted_schema=OFF")  # the file may be a stranger's
     db.text_factory = lambda raw: raw.decode(errors="backslashreplace")  # a damaged text is read, and fails its hash
     return db
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another that takes its name; None if there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _patiently(action: Callable[[], object]) -> None:
@@ -299,7 +355,7 @@ def _patiently(action: Callable[[], object]) -> None:
 def run_row(job: Job, run: Run, limits: dict[str, float]) -> Row:
     """The row of a run."""
     head, arrays = encode(run)
-    texts = (run.status, run.reason, run.details, json.dumps(head["facts"]), json.dumps(limits))
+    texts = (run.status, storable(run.reason), storable(run.details), json.dumps(head["facts"]), json.dumps(limits))
     return Row(job.key, json.dumps(asdict(job)), *texts, arrays)
 
 
@@ -312,20 +368,23 @@ def row_digest(row: Row) -> str:
 
 
 def is_intact(row: Row, digest: str) -> bool:
-    """Whether a row matches its hash."""
+    """Whether a row matches its hash, and says something possible: a hash is made to fit easily."""
     try:
-        return row_digest(row) == digest
-    except TypeError:  # a column of another type than was written
+        return row_digest(row) == digest and _stored(row).run.status in STATUSES
+    except MISFIT:  # a column of another type than was written, say
         return False
 
 
 def _stored(row: Row) -> Stored:
-    head = {"status": row.status, "reason": row.reason, "details": row.details, "facts": json.loads(row.facts)}
-    return Stored(row.key, Job(**json.loads(row.job)), decode(head, row.proba))
+    head = {"status": row.status, "reason": row.reason, "details": row.details, "facts": read_facts(row.facts)}
+    limits = json.loads(row.limits)
+    if limits.keys() != {"seconds", "memory_mb"} or not all(type(value) in (int, float) for value in limits.values()):
+        raise ValueError(f"its limits are {str(limits)[:60]}")
+    return Stored(row.key, read_job(row.job), decode(head, row.proba))
 
 
 def _name(row: Row) -> str:
     try:
-        return str(Job(**json.loads(row.job)))
-    except (ValueError, TypeError, AttributeError):
+        return str(read_job(row.job))
+    except MISFIT:
         return f"job {row.key}"

@@ -4,6 +4,7 @@ import gc
 import json
 import os
 import signal
+import sqlite3
 import sys
 import time
 from contextlib import suppress
@@ -186,6 +187,46 @@ class RemovesTheTables(_Base):
             else:
                 file.unlink()
         return super().fit(X, y)
+
+
+class _GetsAtTheStore(_Base):
+    """Does something to the file STORE."""
+
+    def fit(self, X, y):
+        path = Path(os.environ["STORE"])
+        with suppress(OSError, sqlite3.Error):
+            self.spoil(path)
+        return super().fit(X, y)
+
+    def sql(self, path, statement):
+        with sqlite3.connect(path) as db:
+            db.execute(statement)
+
+
+class PlantsATrigger(_GetsAtTheStore):
+    def spoil(self, path):
+        self.sql(path, "CREATE TRIGGER t AFTER INSERT ON runs BEGIN DELETE FROM runs WHERE id < NEW.id; END")
+
+
+class DeletesRows(_GetsAtTheStore):
+    def spoil(self, path):
+        self.sql(path, "DELETE FROM runs")
+
+
+class ForgesRows(_GetsAtTheStore):
+    def spoil(self, path):
+        self.sql(path, "UPDATE runs SET facts = json_set(facts, '$.accuracy', 1.0), sha256 = 'mine'")
+
+
+class RemovesTheStore(_GetsAtTheStore):
+    def spoil(self, path):
+        path.unlink()
+
+
+class ReplacesTheStore(_GetsAtTheStore):
+    def spoil(self, path):
+        path.rename(path.with_name("old"))
+        path.write_bytes(path.with_name("old").read_bytes())
 
 
 class WithoutProba(ClassifierMixin, BaseEstimator):
