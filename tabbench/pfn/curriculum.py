@@ -22,12 +22,16 @@ from tabbench.pfn.network import NetworkConfig, network_config
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of the curriculum: shapes that steps draw from until `until_tasks` tasks were seen in all."""
+    """A part of the curriculum: shapes that steps draw from until `until_tasks` tasks were seen in all.
+
+    context : shares of the rows that are labelled.
+    """
 
     until_tasks: int
     n_tasks: int
     rows: tuple[int, ...]
     features: tuple[int, ...]
+    context: tuple[float, ...] = (0.3, 0.5, 0.7, 0.9)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,8 @@ def load_config(name: str) -> Config:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
         stages = tuple(
-            Stage(**{**stage, "rows": tuple(stage["rows"]), "features": tuple(stage["features"])}) for stage in raw["stage"]
+            Stage(**{name: tuple(value) if isinstance(value, list) else value for name, value in stage.items()})
+            for stage in raw["stage"]
         )
         return Config(network_config(raw["network"]), stages, **raw["training"])
     except FileNotFoundError:
@@ -71,11 +76,11 @@ def load_config(name: str) -> Config:
 
 
 def shape_of_step(config: Config, step: int, tasks: int) -> Shape:
-    """The sizes that step draws, `tasks` tasks into the curriculum; 30 to 90% of the rows are context."""
+    """The sizes that step draws, `tasks` tasks into the curriculum."""
     stage = next(stage for stage in config.stages if tasks < stage.until_tasks)
     rng = np.random.default_rng([config.seed, step])
     n_rows = int(rng.choice(stage.rows))
-    n_context = int(n_rows * rng.choice([0.3, 0.5, 0.7, 0.9]))
+    n_context = int(n_rows * rng.choice(stage.context))
     return Shape(stage.n_tasks, n_rows, n_context, int(rng.choice(stage.features)))
 
 

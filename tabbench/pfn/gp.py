@@ -110,7 +110,7 @@ FUNCTIONS = Problem(lambda _: sample_functions, FunctionNetwork, regress, lambda
 N_ROWS = 64
 CONFIG = Config(
     NetworkConfig(width=64, n_layers=4, n_heads=4, hidden=128, n_thinking=0),
-    (Stage(10**9, 16, (N_ROWS,), (1,)),),
+    (Stage(10**9, 16, (N_ROWS,), (1,), (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9)),),
     seed=0,
     muon_lr=2e-2,
     adam_lr=4e-3,
