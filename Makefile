@@ -9,7 +9,7 @@ help:
 	@echo "make install  set up .venv"
 	@echo "make bench    run the starter suite and write results/starter/report.html"
 	@echo "make test     run the tests"
-	@echo "make lint     check style and types"
+	@echo "make lint     check style, types and the order of imports"
 	@echo "make clean    remove .venv and caches (results stay)"
 
 install: $(INSTALLED)
@@ -29,6 +29,7 @@ lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 clean:
 	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist

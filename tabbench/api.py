@@ -8,12 +8,12 @@ import pandas as pd
 from tabbench.data.audit import Finding, audit
 from tabbench.data.gather import gather
 from tabbench.data.split import make_splits
+from tabbench.engine.extract import extract
 from tabbench.errors import UserError
 from tabbench.files import data_folder
 from tabbench.folders.results import Results, open_results, replay_trials
 from tabbench.folders.run import run as run_spec
 from tabbench.job import Subsample
-from tabbench.metafeatures.extract import extract
 from tabbench.request import DEFAULT_MODELS, Spec
 from tabbench.resources import Resources
 
@@ -82,7 +82,7 @@ def metafeatures(  # noqa: PLR0913 - the arguments of `run` that say what the fo
     resources: Resources = Resources(time_limit=300.0),
     on_part: Callable[[str], None] = lambda _: None,
 ) -> pd.DataFrame:
-    """Metafeatures of the training part of every fold, the folds being those that `run` makes: see `metafeatures.extract`.
+    """Metafeatures of the training part of every fold, the folds being those that `run` makes: see `engine.extract`.
 
     `attrs["missing_tasks"]` lists the datasets that could not be loaded. Raises UserError on bad input.
     """

@@ -4,24 +4,38 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Self
 
+import msgspec
+
 from tabbench.errors import UserError
-from tabbench.forms import Exactly, misfit
 from tabbench.job import Subsample
 from tabbench.resources import Resources
+from tabbench.texts import one_line
 
 DEFAULT_MODELS = ("dummy", "logreg", "knn", "tree", "random_forest", "xgboost", "lightgbm", "catboost", "mlp", "pfn")
 SHARED = ("folds", "repeats", "seed", "threads", "protocol", "search")  # one result folder holds runs that agree in these
 
-_TEXT, _COUNT, _NUMBER = (str, type(None)), (int, type(None)), (int, float)
-_SUBSAMPLE = Exactly({"max_rows": _COUNT, "row_policy": str, "max_columns": _COUNT, "column_policy": str})
-_FORM = Exactly(  # earlier versions did not write those with "?"
-    {
-        **{"suite": _TEXT, "data?": _TEXT, "file?": _TEXT, "target?": _TEXT, "tasks?": [str], "models": [str]},
-        **{"folds": _COUNT, "repeats": int, "seed": int, "subsamples": [_SUBSAMPLE], "protocol?": _TEXT, "configs?": int},
-        **{"search?": _TEXT, "shard?": _TEXT},
-        **{"workers": int, "threads": int, "time_limit": _NUMBER, "memory_limit": _NUMBER},
-    }
-)
+
+class _Form(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """The JSON of a spec; what has a default here, earlier versions did not write."""
+
+    suite: str | None
+    data: str | None = None
+    file: str | None = None
+    target: str | None = None
+    tasks: tuple[str, ...] | None = None
+    models: tuple[str, ...]
+    folds: int | None
+    repeats: int
+    seed: int
+    subsamples: tuple[Subsample, ...]
+    protocol: str | None = None
+    configs: int = 1
+    search: str | None = None
+    shard: str | None = None
+    workers: int
+    threads: int
+    time_limit: float
+    memory_limit: float
 
 
 @dataclass(frozen=True)
@@ -81,11 +95,9 @@ class Spec:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """The spec of such a form; raises UserError for a field that is wrong, missing or unknown."""
-        wrong = misfit(value, _FORM, "'run'")
-        if wrong:
-            raise UserError(wrong)
-        limits = {one.name for one in fields(Resources)}
-        own: dict[str, Any] = {"protocol": None, "configs": 1}
-        own |= {name: tuple(item) if isinstance(item, list) else item for name, item in value.items() if name not in limits}
-        own["subsamples"] = tuple(Subsample(**sub) for sub in value["subsamples"])
-        return cls(**own, resources=Resources(**{name: value[name] for name in limits}))
+        try:
+            form = msgspec.structs.asdict(msgspec.convert(value, _Form))
+        except msgspec.ValidationError as error:
+            raise UserError(one_line(error)) from None
+        resources = Resources(**{one.name: form.pop(one.name) for one in fields(Resources)})
+        return cls(**form, resources=resources)

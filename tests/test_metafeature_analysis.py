@@ -14,9 +14,10 @@ from tabbench.api import open_results
 from tabbench.cli import main
 from tabbench.data.split import make_splits
 from tabbench.data.task import make_task
+from tabbench.engine import extract
 from tabbench.errors import UserError
-from tabbench.folders import answers
-from tabbench.metafeatures import analysis, extract
+from tabbench.folders import describe
+from tabbench.metafeatures import analysis
 from tabbench.metafeatures.analysis import by_dataset, correlations, irregularity, meta_models, nearest, usable
 from tabbench.report.gaps import gap_between
 from tabbench.resources import Resources
@@ -26,7 +27,7 @@ from tabbench.stats.ranks import rank_table
 @pytest.fixture
 def few_permutations(monkeypatch):
     """Commands that try their meta-models once on shuffled gaps: the number is tested elsewhere."""
-    monkeypatch.setattr(answers, "meta_models", partial(meta_models, n_permutations=1))
+    monkeypatch.setattr("tabbench.folders.analyze.meta_models", partial(meta_models, n_permutations=1))
 
 
 def metafeatures(m=30, f=40, seed=0) -> pd.DataFrame:
@@ -161,8 +162,8 @@ def finished_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "cache"))
     monkeypatch.setattr(extract, "GROUPS", ("general", "tabular"))  # the others take their time
-    monkeypatch.setattr(answers, "BRIEF_GROUPS", ("tabular",))
-    monkeypatch.setattr(answers, "BRIEF_SECONDS", 600.0)
+    monkeypatch.setattr(describe, "BRIEF_GROUPS", ("tabular",))
+    monkeypatch.setattr(describe, "BRIEF_SECONDS", 600.0)
     rng, entries = np.random.default_rng(0), []
     for i in range(7):
         n = 40 + 10 * i
@@ -226,19 +227,19 @@ def test_a_run_describes_only_what_is_not_described_yet(tmp_path, monkeypatch):
         asked.append([task.name for task, _ in pairs])
         return pd.DataFrame({"task": asked[-1], "repeat": 0, "fold": 0, "nr_inst": 1.0})
 
-    monkeypatch.setattr(answers, "extract", extracted)
+    monkeypatch.setattr(describe, "extract", extracted)
     all_folds = pd.DataFrame({"task": "t2", "repeat": 0, "fold": [0, 1], "nr_inst": 2.0, "n4.mean": 0.5})
     all_folds.to_parquet(tmp_path / "metafeatures.parquet")
-    answers.describe_briefly(tmp_path, pairs[:5], Resources())
+    describe.describe_briefly(tmp_path, pairs[:5], Resources())
     assert asked == []  # too few datasets
     for _ in range(2):
-        answers.describe_briefly(tmp_path, pairs, Resources())
+        describe.describe_briefly(tmp_path, pairs, Resources())
     assert asked == [["t0", "t1", "t3", "t4", "t5"]]
     found = pd.read_parquet(tmp_path / "metafeatures.parquet")
     assert len(found) == 7
     assert found[found["task"] == "t2"]["n4.mean"].tolist() == [0.5, 0.5]
     (tmp_path / "metafeatures.parquet").write_bytes(b"damaged")
-    answers.describe_briefly(tmp_path, pairs, Resources())
+    describe.describe_briefly(tmp_path, pairs, Resources())
     assert len(asked[-1]) == 6
 
 
@@ -297,7 +298,7 @@ def test_imported_results_are_described_by_the_tables_that_were_fetched(imported
         frame = pd.DataFrame(rng.normal(size=(n, number % 4 + 1))).add_prefix("x").assign(y=np.arange(n) % 2)
         return make_task(frame, "y", name=spec.name)
 
-    monkeypatch.setattr(answers, "load_spec", load)
+    monkeypatch.setattr(describe, "load_spec", load)
     assert main(["analyze", "r", "--metric", "accuracy"]) == 0
     assert "of 8 datasets" in capsys.readouterr().out
     assert sorted(pd.read_parquet("r/metafeatures.parquet")["task"]) == [name for name in imported if name != imported[3]]

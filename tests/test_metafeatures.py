@@ -12,8 +12,8 @@ from benchmarks.support.pymfe_reference import SHARED, differences, our_values, 
 from tabbench.api import metafeatures
 from tabbench.cli import main
 from tabbench.data.suite import load_suite
+from tabbench.engine import extract
 from tabbench.errors import UserError
-from tabbench.metafeatures import extract
 from tabbench.metafeatures.groups import METAFEATURES, complete, compute
 from tabbench.metafeatures.registry import compute_group, metafeature
 from tabbench.metafeatures.summaries import SUMMARIES, summarize

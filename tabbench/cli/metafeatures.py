@@ -86,7 +86,8 @@ def _metafeatures(args: argparse.Namespace) -> int:
 
 def _analyze(args: argparse.Namespace) -> int:
     from tabbench.api import open_results
-    from tabbench.folders.answers import analyze, describe_results, format_analysis
+    from tabbench.folders.analyze import analyze, format_analysis
+    from tabbench.folders.describe import describe_results
     from tabbench.store.checksums import write_checksums
 
     results = open_results(args.folder)
@@ -104,7 +105,8 @@ def _analyze(args: argparse.Namespace) -> int:
 def _recommend(args: argparse.Namespace) -> int:
     from tabbench.api import open_results
     from tabbench.data.task import make_task, read_table
-    from tabbench.folders.answers import format_advice, known_metafeatures, recommend
+    from tabbench.folders.describe import known_metafeatures
+    from tabbench.folders.recommend import format_advice, recommend
 
     task = make_task(read_table(args.data), args.target, name=args.data.stem)
     results = open_results(args.folder)

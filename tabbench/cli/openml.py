@@ -66,14 +66,14 @@ def _fetch(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from tabbench.data.openml.mirror import export_mirror
+    from tabbench.data.mirror import export_mirror
 
     print(f"{args.folder} holds {_counts(export_mirror(args.folder, args.suite))}")
     return Exit.OK
 
 
 def _import(args: argparse.Namespace) -> int:
-    from tabbench.data.openml.mirror import import_mirror
+    from tabbench.data.mirror import import_mirror
 
     print(f"taken in: {_counts(import_mirror(args.folder))}")
     return Exit.OK

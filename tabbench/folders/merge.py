@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tabbench.errors import UserError
-from tabbench.folders.answers import describe_merged
+from tabbench.folders.describe import describe_merged
 from tabbench.folders.results import Results
 from tabbench.store.checksums import write_checksums
 from tabbench.store.claims import Claims

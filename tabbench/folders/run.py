@@ -15,7 +15,7 @@ from tabbench.engine.progress import Progress
 from tabbench.engine.runner import Engine, Shared, Work, run_jobs
 from tabbench.errors import UserError
 from tabbench.files import data_folder, remove_temporaries
-from tabbench.folders.answers import describe_briefly
+from tabbench.folders.describe import describe_briefly
 from tabbench.folders.results import Results
 from tabbench.job import Job, Run
 from tabbench.models import get_model

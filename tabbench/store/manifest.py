@@ -12,13 +12,15 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 
 from tabbench import __version__
+from tabbench.data.audit import Finding
 from tabbench.errors import UserError
 from tabbench.files import refuse_links, replace_text
-from tabbench.forms import Exactly, misfit
 from tabbench.request import SHARED, Spec
+from tabbench.texts import one_line
 
 FORMAT = 1
 NAME = "manifest.json"
@@ -114,30 +116,60 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise UserError(f"{path}: damaged manifest") from None
     try:
-        wrong = misfit(manifest, _FORM, "it")
-        if wrong:
-            raise UserError(wrong)
+        msgspec.convert(manifest, _Form)
         specs_of(manifest)
-    except UserError as error:
-        raise UserError(f"{path}: damaged manifest: {error}") from None
+    except (msgspec.ValidationError, UserError) as error:
+        raise UserError(f"{path}: damaged manifest: {one_line(error)}") from None
     return manifest
 
 
-_IMPORT = Exactly({"suite": str, "folds": (int, type(None)), "models": [str]})  # "run" where results come from elsewhere
-_FORM = {
-    "run": dict,
-    "earlier?": [dict],
-    "tasks": [{"name": str, "digest": str, "n_rows": int, "n_features": int, "splits?": str}],
-    "missing_tasks": [{"name": str, "reason": str}],
-    "imported?": [{"kind": str, "file": str}],
-    "audit?": [{"task": str, "kind": str, "columns": [str], "message": str}],
-    "engine?": dict,
-    "environment": {"tabbench": str, "python": str, "packages": dict},
-    "git": (dict, type(None)),
-    "argv": [str],
-    "started": str,
-    "finished": (str, type(None)),
-}
+class _Import(msgspec.Struct):
+    """What stands for a run where results come from elsewhere."""
+
+    suite: str
+    folds: int | None
+    models: list[str]
+
+
+class _Task(msgspec.Struct):
+    name: str
+    digest: str
+    n_rows: int
+    n_features: int
+    splits: str = ""
+
+
+class _Missing(msgspec.Struct):
+    name: str
+    reason: str
+
+
+class _Imported(msgspec.Struct):
+    kind: str
+    file: str
+
+
+class _Environment(msgspec.Struct):
+    tabbench: str
+    python: str
+    packages: dict[str, str]
+
+
+class _Form(msgspec.Struct, kw_only=True):
+    """What every reader of a manifest relies on."""
+
+    run: dict[str, Any]
+    earlier: list[dict[str, Any]] = []
+    tasks: list[_Task]
+    missing_tasks: list[_Missing]
+    imported: list[_Imported] = []
+    audit: list[Finding] = []
+    engine: dict[str, Any] = {}
+    environment: _Environment
+    git: dict[str, Any] | None
+    argv: list[str]
+    started: str
+    finished: str | None
 
 
 def spec_of(manifest: Mapping[str, Any]) -> Spec | None:
@@ -150,9 +182,12 @@ def specs_of(manifest: Mapping[str, Any]) -> list[Spec]:
     return [spec for spec in map(_spec, (*manifest.get("earlier", []), manifest["run"])) if spec]
 
 
-def _spec(run: Mapping[str, Any]) -> Spec | None:
-    """Raises UserError for a form that is neither a spec's nor an import's."""
-    return None if misfit(run, _IMPORT, "'run'") is None else Spec.from_json(run)
+def _spec(run: dict[str, Any]) -> Spec | None:
+    """Raises UserError or msgspec.ValidationError for a form that is neither a spec's nor an import's."""
+    if set(run) != set(_Import.__struct_fields__):
+        return Spec.from_json(run)
+    msgspec.convert(run, _Import)
+    return None
 
 
 def open_folder(folder: Path) -> None:

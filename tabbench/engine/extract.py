@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabbench import metafeatures
 from tabbench.data.split import Split
 from tabbench.data.task import Task, load_task, save_task
 from tabbench.engine.runner import POLL_SECONDS
@@ -24,7 +25,7 @@ from tabbench.metafeatures.table import Table
 from tabbench.resources import Resources
 
 PRELOAD = (  # once, in the fork server; the metafeatures import them where they use them
-    *("tabbench.metafeatures.extract", "pyarrow.parquet", "scipy.sparse.csgraph", "scipy.sparse.linalg", "scipy.stats"),
+    *("tabbench.engine.extract", "pyarrow.parquet", "scipy.sparse.csgraph", "scipy.sparse.linalg", "scipy.stats"),
     *("scipy.spatial.distance", "sklearn.cross_decomposition", "sklearn.model_selection", "sklearn.neighbors"),
     *("sklearn.svm", "sklearn.tree"),
 )
@@ -79,9 +80,9 @@ def _pieces(part: Part, folder: Path, groups: Sequence[str]) -> Iterator[_Piece]
 
 @cache
 def code_digest() -> str:
-    """SHA-256 over this package's source and the versions of what computes."""
+    """SHA-256 over the source of the metafeatures and the versions of what computes them."""
     sha = hashlib.sha256(" ".join(version(name) for name in ("numpy", "scipy", "scikit-learn")).encode())
-    for file in sorted(Path(__file__).parent.glob("*.py")):
+    for file in sorted(Path(metafeatures.__file__).parent.glob("*.py")):
         sha.update(file.read_bytes())
     return sha.hexdigest()
 
