@@ -9,9 +9,18 @@ import pandas as pd
 
 from tabbench.report.gaps import Relations, page_relations
 from tabbench.report.leaderboard import N_DRAWS
+from tabbench.report.plots import LOG_RATIO, MOST_TICKS
 from tabbench.report.verdict import ALPHA, Comparison
-from tabbench.stats.significance import nemenyi_q
+from tabbench.stats.draws import UNSEEN
+from tabbench.stats.failures import BELOW
+from tabbench.stats.ranks import TOLERANCE
+from tabbench.stats.ratings import CENTRE, FINITE, POINTS, PRIOR
+from tabbench.stats.significance import EXACT_UP_TO, nemenyi_q
 
+CONSTANTS = {
+    **{"TOLERANCE": TOLERANCE, "BELOW": BELOW, "ALPHA": ALPHA, "EXACT_UP_TO": EXACT_UP_TO, "UNSEEN": UNSEEN},
+    **{"PRIOR": PRIOR, "FINITE": FINITE, "CENTRE": CENTRE, "POINTS": POINTS, "LOG_RATIO": LOG_RATIO, "MOST_TICKS": MOST_TICKS},
+}
 FOLD_DIGITS = 4  # of the scores of single folds, which are only shown
 
 
@@ -30,6 +39,7 @@ def page_numbers(
         "datasets": [_facts(name, row) for name, row in facts.loc[datasets].iterrows()],
         "q": [None, None, *(nemenyi_q(k, ALPHA) for k in range(2, len(models) + 1))],
         "draws": N_DRAWS,
+        "constants": CONSTANTS,
         "related": page_relations(related, models, datasets),
         "folds": {task: [_label(*row) for row in rows] for task, rows in _by_task(folds).items()},
         "why": {task: {model: text for (name, model), text in why.items() if name == task} for task in datasets},

@@ -70,8 +70,9 @@ def render(results: pd.DataFrame, manifest: Mapping[str, Any], metafeatures: pd.
         related=related,
         numbers=page_numbers(results, comparisons, facts, why, related),
         n_draws=N_DRAWS,
-        statistics=(FOLDER / "statistics.js").read_text(encoding="utf-8"),
-        explore=(FOLDER / "explore.js").read_text(encoding="utf-8"),
+        style=_part("style.css"),
+        statistics=_part("statistics.js"),
+        explore=_part("explore.js"),
         has_curves=any(view["curves"].svg for view in views),
         n_models=results["model"].nunique(),
         n_folds=len(results[["repeat", "fold"]].drop_duplicates()),
@@ -81,6 +82,10 @@ def render(results: pd.DataFrame, manifest: Mapping[str, Any], metafeatures: pd.
         statuses=results["status"].value_counts().sort_index().to_dict(),
         n_not_run=tables.n_not_run(results),
     )
+
+
+def _part(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")
 
 
 def _view(

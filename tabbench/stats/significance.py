@@ -14,6 +14,7 @@ from tabbench.stats.corrections import Correction, adjust, holm
 from tabbench.stats.effects import rank_biserial
 from tabbench.stats.ranks import TOLERANCE, check_table, levels, mean_ranks, rank_table
 
+EXACT_UP_TO = 50  # pairs
 Zeros = Literal["pratt", "zsplit", "drop"]  # what becomes of pairs without a difference
 
 
@@ -114,7 +115,7 @@ def signed_rank(
     differences: np.ndarray,
     zeros: Zeros = "pratt",
     tolerance: float = TOLERANCE,
-    exact_up_to: int = 50,
+    exact_up_to: int = EXACT_UP_TO,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Wilcoxon's signed-rank statistics (the smaller rank sums) and two-sided p of m samples of n paired differences (m, n).
 
@@ -153,7 +154,7 @@ def pairwise_wilcoxon(
     greater_is_better: bool,
     zeros: Zeros = "pratt",
     tolerance: float = TOLERANCE,
-    exact_up_to: int = 50,
+    exact_up_to: int = EXACT_UP_TO,
     correction: Correction = "holm",
 ) -> pd.DataFrame:
     """Signed-rank test of every pair of models, corrected over the pairs: the rows of a multi-comparison matrix.
