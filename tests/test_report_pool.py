@@ -175,6 +175,13 @@ def test_the_page_relates_metafeatures_as_python_does(results, metafeatures, ans
     dots = ElementTree.fromstring(answers["scatter"]).findall(".//{*}circle")
     assert len(dots) == metafeatures.loc[gap.index, "m3"].notna().sum()
     assert "m3" in answers["scatter"]
+    from tabbench.report.plots import scatter
+
+    ours, theirs = (
+        sorted(text.text for text in ElementTree.fromstring(svg).findall(".//{*}text"))
+        for svg in (scatter(metafeatures["m3"], gap, "m3", "log loss: pfn − tree"), answers["scatter"])
+    )
+    assert ours == theirs  # the same ticks, so that a figure does not change when it is drawn again
 
 
 @needs_chromium

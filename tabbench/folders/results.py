@@ -10,8 +10,9 @@ import pandas as pd
 from tabbench.errors import UserError
 from tabbench.files import replace_file
 from tabbench.metrics import METRICS
-from tabbench.report.leaderboard import default_metric, leaderboard
+from tabbench.report.leaderboard import default_metric, leaderboard, recorded_metrics
 from tabbench.report.page import write_report
+from tabbench.report.verdict import Comparison, compare
 from tabbench.request import Spec
 from tabbench.store.crate import write_crate
 from tabbench.store.importers import read_imported
@@ -66,7 +67,18 @@ class Results:
 
         Raises UserError for an unknown metric.
         """
-        return leaderboard(self.frame, metric or default_metric(self.frame), ties)
+        metric = metric or default_metric(self.frame)
+        return leaderboard(self.frame, metric, ties) if ties == "min" else self._compared(metric).board
+
+    @cached_property
+    def _comparisons(self) -> dict[str, Comparison]:
+        return {}
+
+    def _compared(self, metric: str) -> Comparison:
+        """The comparison by a metric, made once: its intervals are what a report spends its time on."""
+        if metric not in self._comparisons:
+            self._comparisons[metric] = compare(self.frame, metric)
+        return self._comparisons[metric]
 
     def write_report(self) -> Path:
         """Write results.parquet, leaderboard.csv, leaderboard.md, report.html and the metadata; return the report's path.
@@ -76,7 +88,8 @@ class Results:
         replace_file(self.path / "results.parquet", lambda temporary: self.frame.to_parquet(temporary, index=False))
         if self.jobs is not self.frame:
             replace_file(self.path / "trials.parquet", lambda temporary: self.jobs.to_parquet(temporary, index=False))
-        write_report(self.path, self.frame, self.manifest)
+        comparisons = [self._compared(metric) for metric in recorded_metrics(self.frame)]
+        write_report(self.path, self.frame, self.manifest, comparisons)
         write_crate(self.path, self.manifest)
         return self.path / "report.html"
 

@@ -4,7 +4,7 @@ Every metric has a view of its own (verdict, leaderboard, figures, tables), all 
 """
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from tabbench.metafeatures.analysis import METAFEATURES_FILE, by_dataset, read_p
 from tabbench.report import plots, tables
 from tabbench.report.curves import learning_curves
 from tabbench.report.gaps import relations
-from tabbench.report.leaderboard import N_DRAWS, POLICY, default_metric, leaderboard, recorded_metrics, write_leaderboard
+from tabbench.report.leaderboard import N_DRAWS, POLICY, recorded_metrics, write_leaderboard
 from tabbench.report.numbers import page_numbers
 from tabbench.report.verdict import ALPHA, ROPE, Comparison, compare, verdict
 
@@ -34,10 +34,16 @@ METRIC_NAMES = {
 }  # a metric that is not here goes by its own name
 
 
-def write_report(folder: Path, results: pd.DataFrame, manifest: Mapping[str, Any]) -> None:
-    """Write leaderboard.csv, leaderboard.md and report.html into `folder`, with its metafeatures if there are any."""
-    write_leaderboard(folder, leaderboard(results, default_metric(results)))
-    replace_text(folder / "report.html", render(results, manifest, read_metafeatures(folder)))
+def write_report(
+    folder: Path, results: pd.DataFrame, manifest: Mapping[str, Any], comparisons: Sequence[Comparison] | None = None
+) -> None:
+    """Write leaderboard.csv, leaderboard.md and report.html into `folder`, with its metafeatures if there are any.
+
+    comparisons : of the results by every recorded metric, the default one first, if they are at hand.
+    """
+    comparisons = comparisons or [compare(results, metric) for metric in recorded_metrics(results)]
+    write_leaderboard(folder, comparisons[0].board)
+    replace_text(folder / "report.html", render(results, manifest, read_metafeatures(folder), comparisons))
 
 
 def read_metafeatures(folder: Path) -> pd.DataFrame | None:
@@ -46,14 +52,22 @@ def read_metafeatures(folder: Path) -> pd.DataFrame | None:
     return by_dataset(read_parts(path)) if path.exists() else None
 
 
-def render(results: pd.DataFrame, manifest: Mapping[str, Any], metafeatures: pd.DataFrame | None = None) -> str:
-    """Return the page as HTML; everything that comes from data is escaped. metafeatures : by dataset."""
+def render(
+    results: pd.DataFrame,
+    manifest: Mapping[str, Any],
+    metafeatures: pd.DataFrame | None = None,
+    comparisons: Sequence[Comparison] | None = None,
+) -> str:
+    """Return the page as HTML; everything that comes from data is escaped.
+
+    metafeatures : by dataset. comparisons : as in `write_report`, if they are at hand.
+    """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(seconds=_seconds, number=_number, interval=_interval, moment=_moment)
     facts, why = tables.dataset_facts(results, manifest["tasks"]), tables.reasons(results)
-    comparisons = [compare(results, metric) for metric in recorded_metrics(results)]
+    comparisons = comparisons or [compare(results, metric) for metric in recorded_metrics(results)]
     views = [_view(comparison, facts, why, results) for comparison in comparisons]
     metric = comparisons[0].scores.metric
     related = None if metafeatures is None else relations(results, metafeatures, metric, METRIC_NAMES.get(metric, metric))

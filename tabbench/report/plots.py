@@ -214,13 +214,12 @@ def _log_axis(values: pd.Series, start: float, stop: float) -> Axis:
     factors = (1, 2, 5) if high - low < 2 else (1,)
     ticks = [factor * 10.0**power for power in range(int(np.floor(low)), int(np.ceil(high)) + 1) for factor in factors]
     ticks = [tick for tick in ticks if low <= np.log10(tick) <= high]
-    return Axis(
-        of,
-        [
-            (of(tick), f"{tick:,.0f}" if tick >= 1 else np.format_float_positional(tick, precision=6, fractional=False, trim="-"))
-            for tick in ticks[:: 1 + len(ticks) // MOST_TICKS]
-        ],
-    )
+    return Axis(of, [(of(tick), _plain(tick)) for tick in ticks[:: 1 + len(ticks) // MOST_TICKS]])
+
+
+def _plain(value: float) -> str:
+    """A number without an exponent."""
+    return f"{value:,.0f}" if value >= 1 else np.format_float_positional(value, precision=6, fractional=False, trim="-")
 
 
 def _linear_axis(values: pd.Series, start: float, stop: float) -> Axis:
