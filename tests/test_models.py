@@ -6,6 +6,7 @@ from importlib.metadata import EntryPoint
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.dummy import DummyClassifier
 
 import tabbench.models
 from tabbench.data.task import make_task
@@ -14,6 +15,7 @@ from tabbench.models import MODELS, Limits, Model, Needs, get_model, load_models
 from tabbench.models.mlp import MLP, _inner_split
 from tabbench.prepare.preprocess import Preprocessor
 from tabbench.registry import Registry
+from tabbench.store.importers import family_by_name
 
 load_models()
 NAMES = list(MODELS)
@@ -306,3 +308,15 @@ def test_a_name_is_given_once(monkeypatch):
     assert model("twice")(build).name == "twice"
     with pytest.raises(UserError, match="'twice' is registered twice"):
         model("twice")(build)
+
+
+def test_every_model_of_ours_says_its_family_and_so_may_a_foreign_one():
+    load_models()
+    own = {name: entry.family for name, entry in MODELS.items() if ":" not in name and name != "own_registered"}
+    assert "other" not in own.values()
+    assert {name: family_by_name(name) for name in own} == own  # as folders from before they were recorded are read
+    assert get_model("tests.test_models:Boosted").family == "boosting"
+
+
+class Boosted(DummyClassifier):
+    tabbench_family = "boosting"

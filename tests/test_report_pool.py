@@ -92,7 +92,7 @@ def metafeatures(results):
     table = pd.DataFrame(np.random.default_rng(5).lognormal(0, 3, size=(60, 11)), tasks, [f"m{i}" for i in range(11)])
     table["m1"] = table["m1"].round()
     table.iloc[4:12, 2] = np.nan
-    gap, _ = gap_between(results, "log_loss", ("pfn", "tree"))
+    gap, _ = gap_between(results, "log_loss", {}, ("pfn", "tree"))
     table["told"] = gap.reindex(tasks).fillna(0).rank() + 20 * np.random.default_rng(6).random(60)
     return table
 
@@ -161,7 +161,7 @@ def test_the_page_computes_what_python_computes(name, metric, results, answers):
 def test_the_page_relates_metafeatures_as_python_does(results, metafeatures, answers):
     answer = answers["relation"]
     facts = dataset_facts(results, make_manifest(results)["tasks"])
-    gap, _ = gap_between(results, "log_loss", ("pfn", "tree"))
+    gap, _ = gap_between(results, "log_loss", {}, ("pfn", "tree"))
     gap = gap[[task for task in gap.index if facts.loc[task, "n_rows"] <= 8000]]
     expected = correlations(metafeatures, gap).set_index("metafeature")
     found = pd.DataFrame(answer["found"])

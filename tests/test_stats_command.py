@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest, studentized_range
 
+from tabbench.api import open_results
 from tabbench.cli import main
 from tabbench.errors import UserError
 from tabbench.report.hardest import hardest
@@ -15,7 +16,7 @@ from tabbench.stats.bayes import correlated_t, nadeau_bengio, sign_test, signed_
 from tabbench.stats.corrections import holm
 from tabbench.stats.ranks import mean_ranks
 from tabbench.stats.summary import Settings, summarize
-from tabbench.store.importers import import_results
+from tabbench.store.importers import family_by_name, import_results
 from tabbench.store.plain_table import read_plain_table
 from tests.support.published import DEMSAR, TABZILLA, needs_tabzilla
 
@@ -261,24 +262,25 @@ def hard_table():
 
 
 def test_hard_datasets_by_hand():
-    found = hardest(hard_table(), False)
+    families = {name: family_by_name(name) for name in hard_table()}
+    found = hardest(hard_table(), False, families)
     assert found["why"].to_dict() == {
         "far": "no simple model is near",
         "few": "three models or fewer are near",
         "net": "no boosted trees are near",
     }
-    pd.testing.assert_frame_equal(hardest(-hard_table(), True), found)
+    pd.testing.assert_frame_equal(hardest(-hard_table(), True, families), found)
     gaps = hard_table()
     gaps.loc["few", ["mlp", "pfn", "gp", "svm"]] = np.nan
-    assert hardest(gaps, False)["why"].index.tolist() == ["far", "net"]
+    assert hardest(gaps, False, families)["why"].index.tolist() == ["far", "net"]
     with pytest.raises(UserError, match="boosted trees"):
-        hardest(hard_table().drop(columns="xgboost [depth=3]"), False)
+        hardest(hard_table().drop(columns="xgboost [depth=3]"), False, families)
 
 
 @needs_tabzilla
 def test_tabzillas_hard_suite(tmp_path, capsys):
     frame = import_results("tabzilla", TABZILLA / "all22_tuned_aggregated_results.csv", tmp_path / "out")
-    found = hardest(score_table(frame, "log_loss").table, False)
+    found = hardest(score_table(frame, "log_loss").table, False, open_results(tmp_path / "out").families)
     names = {name.split("__")[1] for name in found.index}
     published = set(pd.read_csv(TABZILLA / "paper_tables" / "table4_hard36.csv")["dataset"])
     as_published = {

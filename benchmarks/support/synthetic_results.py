@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from tabbench.metrics import METRICS
+from tabbench.store.importers import family_by_name
 
 SKILL = {
     "dummy": 0.0,
@@ -95,8 +96,10 @@ def make_manifest(results: pd.DataFrame) -> dict:
     ]
     run = {"suite": "synthetic", "folds": 3, "repeats": 1, "seed": 0, "threads": 1, "workers": 2, "time_limit": 60.0}
     machine = {"python": "3.11", "platform": "Linux", "cpu": "some processor", "cores": 2, "memory_mb": 8000}
+    families = {name: family_by_name(name) for name in results["model"].unique()}
     return {
         "format": 1,
+        "families": families,
         "run": {**run, "memory_limit": 0},
         "tasks": tasks,
         "missing_tasks": [{"name": "gone", "reason": "gone: no such <file>"}],

@@ -95,7 +95,7 @@ def _analyze(args: argparse.Namespace) -> int:
     models = tuple(args.models) if args.models else None
     if models and len(models) != 2:
         raise UserError(f"--models {','.join(models)}: give two models separated by a comma")
-    found = analyze(args.folder, results.frame, parts, args.metric, models)
+    found = analyze(results, parts, args.metric, models)
     results.write_report()
     write_checksums(args.folder, derived_only=True)
     print(format_analysis(found))

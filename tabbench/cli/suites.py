@@ -57,8 +57,9 @@ def _hardest(args: argparse.Namespace) -> int:
     from tabbench.report.hardest import hardest
     from tabbench.report.leaderboard import score_table
 
-    scores = score_table(open_results(args.folder).frame, "log_loss")
-    found = hardest(scores.table, scores.greater_is_better)
+    results = open_results(args.folder)
+    scores = score_table(results.frame, "log_loss")
+    found = hardest(scores.table, scores.greater_is_better, results.families)
     for row in found.itertuples():
         gaps = " ".join("   –" if gap != gap else f"{gap:.2f}" for gap in (row.baseline_gap, row.fourth_gap, row.gbdt_gap))
         print(f"{row.Index:40} {gaps}  {row.why}")

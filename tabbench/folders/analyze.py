@@ -1,12 +1,12 @@
 """Which metafeatures go with a gap between models, from a result folder."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from tabbench.files import replace_file, replace_text
+from tabbench.folders.results import Results
 from tabbench.metafeatures.analysis import (
     IRREGULARITY,
     by_dataset,
@@ -32,16 +32,14 @@ class Analysis:
     irregularity: pd.DataFrame
 
 
-def analyze(
-    folder: Path, results: pd.DataFrame, parts: pd.DataFrame, metric: str | None = None, models: tuple[str, str] | None = None
-) -> Analysis:
-    """Relate metafeatures to a gap; writes metafeature_correlations.csv and metafeature_analysis.md into the folder.
+def analyze(results: Results, parts: pd.DataFrame, metric: str | None = None, models: tuple[str, str] | None = None) -> Analysis:
+    """Relate metafeatures to a gap; writes metafeature_correlations.csv and metafeature_analysis.md into the results' folder.
 
     Raises UserError for an unknown metric or model, and with too few datasets.
     """
-    metric = metric or default_metric(results)
+    metric = metric or default_metric(results.frame)
     METRICS[metric]
-    gap, sides = gap_between(results, metric, models)
+    gap, sides = gap_between(results.frame, metric, results.families, models)
     metafeatures = by_dataset(parts)
     irregular = irregularity(metafeatures).rename("irregularity")
     table = correlations(metafeatures, gap)
@@ -51,9 +49,9 @@ def analyze(
     ranked.attrs["correlation"] = (rho, *spearman_interval(np.asarray(rho), len(shared)))
     found = Analysis(metric, sides, gap, table, meta_models(metafeatures, gap), ranked)
     replace_file(
-        folder / "metafeature_correlations.csv", lambda temporary: table.to_csv(temporary, index=False, float_format="%.6g")
+        results.path / "metafeature_correlations.csv", lambda temporary: table.to_csv(temporary, index=False, float_format="%.6g")
     )
-    replace_text(folder / "metafeature_analysis.md", format_analysis(found) + "\n")
+    replace_text(results.path / "metafeature_analysis.md", format_analysis(found) + "\n")
     return found
 
 

@@ -1,5 +1,6 @@
 """Results: what is in a result folder, read and told again; nothing is run for it."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from tabbench.report.page import write_report
 from tabbench.report.verdict import Comparison, compare
 from tabbench.request import Spec
 from tabbench.store.crate import write_crate
-from tabbench.store.importers import read_imported
+from tabbench.store.importers import family_by_name, read_imported
 from tabbench.store.manifest import read_manifest, spec_of
 from tabbench.store.runs import NAME as STORE
 from tabbench.store.runs import ResultStore
@@ -55,6 +56,18 @@ class Results:
         return pd.concat([frame, imported], ignore_index=True) if len(imported) else frame
 
     @cached_property
+    def families(self) -> dict[str, str]:
+        """Family of every model of the results table: as recorded, or by its name if it was run elsewhere or long ago."""
+        recorded = self.manifest.get("families", {})
+        names = {name: re.split(r" [\[(]", name)[0] for name in self.frame["model"].unique()}
+        return {name: recorded.get(base) or family_by_name(base) for name, base in names.items()}
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """The manifest with the family of every model, as the report takes it."""
+        return {**self.manifest, "families": self.families}
+
+    @cached_property
     def jobs(self) -> pd.DataFrame:
         """One row per job: of a tuned run its trials (see `trials_table`), else the results table."""
         if not self.protocol:
@@ -89,7 +102,7 @@ class Results:
         if self.jobs is not self.frame:
             replace_file(self.path / "trials.parquet", lambda temporary: self.jobs.to_parquet(temporary, index=False))
         comparisons = [self._compared(metric) for metric in recorded_metrics(self.frame)]
-        write_report(self.path, self.frame, self.manifest, comparisons)
+        write_report(self.path, self.frame, self.described, comparisons)
         write_crate(self.path, self.manifest)
         return self.path / "report.html"
 

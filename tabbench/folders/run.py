@@ -157,6 +157,7 @@ def _begin(request: Request, engine: Engine, folder: Path, progress: Progress) -
     summaries = [{**task.summary(), "splits": splits_digest(splits[task.digest])} for task in tasks]
     manifest = new_manifest(spec.to_json(), summaries, request.missing)
     manifest["engine"] = engine.facts
+    manifest["families"] = {name: get_model(name).family for name in spec.models}
     manifest["audit"] = as_records(audit([(task, splits[task.digest]) for task in tasks], data_folder() / "audit"))
     if old:
         check_protocol(folder, old, manifest)

@@ -10,7 +10,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from tabbench.errors import UserError
 from tabbench.models.space import Space
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
 
     Part = tuple[Any, Any]
+
+
+Family = Literal["simple", "boosting", "network", "other"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Model:
     imports : modules that its jobs will import, done once in the fork server; without their packages jobs are `unsupported`.
     tolerance : how far a probability may be off when a job is fitted again on the same machine with the same software (0: exact).
     space : where configurations are searched. steps : of models that are trained step by step.
+    family : what it is compared as, e.g. "which metafeatures go with the gap between networks and boosted trees".
     """
 
     name: str
@@ -61,6 +65,7 @@ class Model:
     tolerance: float = 0.0
     space: Space = field(default_factory=dict)
     steps: Steps | None = None
+    family: Family = "other"
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -80,10 +85,11 @@ class Model:
         return (inspect.getdoc(self.build) or "").split("\n")[0]
 
 
+FAMILIES: tuple[Family, ...] = get_args(Family)
 MODELS: Registry[Model] = Registry("model")
 
 
-def model(
+def model(  # noqa: PLR0913 - all that there is to say of a model
     name: str,
     *,
     needs: Needs = Needs(),
@@ -92,11 +98,12 @@ def model(
     tolerance: float = 0.0,
     space: Space | None = None,
     steps: Steps | None = None,
+    family: Family = "other",
 ) -> Callable[[Callable[..., ClassifierMixin]], Model]:
     """Register a builder as a model; `imports` : see `Model`."""
 
     def register(build: Callable[..., ClassifierMixin]) -> Model:
-        return MODELS.add(name, Model(name, build, needs, limits, imports, tolerance, space or {}, steps))
+        return MODELS.add(name, Model(name, build, needs, limits, imports, tolerance, space or {}, steps, family))
 
     return register
 
@@ -134,7 +141,8 @@ def get_model(name: str) -> Model:
 
     The attribute is a Model, a classifier class, or a function that returns a classifier; it may require no argument.
     The seed goes to every `random_state` of the classifier and the threads to every `n_jobs` or `thread_count`, nested
-    ones included. It gets one-hot, scaled, complete data unless its attribute `tabbench_needs` says otherwise.
+    ones included. It gets one-hot, scaled, complete data unless its attribute `tabbench_needs` says otherwise;
+    `tabbench_family` says what it is compared as.
 
     Raises UserError for an unknown name, module or attribute, and for what is not a classifier.
     """

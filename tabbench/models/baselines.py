@@ -11,7 +11,7 @@ ORDINAL = Needs(categories="ordinal", scaled=False, complete=True)
 FOREST = {"max_features": Range(0.1, 1.0), "min_samples_leaf": Range(1, 10, log=True, whole=True)}
 
 
-@model("dummy", needs=ORDINAL, imports=("sklearn.dummy",))
+@model("dummy", family="simple", needs=ORDINAL, imports=("sklearn.dummy",))
 def dummy(seed: int, threads: int) -> ClassifierMixin:
     """Class shares of the training rows, whatever the features."""
     from sklearn.dummy import DummyClassifier
@@ -19,7 +19,7 @@ def dummy(seed: int, threads: int) -> ClassifierMixin:
     return DummyClassifier(strategy="prior")
 
 
-@model("logreg", imports=("sklearn.linear_model",), space={"C": Range(1e-4, 1e3, log=True)})
+@model("logreg", family="simple", imports=("sklearn.linear_model",), space={"C": Range(1e-4, 1e3, log=True)})
 def logreg(seed: int, threads: int, C: float = 1.0, max_iter: int = 1000) -> ClassifierMixin:
     """Logistic regression, multinomial, with an L2 penalty (Cox 1958)."""
     from sklearn.linear_model import LogisticRegression
@@ -29,6 +29,7 @@ def logreg(seed: int, threads: int, C: float = 1.0, max_iter: int = 1000) -> Cla
 
 @model(
     "knn",
+    family="simple",
     imports=("sklearn.neighbors",),
     limits=Limits(rows=100_000),
     space={"n_neighbors": Range(1, 100, log=True, whole=True), "weights": Choice(("uniform", "distance"))},
@@ -42,6 +43,7 @@ def knn(seed: int, threads: int, n_neighbors: int = 5, weights: str = "uniform")
 
 @model(
     "svm",
+    family="simple",
     imports=("sklearn.calibration", "sklearn.svm"),
     limits=Limits(rows=10_000),
     space={"C": Range(1e-2, 1e3, log=True), "gamma": Choice(("scale", 0.001, 0.003, 0.01, 0.03, 0.1, 0.3))},
@@ -58,6 +60,7 @@ def svm(seed: int, threads: int, C: float = 1.0, gamma: Any = "scale") -> Classi
 
 @model(
     "tree",
+    family="simple",
     needs=ORDINAL,
     imports=("sklearn.tree",),
     space={"max_depth": Range(2, 20, log=True, whole=True), "min_samples_leaf": Range(1, 50, log=True, whole=True)},
@@ -69,7 +72,7 @@ def tree(seed: int, threads: int, max_depth: int | None = None, min_samples_leaf
     return DecisionTreeClassifier(max_depth=max_depth, min_samples_leaf=min_samples_leaf, random_state=seed)
 
 
-@model("random_forest", needs=ORDINAL, imports=("sklearn.ensemble",), space=FOREST)
+@model("random_forest", family="simple", needs=ORDINAL, imports=("sklearn.ensemble",), space=FOREST)
 def random_forest(
     seed: int,
     threads: int,
@@ -94,7 +97,7 @@ def random_forest(
     )
 
 
-@model("extra_trees", needs=ORDINAL, imports=("sklearn.ensemble",), space=FOREST)
+@model("extra_trees", family="simple", needs=ORDINAL, imports=("sklearn.ensemble",), space=FOREST)
 def extra_trees(
     seed: int, threads: int, n_estimators: int = 100, max_features: Any = "sqrt", min_samples_leaf: int = 1
 ) -> ClassifierMixin:

@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from tabbench.errors import UserError
-from tabbench.models import Limits, Model, Needs
+from tabbench.models import FAMILIES, Limits, Model, Needs
 
 SEEDS = ("random_state",)
 THREADS = ("n_jobs", "thread_count")
@@ -54,7 +54,10 @@ def as_model(found: Any, name: str) -> Model:
     needs = getattr(found, "tabbench_needs", getattr(estimator, "tabbench_needs", Needs()))
     if not isinstance(needs, Needs):
         raise UserError(f"model {name!r}: tabbench_needs is {_a(needs)}: make it a tabbench.models.Needs")
-    return Model(name, build, needs, Limits(), imports=())
+    family: Any = getattr(found, "tabbench_family", getattr(estimator, "tabbench_family", "other"))
+    if family not in FAMILIES:
+        raise UserError(f"model {name!r}: tabbench_family is {family!r}: make it one of {', '.join(FAMILIES)}")
+    return Model(name, build, needs, Limits(), imports=(), family=family)
 
 
 _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

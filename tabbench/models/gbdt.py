@@ -38,6 +38,7 @@ def _stop_catboost(estimator: Any, train: Part, validation: Part, patience: int)
 
 @model(
     "hist_gbdt",
+    family="boosting",
     needs=NATIVE,
     imports=("sklearn.ensemble",),
     space={
@@ -71,6 +72,7 @@ def hist_gbdt(
 
 @model(
     "xgboost",
+    family="boosting",
     needs=NATIVE,
     imports=("xgboost",),
     space={
@@ -110,6 +112,7 @@ def xgboost(
 
 @model(
     "lightgbm",
+    family="boosting",
     needs=NATIVE,
     imports=("lightgbm",),
     space={
@@ -152,6 +155,7 @@ def lightgbm(
 
 @model(
     "catboost",
+    family="boosting",
     needs=NATIVE,
     imports=("catboost",),
     space={

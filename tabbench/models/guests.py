@@ -12,7 +12,7 @@ from tabbench.models import Limits, Needs, model
 NATIVE = Needs(categories="native", scaled=False, complete=False)
 
 
-@model("tabicl", needs=NATIVE, limits=Limits(rows=60_000, features=500), imports=("tabicl",))
+@model("tabicl", family="network", needs=NATIVE, limits=Limits(rows=60_000, features=500), imports=("tabicl",))
 def tabicl(seed: int, threads: int, n_estimators: int = 8, weights: str | None = None) -> ClassifierMixin:
     """TabICL (Qu et al. 2025) with the official weights, from the file `weights` or the cache of the package's downloads."""
     from tabicl import TabICLClassifier
@@ -23,7 +23,7 @@ def tabicl(seed: int, threads: int, n_estimators: int = 8, weights: str | None =
     return TabICLClassifier(n_estimators, model_path=_existing(path, "tabicl", checkpoint), **options)
 
 
-@model("tabpfn", needs=NATIVE, limits=Limits(rows=50_000, features=2000), imports=("tabpfn",))
+@model("tabpfn", family="network", needs=NATIVE, limits=Limits(rows=50_000, features=2000), imports=("tabpfn",))
 def tabpfn(seed: int, threads: int, n_estimators: int = 8, weights: str | None = None) -> ClassifierMixin:
     """TabPFN (Hollmann et al. 2025) with official weights, from the file `weights` or the newest in the package's cache."""
     from tabpfn import TabPFNClassifier

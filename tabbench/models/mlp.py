@@ -28,6 +28,7 @@ PATIENCE = 12
 
 @model(
     "mlp",
+    family="network",
     imports=("torch", "torch._dynamo"),
     tolerance=1e-5,  # torch promises no equal bits
     steps=Steps("max_epochs", lambda mlp, train, validation, patience: mlp.fit(*train, validation, patience)),

@@ -7,6 +7,7 @@ from tabbench.models import Needs, model
 
 @model(
     "pfn",
+    family="network",
     needs=Needs(categories="native", scaled=False, complete=False),
     imports=("torch", "safetensors.torch", "tabbench.pfn.classifier"),
     tolerance=1e-5,

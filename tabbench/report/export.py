@@ -34,7 +34,7 @@ def write_figures(folder: Path, results: pd.DataFrame, manifest: Mapping[str, An
     for metric in recorded_metrics(results):
         comparison, name = compare(results, metric), METRIC_NAMES.get(metric, metric)
         curves = learning_curves(comparison, results, name)
-        related = None if metafeatures is None else relations(results, metafeatures, metric, name)
+        related = None if metafeatures is None else relations(results, metafeatures, manifest.get("families", {}), metric, name)
         figures[f"critical-difference-{metric}"] = critical_difference(comparison)
         figures[f"time-quality-{metric}"] = time_quality(comparison)
         figures[f"training-size-{metric}"] = curves.svg

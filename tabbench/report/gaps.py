@@ -13,38 +13,34 @@ from tabbench.metrics import METRICS
 from tabbench.report.leaderboard import score_table
 from tabbench.report.plots import scatter
 
-# by the beginning of a model's name, in lower case
-GBDT = ("xgb", "lightgbm", "catboost", "hist_gbdt", "gbm")
-NEURAL = (
-    *("mlp", "pfn", "tabpfn", "tabicl", "resnet", "rtdl", "saint", "fttransformer", "node", "danet", "tabnet", "stg", "vime"),
-    *("realmlp", "tabm", "mitra", "limix", "fastai", "neural", "torch", "nn"),
-)
-FAMILIES = {"best network": NEURAL, "best GBDT": GBDT}
+BEST_OF = {"best network": "network", "best GBDT": "boosting"}  # sides of a gap that are the best of a family
 SHOWN = 12  # metafeatures in the table
 
 
-def members(title: str, models: Sequence[str]) -> list[str]:
+def members(title: str, models: Sequence[str], families: Mapping[str, str]) -> list[str]:
     """The models of a family, or the one of that name; raises UserError if there are none."""
-    if title not in FAMILIES:
+    if title not in BEST_OF:
         if title not in models:
             raise UserError(f"no results of {title!r}: there are {', '.join(models)}")
         return [title]
-    found = [name for name in models if name.lower().startswith(FAMILIES[title])]
+    found = [name for name in models if families.get(name) == BEST_OF[title]]
     if not found:
         raise UserError(f"no {title.removeprefix('best ')} among {', '.join(models)}: name two models with --models")
     return found
 
 
-def gap_between(results: pd.DataFrame, metric: str, models: tuple[str, str] | None = None) -> tuple[pd.Series, tuple[str, str]]:
+def gap_between(
+    results: pd.DataFrame, metric: str, families: Mapping[str, str], models: tuple[str, str] | None = None
+) -> tuple[pd.Series, tuple[str, str]]:
     """Score of the first model minus the second's by dataset, signed so that more is better; and what the two are called.
 
-    Without `models`: best neural network or PFN, best gradient-boosted trees. Datasets without both are left out. Raises
-    UserError for a model that is not there.
+    families : by model. Without `models`: best neural network or PFN, best gradient-boosted trees. Datasets without both are
+    left out. Raises UserError for a model that is not there.
     """
     table = score_table(results, metric).table
-    first, second = models or tuple(FAMILIES)
+    first, second = models or tuple(BEST_OF)
     signed = table if METRICS[metric].greater_is_better else -table
-    sides = [signed[members(title, list(table))].max(axis=1) for title in (first, second)]
+    sides = [signed[members(title, list(table), families)].max(axis=1) for title in (first, second)]
     return (sides[0] - sides[1]).dropna().rename("gap"), (first, second)
 
 
@@ -52,30 +48,33 @@ def gap_between(results: pd.DataFrame, metric: str, models: tuple[str, str] | No
 class Relations:
     """What the page shows first of metafeatures and a gap.
 
-    sides : what the gap is between. known : the usable metafeatures by dataset. table : the largest correlations with the gap.
-    figure : the first of them against the gap, as SVG.
+    sides : what the gap is between. families : by model. known : the usable metafeatures by dataset. table : the largest
+    correlations with the gap. figure : the first of them against the gap, as SVG.
     """
 
     sides: tuple[str, str]
+    families: Mapping[str, str]
     known: pd.DataFrame
     table: pd.DataFrame
     figure: str
 
 
-def relations(results: pd.DataFrame, metafeatures: pd.DataFrame, metric: str, name: str) -> Relations | None:
+def relations(
+    results: pd.DataFrame, metafeatures: pd.DataFrame, families: Mapping[str, str], metric: str, name: str
+) -> Relations | None:
     """Relate metafeatures (by dataset) to the gap between the best network and the best GBDT, or else the two best models.
 
-    `name` : what the page calls the metric. None where there is too little to go on.
+    families : by model; name : what the page calls the metric. None where there is too little to go on.
     """
     try:
-        sides = _sides(results, metric)
-        gap, _ = gap_between(results, metric, sides)
+        sides = _sides(results, metric, families)
+        gap, _ = gap_between(results, metric, families, sides)
         table = correlations(metafeatures, gap).head(SHOWN)
     except UserError:
         return None
     known = metafeatures[usable(metafeatures).columns]
     first = table["metafeature"][0]
-    return Relations(sides, known, table, scatter(known[first], gap, first, gap_name(sides, name)))
+    return Relations(sides, families, known, table, scatter(known[first], gap, first, gap_name(sides, name)))
 
 
 def gap_name(sides: tuple[str, str], name: str) -> str:
@@ -83,11 +82,11 @@ def gap_name(sides: tuple[str, str], name: str) -> str:
     return f"{name}: {sides[0]} − {sides[1]}"
 
 
-def _sides(results: pd.DataFrame, metric: str) -> tuple[str, str]:
+def _sides(results: pd.DataFrame, metric: str, families: Mapping[str, str]) -> tuple[str, str]:
     models = sorted(results["model"].unique())
     try:
-        for title in FAMILIES:
-            members(title, models)
+        for title in BEST_OF:
+            members(title, models, families)
     except UserError:
         scores = score_table(results, metric)
         means = scores.filled.rank(axis=1, ascending=not scores.greater_is_better).mean().sort_values(kind="stable")
@@ -102,8 +101,8 @@ def page_relations(found: Relations | None, models: Sequence[str], datasets: Seq
     if found is None:
         return None
     values = found.known.reindex(datasets).to_numpy(np.float64)
-    families: Mapping[str, list[int]] = {
-        title: [i for i, name in enumerate(models) if name.lower().startswith(starts)] for title, starts in FAMILIES.items()
+    families = {
+        title: [i for i, name in enumerate(models) if found.families.get(name) == family] for title, family in BEST_OF.items()
     }
     return {
         "names": list(found.known),

@@ -4,39 +4,29 @@ Scores are normalised on each dataset, 0 = best, 1 = worst of all models. A data
 of the best, if three models or fewer come within 0.07 of it, or if no boosted trees come within 0.10.
 """
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from tabbench.errors import UserError
 
-BASELINES = (
-    "DecisionTree",
-    "KNN",
-    "LinearModel",
-    "RandomForest",
-    "SVM",
-    "dummy",
-    "tree",
-    "knn",
-    "logreg",
-    "random_forest",
-    "svm",
-)
-GBDTS = ("CatBoost", "LightGBM", "XGBoost", "catboost", "lightgbm", "xgboost", "hist_gbdt")
 BASELINE_GAP, FOURTH_GAP, GBDT_GAP = 0.20, 0.07, 0.10
 
 
-def hardest(table: pd.DataFrame, greater_is_better: bool) -> pd.DataFrame:
+def hardest(table: pd.DataFrame, greater_is_better: bool, families: Mapping[str, str]) -> pd.DataFrame:
     """The hard datasets, hardest for simple models first, of scores by dataset and model (NaN: none).
+
+    families : by model.
 
     Columns: baseline_gap, fourth_gap, gbdt_gap (distance of the best of them to the best model; NaN where there is none), why.
     Raises UserError without simple models, boosted trees, or a fourth model.
     """
-    families = table.columns.to_series().str.split(r" [\[(]", regex=True).str[0]  # "xgboost [depth=3]", "KNN (tabzilla)"
-    simple, boosted = families.isin(BASELINES), families.isin(GBDTS)
+    family = table.columns.to_series().map(families)
+    simple, boosted = family == "simple", family == "boosting"
     if not simple.any() or not boosted.any() or table.shape[1] < 4:
         raise UserError(
-            f"the rule needs four models or more, among them a simple one ({', '.join(BASELINES)}) and boosted trees "
-            f"({', '.join(GBDTS)}); here are {', '.join(map(str, table.columns))}"
+            "the rule needs four models or more, among them a simple one (logreg, knn, …) and boosted trees (xgboost, …); "
+            f"here are {', '.join(map(str, table.columns))}"
         )
     loss = -table if greater_is_better else table
     best, worst = loss.min(axis=1), loss.max(axis=1)

@@ -61,6 +61,7 @@ def render(
     """Return the page as HTML; everything that comes from data is escaped.
 
     metafeatures : by dataset. comparisons : as in `write_report`, if they are at hand.
+    The manifest names the "families" of the models, by which they are compared.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -70,7 +71,8 @@ def render(
     comparisons = comparisons or [compare(results, metric) for metric in recorded_metrics(results)]
     views = [_view(comparison, facts, why, results) for comparison in comparisons]
     metric = comparisons[0].scores.metric
-    related = None if metafeatures is None else relations(results, metafeatures, metric, METRIC_NAMES.get(metric, metric))
+    families, name = manifest.get("families", {}), METRIC_NAMES.get(metric, metric)
+    related = None if metafeatures is None else relations(results, metafeatures, families, metric, name)
     return environment.get_template("template.html").render(
         manifest=manifest,
         run=manifest["run"],

@@ -15,7 +15,7 @@ from tabbench.stats.ranks import rank_table, win_rates
 from tabbench.stats.significance import different
 
 N_SHADES = 5
-BASELINES = ("dummy", "constantpredictor", "ConstantPredictor")  # whom the user of a failed model falls back on
+CONSTANT = ("dummy", "constantpredictor", "ConstantPredictor")  # whom the user of a failed model falls back on
 SIZES = ["n_rows", "n_features", "n_classes"]
 
 
@@ -158,12 +158,12 @@ def duels(comparison: Comparison) -> list[Row]:
 def failure_policies(comparison: Comparison) -> list[dict[str, Any]]:
     """Mean rank of every model by what a missing score means, and the places it moves; empty where no score is missing.
 
-    Keys: model, complete_case, worst_rank, baseline (only with a model of that kind, see `BASELINES`), shift.
+    Keys: model, complete_case, worst_rank, baseline (only with a model of that kind, see `CONSTANT`), shift.
     """
     table, better = comparison.scores.table, comparison.scores.greater_is_better
     if table.empty or not table.isna().any(axis=None):
         return []
-    baseline = next((name for name in BASELINES if name in table), None)
+    baseline = next((name for name in CONSTANT if name in table), None)
     ranks = ranks_by_policy(policies(table, better, baseline), better)
     return ranks.reset_index().to_dict("records")
 

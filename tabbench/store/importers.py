@@ -4,6 +4,7 @@ An importer turns a file into one row per (task, model, fold); add one by writin
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,6 +21,18 @@ from tabbench.store.runs import COUNTS, IDENTITY, TIMES
 
 IMPORTERS: Registry[Callable[[pd.DataFrame], pd.DataFrame]] = Registry("importer")
 NAME = "imported.parquet"
+
+# What results elsewhere, and runs of version 0.1, call models of a family: whole names of simple ones, beginnings of the others
+SIMPLE = frozenset(
+    "decisiontree knn linearmodel randomforest svm dummy tree logreg random_forest extra_trees constantpredictor".split()
+)
+BEGINNINGS = {
+    "boosting": ("xgb", "lightgbm", "catboost", "hist_gbdt", "gbm"),
+    "network": (
+        *("mlp", "pfn", "tabpfn", "tabicl", "resnet", "rtdl", "saint", "fttransformer", "node", "danet", "tabnet", "stg", "vime"),
+        *("realmlp", "tabm", "mitra", "limix", "fastai", "neural", "torch", "nn"),
+    ),
+}
 
 
 def importer(name: str) -> Callable[[Callable[[pd.DataFrame], pd.DataFrame]], Callable[[pd.DataFrame], pd.DataFrame]]:
@@ -108,6 +121,14 @@ def tabarena(table: pd.DataFrame) -> pd.DataFrame:
             "reason": np.where(failed, "imputed by TabArena", ""),
         }
     )
+
+
+def family_by_name(model: str) -> str:
+    """The family of a model that was run elsewhere, told from its name; "other" for an unknown one."""
+    name = re.split(r" [\[(]", model)[0].lower()  # "xgboost [depth=3]", "KNN (tabzilla)"
+    if name in SIMPLE:
+        return "simple"
+    return next((family for family, starts in BEGINNINGS.items() if name.startswith(starts)), "other")
 
 
 def import_results(kind: str, path: Path, folder: Path, *, force: bool = False) -> pd.DataFrame:

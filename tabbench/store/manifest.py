@@ -92,8 +92,16 @@ def add_earlier(manifest: dict[str, Any], old: dict[str, Any]) -> dict[str, Any]
     tasks = [*manifest["tasks"], *(facts for facts in old["tasks"] if facts["digest"] not in here)]
     kept = {"imported": old["imported"]} if "imported" in old else {}
     names = {facts["name"] for facts in manifest["tasks"]}
+    families = {**old.get("families", {}), **manifest.get("families", {})}
     findings = [*manifest.get("audit", []), *(finding for finding in old.get("audit", []) if finding["task"] not in names)]
-    return {**manifest, "tasks": tasks, "earlier": [spec.to_json() for spec in asked.values()], "audit": findings, **kept}
+    return {
+        **manifest,
+        "tasks": tasks,
+        "earlier": [spec.to_json() for spec in asked.values()],
+        "audit": findings,
+        "families": families,
+        **kept,
+    }
 
 
 def write_manifest(folder: Path, manifest: dict[str, Any], *, finished: bool = False) -> None:
@@ -165,6 +173,7 @@ class _Form(msgspec.Struct, kw_only=True):
     imported: list[_Imported] = []
     audit: list[Finding] = []
     engine: dict[str, Any] = {}
+    families: dict[str, str] = {}
     environment: _Environment
     git: dict[str, Any] | None
     argv: list[str]
