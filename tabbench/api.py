@@ -14,7 +14,8 @@ from tabbench.files import data_folder
 from tabbench.folders.results import Results, open_results, replay_trials
 from tabbench.folders.run import run as run_spec
 from tabbench.job import Subsample
-from tabbench.request import DEFAULT_MODELS, Spec
+from tabbench.models import usual_models
+from tabbench.request import Spec
 from tabbench.resources import Resources
 
 __all__ = ["Resources", "Results", "Subsample", "UserError", "audit_data", "metafeatures", "open_results", "replay_trials", "run"]
@@ -25,7 +26,7 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     *,
     data: str | Path | pd.DataFrame | None = None,
     target: str | None = None,
-    models: Sequence[str] = DEFAULT_MODELS,
+    models: Sequence[str] | None = None,
     out: str | Path = "results/run",
     folds: int | None = None,
     repeats: int = 1,
@@ -44,19 +45,21 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     """Run every model on every fold of every task, skipping what `out` already holds, and write the report.
 
     Give either `suite` (a name, the path of a suite file, "openml:suite/99") or `data` (a CSV or Parquet file, or a DataFrame)
-    with `target`. Tables of OpenML that are not on this machine yet are fetched. `folds` None: the official folds where a
-    table has them, else 3. protocol, configs, search : configurations of every model, the default and others that a search
-    ("random", "tpe", "halving") finds (None: as many as the protocol says); with more than one, default, tuned and ensembled
-    are rows of their own (see `replay`). shard : "i/n", do only the i-th of n parts, for `tabbench merge`; trials of a model
-    on a fold stay together. log : file to append events to, JSON lines.
-    scheduler : address of a Dask scheduler; the jobs are done on the workers of its cluster, as many as they have threads for.
+    with `target`. models None: the usual ones that are installed. Tables of OpenML that are not on this machine yet are fetched.
+    folds None: the official folds where a table has them, else 3.
+
+    protocol, configs, search : configurations of every model, the default and others that a search ("random", "tpe", "halving")
+    finds (None: as many as the protocol says); with more than one, default, tuned and ensembled are rows of their own (see
+    `replay`). shard : "i/n", do only the i-th of n parts, for `tabbench merge`; trials of a model on a fold stay together.
+    log : file to append events to, JSON lines. scheduler : address of a Dask scheduler; the jobs are done on the workers of its
+    cluster, as many as they have threads for.
     Raises UserError on bad input, before anything is run; KeyboardInterrupt leaves a folder that the same call continues.
     """
     spec = Spec(
         suite=suite,
         file=str(data) if isinstance(data, str | Path) else None,
         target=target,
-        models=tuple(models),
+        models=usual_models()[0] if models is None else tuple(models),
         folds=folds,
         repeats=repeats,
         seed=seed,

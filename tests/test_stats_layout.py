@@ -98,6 +98,14 @@ def test_a_model_may_be_called_none_or_mean(stats):
     assert set(ranks(stats("dataset,Mean,x,y\na,0.5,0.6,0.9\nb,0.4,0.1,0.2\n"))) == {"Mean", "x", "y"}
 
 
+def test_the_unit_of_the_rope_is_said_where_scores_are_no_shares(tmp_path, capsys):
+    percent = WIDE.replace("0.", "")
+    for text, said in ((percent, True), (WIDE, False)):
+        (tmp_path / "t.csv").write_text(text, encoding="utf-8")
+        assert main(["stats", str(tmp_path / "t.csv")]) == 0
+        assert ("±0.01, is in units of the score" in capsys.readouterr().out) is said
+
+
 def test_a_model_that_lacks_folds_or_datasets_has_not_failed(stats):
     rows = [f"{d},{m},{f},{0.5 + 0.1 * 'cba'.index(m) + f / 100}" for d in "pqr" for m in "abc" for f in range(3)]
     head = "dataset,model,fold,auc\n"

@@ -122,7 +122,8 @@ def _plan(args: argparse.Namespace) -> int:
 
 def _spec(args: argparse.Namespace) -> "Spec":
     """What `run` and `plan` are asked for."""
-    from tabbench.request import DEFAULT_MODELS, Spec
+    from tabbench.models import usual_models
+    from tabbench.request import Spec
     from tabbench.resources import Resources, spare_workers
 
     workers = spare_workers(args.threads) if args.workers is None else args.workers
@@ -130,7 +131,7 @@ def _spec(args: argparse.Namespace) -> "Spec":
         suite=args.suite,
         file=str(args.data) if args.data else None,
         target=args.target,
-        models=tuple(args.models or DEFAULT_MODELS),
+        models=tuple(args.models) if args.models else usual_models()[0],
         folds=args.folds,
         repeats=args.repeats,
         seed=args.seed,

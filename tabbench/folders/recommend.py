@@ -1,5 +1,6 @@
 """What won on the datasets of a result folder that are most like a table."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,13 +29,14 @@ class Advice:
     """What won on datasets near a table. datasets : task, distance, best, score, nearest first.
 
     models : model, mean_rank, rank_low, rank_high (95%, these few datasets being resampled), overall_rank (on all `n_known`
-    datasets), best first.
+    datasets), best first. itself : datasets that hold the very table; they are left out.
     """
 
     metric: str
     datasets: pd.DataFrame
     models: pd.DataFrame
     n_known: int
+    itself: Sequence[str] = ()
 
 
 def recommend(
@@ -56,6 +58,8 @@ def recommend(
     scores = score_table(results, metric)
     known = by_dataset(parts)
     known = known.loc[known.index.intersection(scores.filled.index)]
+    itself = [entry["name"] for entry in manifest["tasks"] if entry["digest"] == task.digest]
+    known = known.drop(index=known.index.intersection(itself))
     if len(known) < 2:
         raise UserError(f"{len(known)} datasets with metafeatures and scores: at least 2 are needed to compare with")
     spec = spec_of(manifest)
@@ -72,7 +76,7 @@ def recommend(
     best = best if scores.greater_is_better else -best
     datasets = near.reset_index().assign(best=best.idxmax(axis=1).to_numpy(), score=best.max(axis=1).abs().to_numpy())
     models = models.sort_values("mean_rank", kind="stable").rename_axis("model").reset_index()
-    return Advice(metric, datasets, models, len(known))
+    return Advice(metric, datasets, models, len(known), itself)
 
 
 def format_advice(advice: Advice, name: str) -> str:
@@ -84,4 +88,6 @@ def format_advice(advice: Advice, name: str) -> str:
     for row in advice.models.itertuples():
         lines.append(f"{row.model:24} {row.mean_rank:5.2f} ({row.rank_low:.2f} … {row.rank_high:.2f}) {row.overall_rank:8.2f}")
     lines += ["", "Few neighbours prove little: compare the first two or three on your table with `tabbench run --data`."]
+    if advice.itself:
+        lines += [f"Left out, for it is the table itself: {', '.join(advice.itself)}."]
     return "\n".join(lines)

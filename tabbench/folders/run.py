@@ -18,7 +18,7 @@ from tabbench.files import data_folder, remove_temporaries
 from tabbench.folders.describe import describe_briefly
 from tabbench.folders.results import Results
 from tabbench.job import Job, Run
-from tabbench.models import get_model
+from tabbench.models import get_model, usual_models
 from tabbench.prepare.subsample import check_limits
 from tabbench.request import Spec
 from tabbench.resources import spare_workers
@@ -119,7 +119,7 @@ def run_request(
     with Claims(folder) as claims, Progress(quiet=quiet, log=log) as progress:
         with claims.whole_folder():
             manifest, work = _begin(request, engine, folder, progress)
-            for line in (*engine.warnings, *repair_store(folder / STORE, claims)):
+            for line in (*engine.warnings, *_lacking(spec), *repair_store(folder / STORE, claims)):
                 progress.note(line)
         pairs = [(part.task, list(part.splits.values())) for part in work.values()]
         with ResultStore(folder / STORE) as store:
@@ -145,6 +145,14 @@ def run_request(
             results.write_report()
             write_checksums(folder)
     return results
+
+
+def _lacking(spec: Spec) -> list[str]:
+    """What a run of the usual models goes without."""
+    usual, lacking = usual_models()
+    if not lacking or spec.models != usual:
+        return []
+    return [f"not installed and left out: {', '.join(lacking)}: pip install 'tabbench-harness[bench]' brings them"]
 
 
 def _begin(request: Request, engine: Engine, folder: Path, progress: Progress) -> tuple[dict[str, Any], dict[str, Work]]:

@@ -16,6 +16,7 @@ from tabbench.errors import UserError
 from tabbench.models.space import Space
 from tabbench.prepare.needs import Needs
 from tabbench.registry import Registry
+from tabbench.request import DEFAULT_MODELS
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
@@ -155,6 +156,12 @@ def get_model(name: str) -> Model:
 def missing_imports(model: Model) -> list[str]:
     """List the packages the model needs that are not installed."""
     return [package for package in model.packages if not _is_installed(package)]
+
+
+def usual_models() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The models of a run that names none: those that can be imported here, and those that cannot."""
+    lacking = tuple(name for name in DEFAULT_MODELS if missing_imports(get_model(name)))
+    return tuple(name for name in DEFAULT_MODELS if name not in lacking), lacking
 
 
 @cache

@@ -59,15 +59,17 @@ class Shape:
     n_features: int
 
 
+def _values(table: dict[str, Any]) -> dict[str, Any]:
+    """Lists of a TOML table as tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
+
+
 def load_config(name: str) -> Config:
     """Read a config by name (pfn/configs) or path; raises UserError if it is missing or malformed."""
     path = Path(name) if name.endswith(".toml") else Path(__file__).parent / "configs" / f"{name}.toml"
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
-        stages = tuple(
-            Stage(**{name: tuple(value) if isinstance(value, list) else value for name, value in stage.items()})
-            for stage in raw["stage"]
-        )
+        stages = tuple(Stage(**_values(stage)) for stage in raw["stage"])
         return Config(network_config(raw["network"]), stages, **raw["training"])
     except FileNotFoundError:
         raise UserError(f"{path}: no such config") from None

@@ -20,6 +20,7 @@ from tabbench.stats.ranks import TOLERANCE, normalized_scores, rank_table, win_t
 from tabbench.stats.ratings import rank_intervals, ratings
 
 DEFAULT_METRIC = "roc_auc_ovo"
+ANY_CLASSES = "auc_or_log_loss"  # ROC AUC for two classes, log loss for more
 POLICY = "a model that does not end ok on every fold of a dataset takes the worst rank there and the normalised score 0"
 BAD = ("failed", "timeout", "memory", "unsupported")
 DECIMALS = {"mean_rank": 3, "rank_low": 2, "rank_high": 2, "mean_normalized_score": 4, "mean_score": 5}
@@ -29,8 +30,12 @@ TERMINAL_WIDTH = 100
 
 
 def recorded_metrics(results: pd.DataFrame) -> list[str]:
-    """The metrics that have a value, ROC AUC first; it alone where nothing has one."""
-    order = dict.fromkeys([DEFAULT_METRIC, *METRICS])
+    """The metrics that have a value, ROC AUC first; it alone where nothing has one.
+
+    Where results come from elsewhere with ROC AUC for two classes only (AMLB, TabArena), what covers all datasets comes first.
+    """
+    n_datasets = [results["task"][results[name].notna()].nunique() for name in (DEFAULT_METRIC, ANY_CLASSES)]
+    order = dict.fromkeys([ANY_CLASSES if n_datasets[1] > n_datasets[0] else DEFAULT_METRIC, DEFAULT_METRIC, *METRICS])
     return [name for name in order if results[name].notna().any()] or [DEFAULT_METRIC]
 
 

@@ -12,6 +12,7 @@ from tabbench.report.verdict import p_text
 from tabbench.stats.summary import Settings, Summary, as_records
 
 Form = Literal["text", "md", "json"]
+LARGEST_SHARE = 1.5  # scores beyond are percentages, losses or the like
 FEW = 5  # datasets, of which no test at the 5% level can say anything
 MOST_PAIRS, MOST_COLUMNS = 45, 10  # in text; JSON and Markdown have them all
 
@@ -36,7 +37,7 @@ def _head(summary: Summary, settings: Settings) -> str:
     noun = "dataset" if n == 1 else "datasets"
     direction = "greater" if settings.greater_is_better else "lower"
     lines = [f"{n:,} {noun} × {len(models)} models; {direction} is better; missing scores: {summary.n_missing:,}."]
-    lines += _not_run(summary)
+    lines += [*_not_run(summary), *_unit(summary, settings)]
     if summary.unscored:
         lines.append(f"Left out, for want of any score: {', '.join(summary.unscored)}.")
     omnibus = summary.omnibus
@@ -64,6 +65,17 @@ def _not_run(summary: Summary) -> list[str]:
     if summary.left_out:
         lines.append(f"Not ranked, for want of a dataset in common with the others: {', '.join(summary.left_out)}.")
     return lines
+
+
+def _unit(summary: Summary, settings: Settings) -> list[str]:
+    """Where scores are no shares, say what the region of practical equivalence is in."""
+    low, high = summary.models["mean_score"].min(), summary.models["mean_score"].max()
+    if max(abs(low), abs(high)) <= LARGEST_SHARE:
+        return []
+    return [
+        f"The region of practical equivalence, ±{settings.rope:g}, is in units of the score, whose means go from {low:.4g} to "
+        f"{high:.4g}: choose another with --rope."
+    ]
 
 
 def few_datasets(n: int) -> list[str]:
