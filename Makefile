@@ -3,12 +3,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help install bench test lint clean
+LOWEST := .venv-lowest
+WHEEL := .venv-wheel
+CORE := $(addprefix tests/test_,audit.py cli.py job.py leaderboard.py metrics.py models.py preprocess.py split.py stats.py \
+	stats_command.py store.py subsample.py task.py)
+
+.PHONY: help install bench test test-slow test-lowest wheel-check docs lint clean
 
 help:
 	@echo "make install  set up .venv"
 	@echo "make bench    run the starter suite and write results/starter/report.html"
-	@echo "make test     run the tests"
+	@echo "make test     run the tests; make test-slow: those that take long, too"
+	@echo "make test-lowest  run the core's tests with the lowest versions that pyproject.toml declares"
+	@echo "make wheel-check  build the wheel, install it without extras, and run it"
+	@echo "make docs     build the site of the documentation: site/index.html"
 	@echo "make lint     check style, types and the order of imports"
 	@echo "make clean    remove .venv and caches (results stay)"
 
@@ -23,7 +31,27 @@ bench: $(INSTALLED)
 	$(BIN)/tabbench run --suite starter --out results/starter
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow"
+
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest --numprocesses 2 --dist load -m slow
+
+test-lowest:
+	$(PYTHON) -m venv $(LOWEST)
+	$(PYTHON) .ci/lowest.py > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip install --quiet --constraint $(LOWEST)/constraints.txt --editable . pytest hypothesis
+	$(LOWEST)/bin/python -m pytest -m "not slow" $(CORE)
+
+wheel-check:
+	rm -rf dist $(WHEEL)
+	$(PYTHON) -m venv $(WHEEL)
+	$(WHEEL)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	$(WHEEL)/bin/python -m pip install --quiet --constraint .ci/constraints.txt dist/tabbench_harness-*.whl
+	cd $(WHEEL) && bin/tabbench run --suite smoke --models logreg,tree --strict --quiet --out smoke && bin/tabbench verify smoke --level 3
+	cd $(WHEEL) && bin/tabbench check tree
+
+docs: $(INSTALLED)
+	$(BIN)/mkdocs build --strict --quiet --config-file .mkdocs.yml
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -33,5 +61,5 @@ lint: $(INSTALLED)
 	$(BIN)/biome check --config-path=.ci tabbench/report
 
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist
+	rm -rf .venv $(LOWEST) $(WHEEL) site .pytest_cache .ruff_cache .mypy_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

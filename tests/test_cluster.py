@@ -202,6 +202,7 @@ def test_killed_workers_cost_only_what_they_were_doing(cluster, place, tmp_path)
     assert board(tmp_path / "r") == board(tmp_path / "calm")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("threads", "losses"), [(1, 3), (2, 2)])  # one worker has two threads: it takes long to come back
 def test_a_job_that_kills_its_worker_is_bounded(cluster, tmp_path, monkeypatch, threads, losses):
     monkeypatch.setattr("tabbench.engine.cluster.MAX_LOSSES", losses)

@@ -109,13 +109,14 @@ def test_one_column_only(name):
 
 
 def test_seed_reaches_the_learner():
-    for name in ("tree", "random_forest", "extra_trees", "mlp"):
+    for name in (name for name in ("tree", "random_forest", "extra_trees", "mlp") if not missing_imports(MODELS[name])):
         task, test = mixed_table(), mixed_table(seed=1)
         one, two = (fit_predict(name, task.X, task.y, test.X, seed=seed) for seed in (0, 1))
         assert not np.array_equal(one[0].predict_proba(one[1]), two[0].predict_proba(two[1])), name
 
 
 def test_mlp_learns_what_a_line_cannot():
+    pytest.importorskip("torch")
     rng = np.random.default_rng(0)
     X = rng.normal(size=(1200, 6))
     y = (X[:, 0] * X[:, 1] > 0).astype(int)
@@ -124,6 +125,7 @@ def test_mlp_learns_what_a_line_cannot():
 
 
 def test_mlp_bears_extreme_values():
+    pytest.importorskip("torch")
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(60, 3)), np.tile([0, 1], 30)
     X[0, 0], X[1, 1] = 1e30, -1e38

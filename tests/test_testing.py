@@ -16,7 +16,9 @@ MISFITS = "tests.support.misfits"
 
 
 @pytest.mark.parametrize("name", [name for name, model in MODELS.items() if not missing_imports(model)])
-@pytest.mark.parametrize("requirement", REQUIREMENTS)
+@pytest.mark.parametrize(
+    "requirement", [pytest.param(name, marks=[pytest.mark.slow] * (name == "own_process")) for name in REQUIREMENTS]
+)
 def test_our_models_meet_every_requirement(requirement, name):
     require(name, requirement)
 

@@ -62,6 +62,7 @@ def change_manifest(folder, change):
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
+@pytest.mark.slow
 def test_an_intact_folder_passes_at_every_level_and_is_not_changed(made, capsys):
     folder = made / "r"
     before = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=folder, capture_output=True, text=True, check=True).stdout
