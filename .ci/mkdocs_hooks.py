@@ -1,4 +1,4 @@
-"""What the site takes from elsewhere than docs/: the help of every command, and the report of the starter suite if it is there."""
+"""What the site takes from elsewhere than docs/: the help of every command, and the starter suite's report if it is there."""
 
 import argparse
 import io
@@ -11,7 +11,10 @@ from mkdocs.structure.files import File
 from tabbench.cli import commands
 
 REPORT = Path("results/starter/report.html")
-FRAME = '<p><a href="starter.html">On a page of its own</a></p><iframe src="starter.html" title="report" width="100%" height="900"></iframe>'
+FRAME = (
+    '<p><a href="starter.html">On a page of its own</a></p>'
+    '<iframe src="starter.html" title="report" width="100%" height="900"></iframe>'
+)
 ABSENT = "It is not here: `make bench` writes it in minutes, and the next `make docs` puts it on this page."
 
 

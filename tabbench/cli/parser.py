@@ -79,7 +79,11 @@ def complete_models(prefix: str, **_: Any) -> list[str]:
 
 
 def names(text: str) -> list[str]:
-    """Names from a text with commas."""
+    """Names from a text with commas.
+
+    >>> names("tree, mine:Shrunk")
+    ['tree', 'mine:Shrunk']
+    """
     return [name.strip() for name in text.split(",")]
 
 

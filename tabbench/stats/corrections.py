@@ -16,7 +16,11 @@ MOST_MODELS = 10  # Bergmann and Hommel's procedure looks at every partition of 
 
 
 def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Holm's adjusted p-values, in the order given (Holm 1979); they never fall as p rises and stay at most 1."""
+    """Holm's adjusted p-values, in the order given (Holm 1979); they never fall as p rises and stay at most 1.
+
+    >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
+    [0.03, 0.06, 0.06]
+    """
     n = len(np.asarray(p))
     return _step_down(p, n - np.arange(n))
 

@@ -60,7 +60,12 @@ def mean_ranks(
     tolerance: float = TOLERANCE,
     ties: Literal["average", "min"] = "average",
 ) -> pd.Series:
-    """Mean rank of every model over the datasets."""
+    """Mean rank of every model over the datasets.
+
+    >>> scores = pd.DataFrame({"forest": [0.9, 0.8], "line": [0.7, 0.8]})
+    >>> mean_ranks(scores, greater_is_better=True).to_dict()
+    {'forest': 1.25, 'line': 1.75}
+    """
     return rank_table(scores, greater_is_better, tolerance, ties).mean()
 
 

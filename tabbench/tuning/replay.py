@@ -150,7 +150,11 @@ def greedy(validations: Sequence[np.ndarray], y: np.ndarray) -> list[int]:
 
 
 def parse_seconds(text: str) -> float:
-    """Seconds of "60", "60s", "5m" or "2h"; raises UserError for anything else."""
+    """Seconds of "60", "60s", "5m" or "2h"; raises UserError for anything else.
+
+    >>> parse_seconds("1.5m")
+    90.0
+    """
     units = {"s": 1.0, "m": 60.0, "h": 3600.0}
     number, unit = (text[:-1], units[text[-1]]) if text[-1:] in units else (text, 1.0)
     try:

@@ -1,0 +1,85 @@
+"""The documentation: every block of code is run, and the site builds without a warning and asks nobody for anything."""
+
+import doctest
+import re
+import shlex
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tabbench.cli import main
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+BLOCK = re.compile(r"(<!-- not run: .+ -->\n)?^```(\w*)[^\n]*\n(.*?)^```$", re.M | re.S)
+RUN = {page: [found.groups() for found in BLOCK.finditer(page.read_text(encoding="utf-8"))] for page in PAGES}
+WITH_EXAMPLES = [path for path in (ROOT / "tabbench").rglob("*.py") if ">>>" in path.read_text(encoding="utf-8")]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "cache"))
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"zip": rng.integers(0, 4, 80), "a": rng.normal(size=80)})
+    frame.assign(y=np.where(frame["a"] + rng.normal(size=80) > 0, "yes", "no")).to_csv("my.csv", index=False)
+    yield tmp_path
+    sys.modules.pop("mine", None)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if RUN[page]], ids=lambda page: page.stem)
+def test_every_block_of_a_page_runs(page, folder, capsys):
+    for excuse, language, text in RUN[page]:
+        if excuse or not language or language == "text":  # an excuse names its reason; what has no language is a picture
+            continue
+        run = {"console": run_console, "python": run_python, "toml": write_file}[language]
+        run(text)
+    capsys.readouterr()
+
+
+def test_no_block_escapes_by_being_indented():
+    for page in PAGES:
+        assert re.findall(r"^ {4,}(?:tabbench|python|pip) .*", page.read_text(encoding="utf-8"), re.M) == [], page
+
+
+def run_console(text):
+    for line in text.splitlines():
+        words = shlex.split(line)
+        assert words[0] == "tabbench", f"only tabbench is run here: {line}"
+        assert main(words[1:]) == 0, line
+
+
+def run_python(text):
+    if re.match(r"# \w+\.py\n", text):
+        write_file(text)
+    else:
+        subprocess.run([sys.executable, "-c", text], check=True, timeout=600, env=None)
+
+
+def write_file(text):
+    name = re.match(r"# (\S+)", text).group(1)
+    Path(name).write_text(text, encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", WITH_EXAMPLES, ids=lambda path: path.stem)
+def test_examples_in_docstrings(path):
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    assert doctest.testmod(import_module(name)).failed == 0
+
+
+def test_the_site_builds_without_a_warning_and_asks_nobody(tmp_path):
+    pytest.importorskip("mkdocs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", ROOT / ".mkdocs.yml", "--site-dir", tmp_path]
+    done = subprocess.run([*command], cwd=ROOT, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    for page in tmp_path.rglob("*.html"):
+        if page.name != "starter.html":  # it has a test of its own
+            text = page.read_text(encoding="utf-8")
+            assert re.findall(r'(?:src|<link[^>]+href)="(?:https?:)?//[^"]+"', text) == [], page
+    assert "tabbench suites hardest" in (tmp_path / "reference" / "commands.html").read_text(encoding="utf-8")
