@@ -10,7 +10,7 @@ from tabbench.files import replace_text
 
 WEIGHTS = Path(__file__).parent / "weights" / "pfn.safetensors"
 CURVE_POINTS = 200
-LEARNING = ("columns", "evidence", "kernel", "network", "muon", "curriculum", "trainer")
+LEARNING = ("columns", "evidence", "kernel", "linear", "network", "muon", "curriculum", "trainer")
 
 
 def sha256(path: Path) -> str:

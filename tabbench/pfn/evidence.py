@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tabbench.pfn.columns import CELL_INPUTS, WINDOWS, Columns, describe_cells, describe_columns
 from tabbench.pfn.kernel import RIDGES, ask_kernel, fit_kernel
+from tabbench.pfn.linear import STRENGTHS, ask_linear, fit_linear
 
 GROUP = 3  # columns a triple holds
 
@@ -33,7 +34,10 @@ class Voice:
     ask: Callable[[Any, Tensor, Tensor], Tensor]
 
 
-VOICES = {"kernel": Voice(len(RIDGES), fit_kernel, ask_kernel)}
+VOICES = {
+    "kernel": Voice(len(RIDGES), fit_kernel, ask_kernel),
+    "linear": Voice(len(STRENGTHS), fit_linear, ask_linear),
+}
 
 
 class Evidence(NamedTuple):
