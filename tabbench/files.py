@@ -73,3 +73,9 @@ def remove_temporaries(folder: Path) -> None:
 def replace_text(path: Path, text: str) -> None:
     """`replace_file` for UTF-8 text with Unix line ends."""
     replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file, as hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

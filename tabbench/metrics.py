@@ -26,9 +26,10 @@ Score = Callable[[np.ndarray, np.ndarray], float]
 
 @dataclass(frozen=True)
 class Metric:
-    """A named score. needs : "labels" if only the most probable class matters, else "proba"."""
+    """A named score. title : what people call it. needs : "labels" if only the most probable class matters, else "proba"."""
 
     name: str
+    title: str
     score: Score
     needs: Literal["labels", "proba"]
     greater_is_better: bool
@@ -37,11 +38,16 @@ class Metric:
 METRICS: Registry[Metric] = Registry("metric")
 
 
-def metric(name: str, *, needs: Literal["labels", "proba"], greater_is_better: bool = True) -> Callable[[Score], Score]:
-    """Register `f(y (n,) int codes, proba (n, k) float64) -> float` as a metric and a column of the results."""
+def metric(
+    name: str, *, needs: Literal["labels", "proba"], title: str | None = None, greater_is_better: bool = True
+) -> Callable[[Score], Score]:
+    """Register `f(y (n,) int codes, proba (n, k) float64) -> float` as a metric and a column of the results.
+
+    title : what people call it, if that is not its name.
+    """
 
     def register(score: Score) -> Score:
-        METRICS.add(name, Metric(name, score, needs, greater_is_better))
+        METRICS.add(name, Metric(name, title or name, score, needs, greater_is_better))
         return score
 
     return register
@@ -74,26 +80,26 @@ def accuracy(y: np.ndarray, proba: np.ndarray) -> float:
     return float(np.mean(proba.argmax(axis=1) == y))
 
 
-@metric("balanced_accuracy", needs="labels")
+@metric("balanced_accuracy", title="balanced accuracy", needs="labels")
 def balanced_accuracy(y: np.ndarray, proba: np.ndarray) -> float:
     """Mean recall over the classes that occur in `y` (Brodersen et al. 2010)."""
     hits, n_true, _ = _confusion(y, proba)
     return float(np.mean(hits[n_true > 0] / n_true[n_true > 0]))
 
 
-@metric("f1", needs="labels")
+@metric("f1", title="F1", needs="labels")
 def f1(y: np.ndarray, proba: np.ndarray) -> float:
     """F1 of class 1 for two classes (0 if it is neither true nor predicted anywhere), `f1_macro` for more."""
     return float(_f1_by_class(y, proba)[1]) if proba.shape[1] == 2 else f1_macro(y, proba)
 
 
-@metric("f1_macro", needs="labels")
+@metric("f1_macro", title="macro F1", needs="labels")
 def f1_macro(y: np.ndarray, proba: np.ndarray) -> float:
     """Mean F1 over the classes that occur in `y`."""
     return float(np.mean(_f1_by_class(y, proba)[np.unique(y)]))
 
 
-@metric("roc_auc_ovo", needs="proba")
+@metric("roc_auc_ovo", title="ROC AUC (one against one)", needs="proba")
 def roc_auc_ovo(y: np.ndarray, proba: np.ndarray) -> float:
     """Mean over the pairs of classes that occur of the ROC AUC between them (Hand and Till 2001); NaN for one class.
 
@@ -109,7 +115,7 @@ def roc_auc_ovo(y: np.ndarray, proba: np.ndarray) -> float:
     return float(np.mean(auc[~np.eye(len(present), dtype=bool)]))
 
 
-@metric("roc_auc_ovr", needs="proba")
+@metric("roc_auc_ovr", title="ROC AUC (one against rest)", needs="proba")
 def roc_auc_ovr(y: np.ndarray, proba: np.ndarray) -> float:
     """Mean over the classes that occur of the ROC AUC of each against the rest (Fawcett 2006); NaN for one class."""
     if proba.shape[1] == 2:
@@ -123,20 +129,20 @@ def roc_auc_ovr(y: np.ndarray, proba: np.ndarray) -> float:
     return float(np.mean((wins.sum(axis=1) - np.diag(wins))[present] / n_pairs[present]))
 
 
-@metric("log_loss", needs="proba", greater_is_better=False)
+@metric("log_loss", title="log loss", needs="proba", greater_is_better=False)
 def log_loss(y: np.ndarray, proba: np.ndarray) -> float:
     """Mean negative log probability (nats) of the true class, clipped by `LOG_LOSS_EPS` at both ends (Good 1952)."""
     true = proba[np.arange(len(y)), y]
     return float(-np.mean(np.log(np.clip(true, LOG_LOSS_EPS, 1 - LOG_LOSS_EPS))))
 
 
-@metric("auc_or_log_loss", needs="proba", greater_is_better=False)
+@metric("auc_or_log_loss", title="1 − ROC AUC or log loss", needs="proba", greater_is_better=False)
 def auc_or_log_loss(y: np.ndarray, proba: np.ndarray) -> float:
     """1 - ROC AUC for two classes, log loss for more: what AMLB and TabArena rank by (Erickson et al. 2025, metric_error)."""
     return 1 - _binary_auc(y, proba) if proba.shape[1] == 2 else log_loss(y, proba)
 
 
-@metric("brier", needs="proba", greater_is_better=False)
+@metric("brier", title="Brier score", needs="proba", greater_is_better=False)
 def brier(y: np.ndarray, proba: np.ndarray) -> float:
     """Mean squared distance of `proba` to the one-hot `y`, summed over all classes, in [0, 2] (Brier 1950)."""
     distance = proba.copy()
@@ -144,7 +150,7 @@ def brier(y: np.ndarray, proba: np.ndarray) -> float:
     return float(np.mean(np.sum(distance**2, axis=1)))
 
 
-@metric("ece", needs="proba", greater_is_better=False)
+@metric("ece", title="calibration error (ECE)", needs="proba", greater_is_better=False)
 def ece(y: np.ndarray, proba: np.ndarray) -> float:
     """Error of calibration of the predicted class, over 15 equal bins (a, b] of confidence (Guo et al. 2017, §2)."""
     confidence = proba.max(axis=1)

@@ -1,5 +1,7 @@
 """Resources: how many jobs at a time, and what one of them may take."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import psutil
@@ -36,3 +38,16 @@ class Resources:
 def spare_workers(threads: int) -> int:
     """As many workers of so many threads as the cores allow, at least one."""
     return max(1, (psutil.cpu_count() or 1) // max(1, threads))
+
+
+@contextmanager
+def torch_threads(n: int | None) -> Iterator[None]:
+    """Let torch use `n` threads for a while (None: as many as it does)."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(n or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

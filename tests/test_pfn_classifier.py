@@ -402,26 +402,26 @@ def test_weights_are_checked_against_their_card(tiny, tmp_path):
 
 
 def test_the_temperature_of_the_card_is_used(tiny, tmp_path):
-    from tabbench.pfn.card import sha256
+    from tabbench.files import file_hash
 
     X, y = blobs(60)
     warm = shutil.copy(tiny, tmp_path / "warm.safetensors")
-    (tmp_path / "warm.json").write_text(json.dumps({"sha256": sha256(warm), "temperature": 2.0}))
+    (tmp_path / "warm.json").write_text(json.dumps({"sha256": file_hash(warm), "temperature": 2.0}))
     plain, tempered = (PFNClassifier(weights=path).fit(X, y).predict_proba(X) for path in (tiny, warm))
     expected = np.sqrt(plain) / np.sqrt(plain).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(tempered, expected, rtol=1e-6)
 
 
 def test_calibration_is_kept_in_the_card_and_lowers_the_loss(tiny, tmp_path):
+    from tabbench.files import file_hash
     from tabbench.pfn.calibrate import calibrate
-    from tabbench.pfn.card import sha256
 
     X, y = blobs(60)
     bold = tmp_path / "bold.safetensors"
     shutil.copy(tiny, bold)
     with pytest.raises(UserError, match="no such model card"):
         calibrate(bold)
-    bold.with_suffix(".json").write_text(json.dumps({"sha256": sha256(bold)}))
+    bold.with_suffix(".json").write_text(json.dumps({"sha256": file_hash(bold)}))
     before = PFNClassifier(weights=bold).fit(X, y).predict_proba(X)
     temperature, plain, tempered = calibrate(bold, n_tables=3)
     assert tempered < plain

@@ -344,7 +344,7 @@ def test_validation_rows_of_unknown_classes_stop_nothing():
 def test_what_does_not_fit_a_protocol_is_one_line(suite, capsys):
     run = ["run", "--suite", suite, "--models", "tree", "--quiet"]
     for arguments, says in (
-        (["--protocol", "tabzila"], "no protocol 'tabzila': known: tabbench, tabzilla"),
+        (["--protocol", "tabzila"], "no protocol 'tabzila': did you mean 'tabzilla'?"),
         (["--protocol", "tabzilla", "--folds", "3"], "takes every fold"),
         (["--configs", "0"], "configs must be at least 1"),
     ):

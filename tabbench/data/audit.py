@@ -16,6 +16,7 @@ import pandas as pd
 from tabbench.data.split import Split
 from tabbench.data.task import Task
 from tabbench.files import replace_text
+from tabbench.registry import Registry
 
 FORMAT = 1  # enters the names of kept audits: raise it when a check changes
 SAMPLE = 5000  # rows on which columns are tried as predictors
@@ -40,13 +41,12 @@ class Finding:
 
 
 Check = Callable[[Task, Sequence[Split]], Iterable[tuple[str, tuple[str, ...]]]]
-CHECKS: dict[str, Check] = {}
+CHECKS: Registry[Check] = Registry("check")
 
 
 def check(function: Check) -> Check:
     """Register a check under its name: it yields (message, columns) for what it finds."""
-    CHECKS[function.__name__] = function
-    return function
+    return CHECKS.add(function.__name__, function)
 
 
 def audit(work: Iterable[tuple[Task, Sequence[Split]]], folder: Path) -> list[Finding]:

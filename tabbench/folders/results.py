@@ -20,7 +20,7 @@ from tabbench.store.importers import family_by_name, read_imported
 from tabbench.store.manifest import read_manifest, spec_of
 from tabbench.store.runs import NAME as STORE
 from tabbench.store.runs import ResultStore
-from tabbench.tuning.protocols import Protocol, get_protocol
+from tabbench.tuning.protocols import PROTOCOLS, Protocol
 from tabbench.tuning.replay import Budget, replay, trials_table
 
 
@@ -43,7 +43,7 @@ class Results:
     @property
     def protocol(self) -> Protocol | None:
         """By which configurations were chosen, if they were."""
-        return get_protocol(self.spec.protocol) if self.spec and self.spec.protocol else None
+        return PROTOCOLS[self.spec.protocol] if self.spec and self.spec.protocol else None
 
     @cached_property
     def frame(self) -> pd.DataFrame:

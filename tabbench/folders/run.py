@@ -37,7 +37,7 @@ from tabbench.store.manifest import (
 from tabbench.store.repair import repair_store
 from tabbench.store.runs import NAME as STORE
 from tabbench.store.runs import ResultStore
-from tabbench.tuning.protocols import get_protocol
+from tabbench.tuning.protocols import PROTOCOLS
 from tabbench.tuning.schedule import Schedule, series_of, settled_losses
 from tabbench.tuning.search import check_search, loss
 
@@ -67,14 +67,14 @@ def check_spec(spec: Spec) -> None:
         get_model(name)
     for sub in spec.subsamples:
         check_limits(**asdict(sub))
-    get_protocol(spec.protocol or "tabbench").check(spec.folds, spec.configs)
+    PROTOCOLS[spec.protocol or "tabbench"].check(spec.folds, spec.configs)
     check_search(spec.search or "random")
     _ = spec.part
 
 
 def settle(spec: Spec, tasks: list[Task]) -> Spec:
     """The spec with its datasets, the folds where a protocol says how many, and the configurations of a model."""
-    rules = get_protocol(spec.protocol or "tabbench")
+    rules = PROTOCOLS[spec.protocol or "tabbench"]
     n_configs = spec.configs or rules.n_configs
     has_own_folds = any(task.test_fold is not None for task in tasks)
     return replace(
@@ -126,7 +126,7 @@ def run_request(
             shared = Shared(claims, store.mark())
             losses = settled_losses(spec, store, engine.limits, retry_failed=retry_failed)
             schedule = Schedule(series_of(spec, pairs), losses)
-            metric = get_protocol(spec.protocol or "tabbench").search_by
+            metric = PROTOCOLS[spec.protocol or "tabbench"].search_by
 
             def on_run(job: Job, run: Run) -> list[Job]:
                 more = schedule.ended(job, loss(run.status, run.facts, metric))

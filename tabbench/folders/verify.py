@@ -22,13 +22,14 @@ import pandas as pd
 from tabbench import __version__
 from tabbench.data.split import load_splits, make_splits, splits_digest, splits_file
 from tabbench.errors import UserError
+from tabbench.files import file_hash
 from tabbench.folders.recorded import recorded_jobs, recorded_tasks
 from tabbench.folders.refit import Material, refit
 from tabbench.folders.results import Results
 from tabbench.metrics import METRICS, compute_metrics
 from tabbench.models import get_model
 from tabbench.store.checksums import NAME as CHECKSUMS
-from tabbench.store.checksums import check_checksums, content_files, file_hash, read_checksums
+from tabbench.store.checksums import check_checksums, content_files, read_checksums
 from tabbench.store.manifest import NUMERIC, environment, read_manifest, spec_of, specs_of
 from tabbench.store.runs import NAME as STORE
 from tabbench.store.runs import ResultStore, Stored

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Self
 
@@ -12,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 
 from tabbench.models import Steps, model
 from tabbench.models.space import Range
+from tabbench.resources import torch_threads
 
 if TYPE_CHECKING:
     import torch
@@ -94,7 +93,7 @@ class MLP(ClassifierMixin, BaseEstimator):
         generator = torch.Generator().manual_seed(int(self.random_state))
         rows = _tensors(X, codes)
         sizes = [rows[0].shape[1], *[self.width] * self.n_layers, len(self.classes_)]
-        with _torch_threads(self.n_threads):
+        with torch_threads(self.n_threads):
             layers = _init_layers(sizes, generator)
             if validation is None:
                 train, held_out = ((rows[0][part], rows[1][part]) for part in _inner_split(codes, generator))
@@ -132,7 +131,7 @@ class MLP(ClassifierMixin, BaseEstimator):
         """Class probabilities (n, k) float64."""
         import torch
 
-        with torch.no_grad(), _torch_threads(self.n_threads):
+        with torch.no_grad(), torch_threads(self.n_threads):
             logits = _forward(self.layers_, torch.as_tensor(np.asarray(X), dtype=torch.float32))
             return torch.softmax(logits.double(), dim=1).numpy()
 
@@ -186,16 +185,3 @@ def _inner_split(codes: np.ndarray, generator: torch.Generator) -> tuple[torch.T
     if not held_out.any():
         return torch.arange(len(codes)), torch.arange(len(codes))
     return torch.as_tensor(np.flatnonzero(~held_out)), torch.as_tensor(np.flatnonzero(held_out))
-
-
-@contextmanager
-def _torch_threads(n: int) -> Iterator[None]:
-    """Let torch use `n` threads for a while."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

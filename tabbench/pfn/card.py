@@ -6,16 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tabbench.files import replace_text
+from tabbench.files import file_hash, replace_text
 
 WEIGHTS = Path(__file__).parent / "weights" / "pfn.safetensors"
 CURVE_POINTS = 200
 LEARNING = ("columns", "evidence", "kernel", "linear", "network", "muon", "curriculum", "trainer")
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def code_digest() -> str:
@@ -42,5 +37,5 @@ def curve(log: Path) -> list[dict[str, float]]:
 
 def write_card(weights: Path, facts: dict[str, Any], log: Path) -> None:
     """Write `<weights>.json` beside the weights: their digest, the code's, `facts` and the curve."""
-    card = {"weights": weights.name, "sha256": sha256(weights), "code_sha256": code_digest(), **facts, "curve": curve(log)}
+    card = {"weights": weights.name, "sha256": file_hash(weights), "code_sha256": code_digest(), **facts, "curve": curve(log)}
     replace_text(weights.with_suffix(".json"), json.dumps(card, indent=1) + "\n")

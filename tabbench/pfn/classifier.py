@@ -13,10 +13,11 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 
 from tabbench.errors import UserError
 from tabbench.pfn.encode import NormalForm, as_table
-from tabbench.pfn.ensemble import Ensemble, torch_threads
+from tabbench.pfn.ensemble import Ensemble
 from tabbench.pfn.hierarchy import HierarchicalClassifier
 from tabbench.pfn.limits import MAX_CLASSES, MAX_ROWS
 from tabbench.prepare.subsample import COLUMN_POLICIES, ROW_POLICIES, Contexts, Cut, check_limits
+from tabbench.resources import torch_threads
 
 
 class PFNClassifier(ClassifierMixin, BaseEstimator):

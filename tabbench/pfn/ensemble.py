@@ -5,7 +5,6 @@ where the table exceeds the context, its own rows. What the network makes of a c
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -143,14 +142,3 @@ def _n_bytes(part: Any) -> int:
     if is_dataclass(part):
         return sum(_n_bytes(getattr(part, field.name)) for field in fields(part))
     return sum(map(_n_bytes, part)) if isinstance(part, tuple) else 0
-
-
-@contextmanager
-def torch_threads(n: int | None) -> Iterator[None]:
-    """Let torch use `n` threads for a while (None: as many as it does)."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(n or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

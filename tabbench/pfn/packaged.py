@@ -6,7 +6,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from tabbench.errors import UserError
-from tabbench.pfn.card import WEIGHTS, sha256
+from tabbench.files import file_hash
+from tabbench.pfn.card import WEIGHTS
 from tabbench.pfn.network import PFN, load_weights
 
 
@@ -43,6 +44,6 @@ def _load(path: Path, changed: tuple[int, ...]) -> Weights:
         digest, temperature = card["sha256"], float(card.get("temperature", 1.0))
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UserError(f"{card_path}: not a model card (JSON with sha256): restore it or remove it") from None
-    if digest != sha256(path):
+    if digest != file_hash(path):
         raise UserError(f"{path}: the content does not match the SHA-256 in {card_path.name}: restore the file")
     return Weights(network, temperature)

@@ -7,11 +7,12 @@ from typing import Any
 import pandas as pd
 
 from tabbench.files import replace_file, replace_text
+from tabbench.metrics import METRICS
 from tabbench.report import plots, tables
 from tabbench.report.curves import learning_curves
 from tabbench.report.gaps import relations
 from tabbench.report.leaderboard import recorded_metrics, rounded
-from tabbench.report.page import METRIC_NAMES, critical_difference, read_metafeatures, time_quality
+from tabbench.report.page import critical_difference, read_metafeatures, time_quality
 from tabbench.report.summary_text import markdown_table
 from tabbench.report.verdict import Comparison, compare
 
@@ -32,7 +33,7 @@ def write_figures(folder: Path, results: pd.DataFrame, manifest: Mapping[str, An
     shown = {"datasets": facts.reset_index(), **{what: pd.DataFrame(rows) for what, rows in of_all.items()}}
     figures = {}
     for metric in recorded_metrics(results):
-        comparison, name = compare(results, metric), METRIC_NAMES.get(metric, metric)
+        comparison, name = compare(results, metric), METRICS[metric].title
         curves = learning_curves(comparison, results, name)
         related = None if metafeatures is None else relations(results, metafeatures, manifest.get("families", {}), metric, name)
         figures[f"critical-difference-{metric}"] = critical_difference(comparison)

@@ -13,6 +13,7 @@ import pandas as pd
 
 from tabbench.files import replace_text
 from tabbench.metafeatures.analysis import METAFEATURES_FILE, by_dataset, read_parts
+from tabbench.metrics import METRICS
 from tabbench.report import plots, tables
 from tabbench.report.curves import learning_curves
 from tabbench.report.gaps import relations
@@ -21,17 +22,6 @@ from tabbench.report.numbers import page_numbers
 from tabbench.report.verdict import ALPHA, ROPE, Comparison, compare, verdict
 
 FOLDER = Path(__file__).parent
-METRIC_NAMES = {
-    "balanced_accuracy": "balanced accuracy",
-    "f1": "F1",
-    "f1_macro": "macro F1",
-    "roc_auc_ovo": "ROC AUC (one against one)",
-    "roc_auc_ovr": "ROC AUC (one against rest)",
-    "log_loss": "log loss",
-    "auc_or_log_loss": "1 − ROC AUC or log loss",
-    "brier": "Brier score",
-    "ece": "calibration error (ECE)",
-}  # a metric that is not here goes by its own name
 
 
 def write_report(
@@ -71,7 +61,7 @@ def render(
     comparisons = comparisons or [compare(results, metric) for metric in recorded_metrics(results)]
     views = [_view(comparison, facts, why, results) for comparison in comparisons]
     metric = comparisons[0].scores.metric
-    families, name = manifest.get("families", {}), METRIC_NAMES.get(metric, metric)
+    families, name = manifest.get("families", {}), METRICS[metric].title
     related = None if metafeatures is None else relations(results, metafeatures, families, metric, name)
     return environment.get_template("template.html").render(
         manifest=manifest,
@@ -108,7 +98,7 @@ def _view(
     comparison: Comparison, facts: pd.DataFrame, why: Mapping[tuple[str, str], str], results: pd.DataFrame
 ) -> dict[str, Any]:
     metric, better = comparison.scores.metric, comparison.scores.greater_is_better
-    name = METRIC_NAMES.get(metric, metric)
+    name = METRICS[metric].title
     return {
         "metric": metric,
         "name": name,

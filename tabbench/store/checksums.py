@@ -1,10 +1,9 @@
 """SHA256SUMS: the hash of every file of a result folder, in the form that `sha256sum -c SHA256SUMS` reads."""
 
-import hashlib
 from pathlib import Path
 
 from tabbench.errors import UserError
-from tabbench.files import replace_text
+from tabbench.files import file_hash, replace_text
 
 NAME = "SHA256SUMS"
 PASSING = ("-wal", "-shm", ".lock", ".tmp", ".damaged", ".jsonl")  # logs, and files that come and go
@@ -46,9 +45,3 @@ def check_checksums(folder: Path) -> list[str]:
     problems += [f"{name}: not listed in {NAME}" for name in here if name not in sums]
     problems += [f"{name}: content has changed" for name in here if name in sums and file_hash(folder / name) != sums[name]]
     return sorted(problems)
-
-
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file, as hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

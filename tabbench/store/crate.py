@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tabbench.data.split import splits_file
-from tabbench.files import replace_text
-from tabbench.store.checksums import file_hash
+from tabbench.files import file_hash, replace_text
 
 CRATE, CROISSANT = "ro-crate-metadata.json", "croissant.json"
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from tabbench.errors import UserError
-from tabbench.files import replace_file
+from tabbench.files import file_hash, replace_file
 from tabbench.metrics import METRICS
 from tabbench.registry import Registry
 from tabbench.store.checksums import NAME as CHECKSUMS
@@ -156,7 +156,7 @@ def import_results(kind: str, path: Path, folder: Path, *, force: bool = False) 
     frame = _results_frame(rows, kind, path)
     if is_merge:
         frame["model"] += f" ({kind})"
-    note = {"kind": kind, "file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "rows": len(frame)}
+    note = {"kind": kind, "file": path.name, "sha256": file_hash(path), "rows": len(frame)}
     _write(folder, frame, note, is_merge)
     return frame
 

@@ -16,6 +16,7 @@ from tabbench.errors import UserError
 from tabbench.job import Job
 from tabbench.models import Needs, get_model
 from tabbench.models.space import Choice, Range, Space
+from tabbench.registry import Registry
 
 CV_ROWS = 2000  # at most so many training rows: cross-validation; above: one holdout
 CV_FOLDS = 5
@@ -112,9 +113,11 @@ TABZILLA_MODELS: dict[str, tuple[dict[str, Any], Space]] = {
     ),
 }
 
-PROTOCOLS = {
-    "tabbench": Protocol("tabbench", refit=True, select_by="log_loss", n_configs=1),
-    "tabzilla": Protocol(
+PROTOCOLS: Registry[Protocol] = Registry("protocol")
+PROTOCOLS.add("tabbench", Protocol("tabbench", refit=True, select_by="log_loss", n_configs=1))
+PROTOCOLS.add(
+    "tabzilla",
+    Protocol(
         "tabzilla",
         refit=False,
         select_by=None,
@@ -126,14 +129,7 @@ PROTOCOLS = {
         max_rows={"pfn": 3000, "tabpfn": 3000},
         patience=20,
     ),
-}
-
-
-def get_protocol(name: str) -> Protocol:
-    """Protocol of that name; raises UserError for another."""
-    if name not in PROTOCOLS:
-        raise UserError(f"no protocol {name!r}: known: {', '.join(PROTOCOLS)}")
-    return PROTOCOLS[name]
+)
 
 
 def needs_under(protocol: str, needs: Needs) -> Needs:

@@ -8,7 +8,7 @@ from tabbench.errors import UserError
 from tabbench.job import Job, Table, plan
 from tabbench.request import Spec
 from tabbench.store.runs import ResultStore
-from tabbench.tuning.protocols import get_protocol, search_space
+from tabbench.tuning.protocols import PROTOCOLS, search_space
 from tabbench.tuning.search import Rounds, Series, check_search, loss
 
 
@@ -59,7 +59,7 @@ def series_of(spec: Spec, tasks: Sequence[tuple[Table, Sequence[Split]]]) -> Ite
     """
     protocol, search = spec.protocol or "", spec.search or "random"
     check_search(search)
-    rules = get_protocol(protocol) if protocol else None
+    rules = PROTOCOLS[protocol] if protocol else None
     spaces = {name: search_space(rules, name) if rules else ({}, {}) for name in spec.models}
     entrants = [(name, default) for name, (default, _) in spaces.items()]
     n_rows = {(task.digest, split.repeat, split.fold): len(split.train) for task, splits in tasks for split in splits}
@@ -73,7 +73,7 @@ def series_of(spec: Spec, tasks: Sequence[tuple[Table, Sequence[Split]]]) -> Ite
 
 def losses_of(spec: Spec, store: ResultStore) -> dict[str, float]:
     """By key, what the search of a run goes by."""
-    metric = get_protocol(spec.protocol or "tabbench").search_by
+    metric = PROTOCOLS[spec.protocol or "tabbench"].search_by
     return {key: loss(status, facts, metric) for key, status, facts in store.outcomes()}
 
 

@@ -17,6 +17,7 @@ from tabbench.job import Job
 from tabbench.metrics import METRICS
 from tabbench.models import get_model
 from tabbench.models.space import Choice, Range, Space, configurations
+from tabbench.registry import Registry
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -26,6 +27,13 @@ SHARES = (1 / 9, 1 / 3, 1.0)  # of its steps that a configuration is given, rung
 KEEP_ONE_IN = 3
 
 Rounds = Generator[list[Job], list[float], None]
+Search = Callable[["Series"], Rounds]
+SEARCHES: Registry[Search] = Registry("search")
+
+
+def search(function: Search) -> Search:
+    """Register a search under its name."""
+    return SEARCHES.add(function.__name__, function)
 
 
 @dataclass(frozen=True)
@@ -56,11 +64,13 @@ class Series:
         return replace(self.first, config=json.dumps(dict(config), sort_keys=True), trial=number, rung=rung)
 
 
+@search
 def random(series: Series) -> Rounds:
     """Random search (Bergstra and Bengio 2012): one round of the default and n - 1 random configurations."""
     yield series.random(series.n)
 
 
+@search
 def tpe(series: Series) -> Rounds:
     """Tree-structured Parzen estimator (Bergstra et al. 2011), Optuna's: after `N_RANDOM` random trials, one trial a round.
 
@@ -78,6 +88,7 @@ def tpe(series: Series) -> Rounds:
         trials.append(trial)
 
 
+@search
 def halving(series: Series) -> Rounds:
     """Successive halving (Jamieson and Talwalkar 2016), one bracket of Hyperband (Li et al. 2018).
 
@@ -98,14 +109,9 @@ def halving(series: Series) -> Rounds:
         alive = [alive[place] for place in best]
 
 
-SEARCHES: dict[str, Callable[[Series], Rounds]] = {"random": random, "tpe": tpe, "halving": halving}
-
-
 def check_search(name: str) -> None:
     """Raise UserError for an unknown search, or one whose package is not installed."""
-    if name not in SEARCHES:
-        raise UserError(f"no search {name!r}: known: {', '.join(SEARCHES)}")
-    if name == "tpe" and find_spec("optuna") is None:
+    if SEARCHES[name] is tpe and find_spec("optuna") is None:
         raise UserError("search tpe needs the package optuna, which is not installed: pip install optuna")
 
 

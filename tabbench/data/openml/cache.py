@@ -9,7 +9,6 @@ An entry is renamed into place whole, so what exists is complete, and an entry t
 """
 
 import configparser
-import hashlib
 import json
 import os
 import re
@@ -25,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from tabbench.errors import UserError
-from tabbench.files import data_folder, replace_text
+from tabbench.files import data_folder, file_hash, replace_text
 
 FORMAT = 1
 Kind = Literal["datasets", "tasks", "suites"]
@@ -93,7 +92,7 @@ class Cache:
         """Raise UserError if an entry is absent or does not match its hash."""
         meta = self.meta(kind, number)
         for file in self.files(kind, number)[:-1]:
-            if not file.exists() or file_digest(file) != meta["sha256"]:
+            if not file.exists() or file_hash(file) != meta["sha256"]:
                 raise UserError(f"{file}: damaged: run `tabbench fetch` again")
 
     def is_sound(self, kind: Kind, number: int) -> bool:
@@ -131,7 +130,7 @@ class Cache:
             meta = {"format": FORMAT, "id": number, **meta}
             if write is not None:
                 write(scratch / TABLE[kind])
-                meta["sha256"] = file_digest(scratch / TABLE[kind])
+                meta["sha256"] = file_hash(scratch / TABLE[kind])
             (scratch / "meta.json").write_text(json.dumps(meta, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
             self.place(scratch, kind, number)
         finally:
@@ -165,9 +164,3 @@ class Cache:
 
 def _brief(meta: dict[str, Any]) -> dict[str, Any]:
     return {key: meta[key] for key in ("name", "dataset", "rows", "sha256") if key in meta}
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, in hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
