@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import tabbench
 from tabbench.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +47,21 @@ def test_every_block_of_a_page_runs(page, folder, capsys):
 def test_no_block_escapes_by_being_indented():
     for page in PAGES:
         assert re.findall(r"^ {4,}(?:tabbench|python|pip) .*", page.read_text(encoding="utf-8"), re.M) == [], page
+
+
+def test_contributing_names_files_and_names_that_are_there():
+    text = (ROOT / "docs" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (a[n]? [^|]+) \| ([^|]+) \|$", text, re.M)
+    assert len(rows) == 11
+    for change, files in rows:
+        named = re.findall(r"`([\w/]+(?:\.\w+|/))`(?: \(([^)]*)\))?", files)
+        assert len(named) <= 4, change
+        for path, notes in named:
+            place = ROOT / path if path.startswith("docs/") else ROOT / "tabbench" / path
+            assert place.exists(), f"{change}: {path}"
+            source = place.read_text(encoding="utf-8") if place.is_file() else ""
+            for name in re.findall(r"`(\w[\w.]*)`", notes):
+                assert name.split(".")[-1] in source or path == "cli/folders.py", f"{change}: {name} is not in {path}"
 
 
 def run_console(text):
@@ -83,3 +99,14 @@ def test_the_site_builds_without_a_warning_and_asks_nobody(tmp_path):
             text = page.read_text(encoding="utf-8")
             assert re.findall(r'(?:src|<link[^>]+href)="(?:https?:)?//[^"]+"', text) == [], page
     assert "tabbench suites hardest" in (tmp_path / "reference" / "commands.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+def test_a_type_checker_knows_the_public_names(tmp_path):
+    pytest.importorskip("mypy")
+    (tmp_path / "user.py").write_text("import tabbench\nreveal_type(tabbench.run)\nreveal_type(tabbench.run().leaderboard())\n")
+    command = [sys.executable, "-m", "mypy", "--config-file", str(ROOT / "pyproject.toml"), str(tmp_path / "user.py")]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600).stdout
+    assert "-> tabbench.folders.results.Results" in said
+    names = set(re.findall(r"import (\w+) as", (ROOT / "tabbench" / "__init__.pyi").read_text(encoding="utf-8")))
+    assert names == set(tabbench.__all__)
