@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier
+from sklearn.linear_model import LinearRegression
 
 from tabbench.errors import UserError
 from tabbench.pfn import prior_plot
-from tabbench.pfn.prior import MAX_CLASSES, sample_batch, sample_table
-from tabbench.pfn.prior_functions import FAMILIES
-from tabbench.pfn.prior_overlays import MAX_LEVELS, drop_cells, make_categorical
+from tabbench.pfn.prior import FAMILIES, MAX_CLASSES, sample_batch, sample_table
+from tabbench.pfn.prior_formulas import distances, formulas, interactions, weak
+from tabbench.pfn.prior_overlays import MAX_LEVELS, drop_cells, make_categorical, repeat_rows, tie_values
 
 N_TASKS, N_ROWS, N_CONTEXT, N_FEATURES = 300, 256, 128, 10
 
@@ -186,6 +187,73 @@ def test_a_random_forest_beats_the_majority_class_by_eight_points():
         gains.append(forest.score(x[N_CONTEXT:], y[N_CONTEXT:]) - np.bincount(y[N_CONTEXT:]).max() / (N_ROWS - N_CONTEXT))
     assert np.mean(gains) > 0.08
     assert np.mean(np.array(gains) > 0) > 0.6
+
+
+def test_one_table_in_twelve_has_a_class_of_at_most_two_percent(batch):
+    rarest = np.array([np.bincount(y).min() / N_ROWS for y in batch.y])
+    assert np.mean(rarest <= 0.02) > 0.08
+    assert np.mean(rarest > 0.1) > 0.4
+    assert rarest[batch.n_classes == 2].min() <= 0.03
+
+
+def explained(function, learner, n=1200, m=8, n_tables=12):
+    """Mean share of the variance of a family's score that a learner of half of the rows explains on the other half."""
+    shares = []
+    for seed in range(n_tables):
+        x, scores = function(np.random.default_rng(seed), n, m, 1)
+        learner.fit(x[: n // 2], scores[: n // 2, 0])
+        shares.append(max(learner.score(x[n // 2 :], scores[n // 2 :, 0]), 0.0))
+    return np.mean(shares)
+
+
+@pytest.mark.parametrize("function", [formulas, interactions, distances])
+def test_trees_learn_more_than_lines_of(function):
+    trees = explained(function, ExtraTreesRegressor(30, random_state=0))
+    assert trees > 0.25
+    assert trees > explained(function, LinearRegression()) + 0.1
+
+
+def test_lines_learn_more_than_trees_of_many_weak_columns():
+    lines = explained(weak, LinearRegression(), m=60)
+    assert lines > explained(weak, ExtraTreesRegressor(30, random_state=0), m=60) + 0.05
+
+
+def test_interactions_have_faint_main_effects():
+    assert explained(interactions, LinearRegression()) < 0.15
+
+
+def test_repeated_rows_carry_their_class_along():
+    shares = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        x, y = rng.standard_normal((100, 3)), rng.integers(0, 2, 100)
+        known = dict(zip(x[:, 0], y, strict=True))
+        repeat_rows(rng, x, y)
+        assert all(known[value] == label for value, label in zip(x[:, 0], y, strict=True))
+        shares.append(1 - len(np.unique(x[:, 0])) / 100)
+    assert np.mean(np.array(shares) > 0) == pytest.approx(0.1, abs=0.06)
+    assert 0.1 < max(shares) <= 0.5
+
+
+def test_tied_columns_are_steps_flags_or_mostly_their_least_value():
+    kinds = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        x = rng.standard_normal((200, 6))
+        order = np.argsort(x, axis=0)
+        tie_values(rng, x)
+        assert np.all(np.diff(np.take_along_axis(x, order, axis=0), axis=0) >= 0)
+        for column in x.T:
+            n_values = len(np.unique(column))
+            whole = np.array_equal(column, np.round(column))
+            kinds.append("none" if n_values == 200 else "flag" if n_values <= 2 else "steps" if whole else "spike")
+    assert {kind: kinds.count(kind) > 15 for kind in set(kinds)} == dict.fromkeys(("none", "flag", "steps", "spike"), True)
+
+
+@pytest.mark.parametrize("shape", [(60, 30, 100), (3000, 1500, 2)])
+def test_small_and_large_tables_are_well_formed(shape):
+    for x, y, categorical in zip(*sample_batch(0, 0, 12, *shape)[:3], strict=True):
+        assert_well_formed(x, y, categorical, shape[1])
 
 
 def test_gallery_is_a_picture(tmp_path, monkeypatch):

@@ -1,21 +1,34 @@
 """The synthetic prior: random classification tables on which the network is pretrained.
 
-A table is drawn in four steps: a family of functions (prior_functions.py) gives features and scores, scores become classes,
-overlays (prior_overlays.py) make the features look like real ones, and a cheap check redraws tables that nobody could learn.
+A table is drawn in four steps: a family of functions (prior_functions.py, prior_formulas.py) gives features and scores, scores
+become classes, overlays (prior_overlays.py) make the features look like real ones, and a cheap check redraws tables that nobody
+could learn.
 Only numpy is needed. A batch is a pure function of its arguments, so that training can resume anywhere.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from tabbench.pfn.prior_functions import FAMILIES, Rng, standardize
-from tabbench.pfn.prior_overlays import add_junk, drop_cells, make_categorical, warp
+from tabbench.pfn.prior_formulas import distances, formulas, interactions, weak
+from tabbench.pfn.prior_functions import Drawn, Rng, causal, clusters, linear, quantile_cuts, rules, smooth, standardize, trees
+from tabbench.pfn.prior_overlays import add_junk, drop_cells, make_categorical, repeat_rows, tie_values, warp
 
 MAX_CLASSES = 10
 MAX_DRAWS = 4
-_NAMES = list(FAMILIES)
-_SHARES = np.array([share for _, share in FAMILIES.values()])
+FAMILIES: dict[str, tuple[Callable[[Rng, int, int, int], Drawn], float]] = {  # name → function and share of the tables
+    "causal": (causal, 0.36),
+    "trees": (trees, 0.22),
+    "rules": (rules, 0.07),
+    "smooth": (smooth, 0.07),
+    "clusters": (clusters, 0.05),
+    "linear": (linear, 0.06),
+    "formulas": (formulas, 0.06),
+    "interactions": (interactions, 0.04),
+    "distances": (distances, 0.04),
+    "weak": (weak, 0.03),
+}
 
 
 class Batch(NamedTuple):
@@ -33,7 +46,9 @@ class Batch(NamedTuple):
 
 def sample_batch(seed: int, step: int, n_tasks: int, n_rows: int, n_context: int, n_features: int) -> Batch:
     """Draw `n_tasks` tables; the same arguments give the same bytes."""
-    tables = [sample_table(np.random.default_rng([seed, step, i]), n_rows, n_context, n_features) for i in range(n_tasks)]
+    tables = [
+        sample_table(np.random.Generator(np.random.SFC64([seed, step, i])), n_rows, n_context, n_features) for i in range(n_tasks)
+    ]
     x, y, categorical = (np.stack(parts) for parts in zip(*tables, strict=True))
     return Batch(x, y, categorical, y.max(axis=1) + 1)
 
@@ -43,14 +58,11 @@ def sample_table(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One table: x (n_rows, n_features) float32, y (n_rows,) int64, categorical (n_features,) bool."""
     for _ in range(MAX_DRAWS):
-        name = family or rng.choice(_NAMES, p=_SHARES / _SHARES.sum())
-        k = 2 if rng.random() < 0.55 else int(rng.integers(3, MAX_CLASSES + 1))
-        k = min(k, n_context // 4)
-        by_rank = k == 2 or rng.random() < 0.5
-        x, scores = FAMILIES[name][0](rng, n_rows, n_features, 1 if by_rank else k)
-        y = _classes_by_rank(rng, scores[:, 0], k) if by_rank else _classes_by_argmax(rng, scores)
-        x, y = np.array(x, np.float32), _flip(rng, y)
+        x, y = _draw(rng, n_rows, n_context, n_features, family or _pick(rng))
+        repeat_rows(rng, x, y)
+        y = _flip(rng, y)
         add_junk(rng, x)
+        tie_values(rng, x)
         warp(rng, x)
         if _learnable(x, y):
             break
@@ -61,37 +73,72 @@ def sample_table(
     return x.take(columns, axis=1), y, categorical[columns]  # take: in row-major order, like what comes from another process
 
 
+def _pick(rng: Rng) -> str:
+    """A family, as often as its share says."""
+    ends = np.cumsum([share for _, share in FAMILIES.values()])
+    return list(FAMILIES)[int(np.searchsorted(ends, rng.random() * ends[-1], side="right"))]
+
+
+def _draw(rng: Rng, n_rows: int, n_context: int, n_features: int, family: str) -> tuple[np.ndarray, np.ndarray]:
+    """Features and classes; in an eighth of the tables without the quarter of the rows that is nearest to another class."""
+    k = 2 if rng.random() < 0.55 else int(rng.integers(3, MAX_CLASSES + 1))
+    k = max(2, min(k, n_context // 4))
+    by_rank = k == 2 or rng.random() < 0.5
+    apart = rng.random() < 0.125
+    n_drawn = -(-4 * n_rows // 3) if apart else n_rows
+    x, scores = FAMILIES[family][0](rng, n_drawn, n_features, 1 if by_rank else k)
+    scores = standardize(scores) if apart else _noisy(rng, scores)
+    y, margin = _classes_by_rank(rng, scores[:, 0], k) if by_rank else _classes_by_argmax(rng, scores)
+    if apart:
+        rows = np.sort(np.argpartition(margin, n_drawn - n_rows)[n_drawn - n_rows :])
+        x, y = x[rows], y[rows]
+    return np.array(x, np.float32), y
+
+
 def _noisy(rng: Rng, scores: np.ndarray) -> np.ndarray:
     """Standardised scores with noise, so that the best possible accuracy varies between tables."""
-    amount = 0.0 if rng.random() < 0.25 else np.exp(rng.uniform(np.log(0.02), np.log(1.2)))
-    return standardize(scores) + np.float32(amount) * rng.standard_normal(scores.shape, np.float32)
+    scores = standardize(scores)
+    if rng.random() < 0.2:
+        return scores
+    return scores + np.float32(np.exp(rng.uniform(np.log(0.02), np.log(1.6)))) * rng.standard_normal(scores.shape, np.float32)
 
 
-def _shares(rng: Rng, k: int) -> np.ndarray:
-    """Class shares: about even in half of the tables, else one class down to a hundredth."""
-    if rng.random() < 0.5:
+def _shares(rng: Rng, k: int, n: int) -> np.ndarray:
+    """Class shares: about even, or one class down to a hundredth, or a few frequent classes and a tail of rare ones."""
+    kind, least = rng.random(), max(0.01, 3 / n)
+    if kind < 0.45:
         return rng.dirichlet(np.full(k, 12.0))
-    shares = rng.dirichlet(np.full(k, 2.0))
-    shares[rng.integers(k)] = np.exp(rng.uniform(np.log(0.01), np.log(0.5))) / k
-    return shares / shares.sum()
+    if kind < 0.75 or k == 2:
+        rare = np.exp(rng.uniform(np.log(least), np.log(1 / k)))
+        return rng.permutation(np.append((1 - rare) * rng.dirichlet(np.full(k - 1, 3.0)), rare))
+    shares = np.exp(-rng.uniform(0.3, 1.3) * np.arange(k)) + least
+    return rng.permutation(shares / shares.sum())
 
 
-def _classes_by_rank(rng: Rng, score: np.ndarray, k: int) -> np.ndarray:
-    """Cut one score at the quantiles of random class shares; the classes in order, or shuffled along the score."""
-    score = _noisy(rng, score[:, None])[:, 0]
-    cuts = np.quantile(score, np.cumsum(_shares(rng, k))[:-1])
-    bins = np.searchsorted(cuts, score)
-    if k > 2 and rng.random() < 0.3:  # one class in several stretches of the score
+def _classes_by_rank(rng: Rng, score: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cut one score, and how far each row is from a cut; a class is one stretch of the score or, at times, several.
+
+    Cuts are at the quantiles of random class shares or, for ordinal classes with rare ends, at equal steps of the score.
+    """
+    kind = rng.random() if k > 2 else 1.0
+    codes = np.arange(k)
+    if kind < 0.3:
         n_bins = int(rng.integers(k, 3 * k + 1))
-        cuts = np.quantile(score, np.sort(rng.random(n_bins - 1)))
-        bins = np.concatenate([np.arange(k), rng.integers(0, k, n_bins - k)])[np.searchsorted(cuts, score)]
-    return rng.permutation(k)[bins]
+        codes = np.concatenate([codes, rng.integers(0, k, n_bins - k)])
+        cuts = quantile_cuts(score, np.sort(rng.random(n_bins - 1)))
+    elif kind < 0.5:
+        low, high = quantile_cuts(score, np.array([0.02, 0.98]))
+        cuts = np.linspace(low, high, k + 1)[1:-1].astype(np.float32)
+    else:
+        cuts = quantile_cuts(score, np.cumsum(_shares(rng, k, len(score)))[:-1])
+    return rng.permutation(k)[codes[np.searchsorted(cuts, score)]], np.abs(score[:, None] - cuts).min(axis=1)
 
 
-def _classes_by_argmax(rng: Rng, scores: np.ndarray) -> np.ndarray:
-    """The class with the highest noisy score, with offsets that make some classes rarer."""
-    offsets = rng.normal(0, rng.choice([0.0, 0.5]), scores.shape[1])
-    return np.argmax(_noisy(rng, scores) + offsets, axis=1)
+def _classes_by_argmax(rng: Rng, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The class with the highest score, with offsets that make some classes rarer, and how far the second is behind."""
+    scores = scores + rng.normal(0, rng.choice((0.0, 0.5, 1.0)), scores.shape[1]).astype(np.float32)
+    highest = np.partition(scores, -2, axis=1)[:, -2:]
+    return np.argmax(scores, axis=1), highest[:, 1] - highest[:, 0]
 
 
 def _flip(rng: Rng, y: np.ndarray) -> np.ndarray:
@@ -104,14 +151,18 @@ def _flip(rng: Rng, y: np.ndarray) -> np.ndarray:
 def _learnable(x: np.ndarray, y: np.ndarray, n: int = 192) -> bool:
     """Whether nearest neighbours or a single column tell something about y; much cheaper than fitting trees.
 
-    Half of the first rows vote for the other half: 5 nearest neighbours must beat the majority class by .02, or one column's
-    between-class share of variance (of its value or of its distance from the middle) must exceed what chance gives.
+    Of the first rows: one column's between-class share of variance (of its value or of its distance from the middle) must exceed
+    what chance gives, or half of the rows, as 5 nearest neighbours, must vote for the classes of the other half by more than
+    chance, classes counting alike however rare.
     """
     x, y = standardize(np.clip(standardize(x[:n]), -4, 4)), y[:n]
     one_hot = np.eye(y.max() + 1, dtype=np.float32)[y]
+    one_hot = one_hot[:, one_hot.any(axis=0)]
     counts = one_hot.sum(axis=0)
+    if len(counts) < 2:
+        return False
     bent = np.concatenate([x, standardize(np.abs(x))], axis=1)
-    means = one_hot.T @ bent / np.maximum(counts, 1)[:, None]
+    means = one_hot.T @ bent / counts[:, None]
     explained = counts @ (means * means) / len(y)
     if explained.max() > 0.06 + 3 * (len(counts) - 1) / len(y):
         return True
@@ -119,8 +170,9 @@ def _learnable(x: np.ndarray, y: np.ndarray, n: int = 192) -> bool:
     votes, asked = x[:half], x[half:]
     distance = (votes * votes).sum(axis=1) - 2 * asked @ votes.T
     near = np.argpartition(distance, 5, axis=1)[:, :5]
-    said = one_hot[:half][near].sum(axis=1).argmax(axis=1)
-    return bool(np.mean(said == y[half:]) > counts.max() / len(y) + 0.02)
+    said = one_hot[:half][near].mean(axis=1)
+    lift = (((said - said.mean(axis=0)) * one_hot[half:]).mean(axis=0) * len(y) / counts).sum()
+    return bool(lift > 0.05 + 2 * (len(counts) - 1) / np.sqrt(5 * half * len(counts)))
 
 
 def _fill_context(rng: Rng, y: np.ndarray, n_context: int) -> np.ndarray:

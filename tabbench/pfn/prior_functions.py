@@ -14,8 +14,15 @@ Drawn = tuple[np.ndarray, np.ndarray]
 
 def standardize(x: np.ndarray) -> np.ndarray:
     """Columns to mean 0 and standard deviation 1; constant columns to 0."""
-    x = x - x.mean(axis=0)
-    return x / (np.sqrt(np.einsum("ij,ij->j", x, x) / len(x)) + 1e-6)
+    x = x - np.add.reduce(x, axis=0) / x.dtype.type(len(x))
+    x *= 1 / (np.sqrt(np.einsum("ij,ij->j", x, x) / len(x)) + 1e-6)
+    return x
+
+
+def quantile_cuts(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Values below which the given shares of `values` (n,) lie; a sort and a look-up, a fifth of the time of np.quantile."""
+    ordered = np.sort(values)
+    return ordered[(shares * len(values)).astype(np.int64).clip(0, len(values) - 1)]
 
 
 def roots(rng: Rng, n: int, m: int) -> np.ndarray:
@@ -27,10 +34,10 @@ def roots(rng: Rng, n: int, m: int) -> np.ndarray:
     x[:, shape == 1] = rng.random((n, int(np.sum(shape == 1))), np.float32)
     x[:, shape == 2] = np.exp(0.8 * x[:, shape == 2])
     x[:, shape == 3] = x[:, shape == 3] ** 3
-    n_clusters = int(rng.integers(2, 8))
-    for column in np.flatnonzero(shape == 4):
-        centres = 2 * rng.standard_normal(n_clusters)
-        x[:, column] = 0.4 * x[:, column] + centres[rng.integers(0, n_clusters, n)]
+    clustered = np.flatnonzero(shape == 4)
+    centres = 2 * rng.standard_normal((int(rng.integers(2, 8)), len(clustered)), np.float32)
+    member = rng.integers(0, len(centres), (n, len(clustered)), np.int16)
+    x[:, clustered] = 0.4 * x[:, clustered] + centres[member, np.arange(len(clustered))]
     x[:, shape == 5] = np.round(1.5 * x[:, shape == 5])
     if m > 1 and rng.random() < 0.5:  # a few common factors
         k = int(rng.integers(1, max(2, m // 2) + 1))
@@ -59,10 +66,9 @@ ACTIVATIONS: tuple[Callable[[np.ndarray], np.ndarray], ...] = (
 def activate(rng: Rng, x: np.ndarray) -> np.ndarray:
     """One activation for all columns, or one for each of up to four blocks of columns."""
     n_blocks = 1 if rng.random() < 0.4 else min(4, x.shape[1])
-    bounds = np.linspace(0, x.shape[1], n_blocks + 1).astype(int)
-    picks = rng.integers(0, len(ACTIVATIONS), n_blocks)
-    for pick, start, stop in zip(picks, bounds, bounds[1:], strict=False):
-        x[:, start:stop] = ACTIVATIONS[pick](x[:, start:stop])
+    for i, pick in enumerate(rng.integers(0, len(ACTIVATIONS), n_blocks)):
+        block = slice(i * x.shape[1] // n_blocks, (i + 1) * x.shape[1] // n_blocks)
+        x[:, block] = ACTIVATIONS[pick](x[:, block])
     return x
 
 
@@ -92,12 +98,22 @@ def causal(rng: Rng, n: int, m: int, q: int) -> Drawn:
         features = rest[start : start + m]
     else:
         features = rng.choice(rest, m, replace=len(rest) < m)
-    return units[:, features], units[:, scores]
+    return units.take(features, axis=1), units.take(scores, axis=1)
 
 
-def _inputs(rng: Rng, n: int, m: int) -> np.ndarray:
-    """Features of the families that do not make their own: roots, or units of a causal model."""
-    return causal(rng, n, m, 1)[0] if rng.random() < 0.3 else roots(rng, n, m)
+def inputs(rng: Rng, n: int, m: int) -> np.ndarray:
+    """Features of the families that do not make their own: roots, or units of a causal model; in a quarter of tables discrete.
+
+    What is discrete here is so before the scores depend on it, as in tables of games, answers and codes, whose classes are
+    a function of the codes; overlays only blur columns afterwards.
+    """
+    x = causal(rng, n, m, 1)[0] if rng.random() < 0.25 else roots(rng, n, m)
+    if rng.random() < 0.25:
+        steps = np.float32(rng.choice((0.5, 0.8, 1.5))) * rng.uniform(0.6, 1.6, m).astype(np.float32)
+        discrete = rng.random(m) < rng.choice((0.5, 1.0))
+        x[:, discrete] = np.floor((x * steps + rng.random(m, np.float32)).clip(-3, 3))[:, discrete]
+        x = standardize(x)
+    return x
 
 
 def _cuts(rng: Rng, x: np.ndarray, columns: np.ndarray) -> np.ndarray:
@@ -108,7 +124,7 @@ def _cuts(rng: Rng, x: np.ndarray, columns: np.ndarray) -> np.ndarray:
 
 def trees(rng: Rng, n: int, m: int, q: int) -> Drawn:
     """Sum of random trees, oblivious (one test a level) or ordinary (one test a node), with normal leaf values."""
-    x = _inputs(rng, n, m)
+    x = inputs(rng, n, m)
     n_trees = int(2 ** rng.uniform(0, 4))
     depth = int(rng.integers(2, 9 if n_trees < 4 else 6))
     used = rng.permutation(m)[: max(1, int(m * rng.uniform(0.2, 1.0)))]
@@ -138,7 +154,7 @@ def _ordinary(rng: Rng, x: np.ndarray, used: np.ndarray, depth: int) -> np.ndarr
 
 def rules(rng: Rng, n: int, m: int, q: int) -> Drawn:
     """Logical targets on a few discretised columns: parity, conjunctions, a look-up table, m-of-n counts."""
-    x = _inputs(rng, n, m)
+    x = inputs(rng, n, m)
     k = int(rng.integers(1, min(m, 4) + 1))
     columns = rng.choice(m, k, replace=False)
     if rng.random() < 0.5:  # columns that are discrete to the eye, too
@@ -160,7 +176,7 @@ def rules(rng: Rng, n: int, m: int, q: int) -> Drawn:
 
 def smooth(rng: Rng, n: int, m: int, q: int) -> Drawn:
     """Draws of a Gaussian process by random Fourier features (Rahimi and Recht 2007), with a length scale a column."""
-    x = _inputs(rng, n, m)
+    x = inputs(rng, n, m)
     relevance = np.exp(rng.normal(-0.5, 1.0, m)) * (rng.random(m) < rng.uniform(0.3, 1.0))
     frequencies = rng.standard_normal((m, 64)) * relevance[:, None] * rng.uniform(0.3, 1.5) / np.sqrt(max(1.0, np.sqrt(m)))
     waves = np.cos(x @ frequencies.astype(np.float32) + rng.uniform(0, 2 * np.pi, 64).astype(np.float32))
@@ -182,19 +198,9 @@ def clusters(rng: Rng, n: int, m: int, q: int) -> Drawn:
 
 def linear(rng: Rng, n: int, m: int, q: int) -> Drawn:
     """Sparse linear scores, sometimes bent monotonically."""
-    x = _inputs(rng, n, m)
+    x = inputs(rng, n, m)
     weights = rng.standard_normal((m, q), np.float32) * (rng.random((m, q)) < rng.uniform(0.2, 1.0))
     if rng.random() < 0.3:
         x_bent = np.sign(x) * np.abs(x) ** rng.uniform(0.5, 2.0, m).astype(np.float32)
         return x, x_bent @ weights
     return x, x @ weights
-
-
-FAMILIES: dict[str, tuple[Callable[[Rng, int, int, int], Drawn], float]] = {
-    "causal": (causal, 0.45),
-    "trees": (trees, 0.27),
-    "rules": (rules, 0.08),
-    "smooth": (smooth, 0.08),
-    "clusters": (clusters, 0.05),
-    "linear": (linear, 0.07),
-}

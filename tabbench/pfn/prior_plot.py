@@ -7,8 +7,7 @@ import numpy as np
 
 from tabbench.errors import UserError
 from tabbench.files import replace_file
-from tabbench.pfn.prior import MAX_CLASSES, Batch, sample_batch, sample_table
-from tabbench.pfn.prior_functions import FAMILIES
+from tabbench.pfn.prior import FAMILIES, MAX_CLASSES, Batch, sample_batch, sample_table
 
 N_PER_FAMILY = 4
 N_POINTS = 400
@@ -37,7 +36,7 @@ def _figure(seed: int) -> Any:
     """One column of scatter panels a family, and a row of histograms below."""
     from matplotlib.figure import Figure
 
-    figure: Any = Figure(figsize=(13, 12), dpi=100, layout="constrained")
+    figure: Any = Figure(figsize=(21, 12), dpi=100, layout="constrained")
     upper, lower = figure.subfigures(2, 1, height_ratios=(N_PER_FAMILY, 1.2))
     panels = upper.subplots(N_PER_FAMILY, len(FAMILIES))
     for j, family in enumerate(FAMILIES):
