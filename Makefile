@@ -51,7 +51,7 @@ wheel-check:
 	cd $(WHEEL) && bin/tabbench check tree
 
 docs: $(INSTALLED)
-	$(BIN)/mkdocs build --strict --quiet --config-file .mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file .mkdocs.yml
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
