@@ -25,7 +25,7 @@ class Subsample:
     column_policy: str = "mutual_info"
 
 
-class Table(Protocol):
+class TaskLike(Protocol):
     """What planning needs of a task. size : number of cells."""
 
     @property
@@ -131,7 +131,7 @@ def _derive(*parts: object) -> int:
 
 
 def plan(
-    tasks: Iterable[tuple[Table, Sequence[Split]]],
+    tasks: Iterable[tuple[TaskLike, Sequence[Split]]],
     entrants: Sequence[tuple[str, Mapping[str, Any]]],
     subsamples: Sequence[Subsample],
     seed: int,

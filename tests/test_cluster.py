@@ -114,7 +114,7 @@ def wait_for(condition):
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense", "ftp://127.0.0.1:1"])
 def test_a_wrong_address_is_one_line(place, capsys, monkeypatch, address):
-    monkeypatch.setattr("tabbench.engine.crew.CONNECT_SECONDS", 1)
+    monkeypatch.setattr("tabbench.engine.workers.CONNECT_SECONDS", 1)
     assert main(["run", "--data", "t.csv", "--target", "y", "--models", "dummy", "--scheduler", address, "--out", "none"]) == 2
     err = capsys.readouterr().err
     assert err.startswith(f"tabbench: --scheduler {address}: no Dask scheduler answers there")
@@ -176,7 +176,7 @@ def test_workers_of_another_kind_are_refused(cluster, tmp_path, monkeypatch):
     monkeypatch.setattr("tabbench.engine.cluster.GPU", "TPU")
     with pytest.raises(UserError, match="model 'guests:OnGPU' needs a GPU"):
         run(tmp_path / "r", ["guests:OnGPU"], scheduler=cluster.address)
-    monkeypatch.setattr("tabbench.engine.crew.__version__", "0.0.7")
+    monkeypatch.setattr("tabbench.engine.workers.__version__", "0.0.7")
     with pytest.raises(UserError, match=r"runs tabbench .*, not 0\.0\.7"):
         run(tmp_path / "r", ["dummy"], scheduler=cluster.address)
     assert not (tmp_path / "r").exists()

@@ -24,8 +24,8 @@ from tabbench.folders.diff import compare_folders
 from tabbench.folders.pack import pack, unpack
 from tabbench.folders.status import status
 from tabbench.store.claims import Claims
-from tabbench.store.crate import crate, croissant
 from tabbench.store.manifest import read_manifest
+from tabbench.store.metadata import croissant, ro_crate
 from tabbench.store.repair import repair_store
 from tabbench.store.runs import ResultStore
 
@@ -157,7 +157,7 @@ def test_manifests(made, tmp_path, data):
     for act in (
         lambda: status(folder),
         lambda: compare_folders(folder, made / "r"),
-        lambda: (crate(read_manifest(folder)), croissant(folder, read_manifest(folder))),
+        lambda: (ro_crate(read_manifest(folder)), croissant(folder, read_manifest(folder))),
     ):
         only_one_line(act)
 

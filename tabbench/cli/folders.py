@@ -152,9 +152,9 @@ def _verify(args: argparse.Namespace) -> int:
 
     if args.sample < 1:
         raise UserError(f"--sample {args.sample}: refit at least one job")
-    verdict = verify(args.folder, args.level, args.sample)
-    print(verdict)
-    return Exit.FOUND if verdict.problems else Exit.OK
+    verification = verify(args.folder, args.level, args.sample)
+    print(verification)
+    return Exit.FOUND if verification.problems else Exit.OK
 
 
 def _diff(args: argparse.Namespace) -> int:
@@ -175,16 +175,16 @@ def _status(args: argparse.Namespace) -> int:
 def _rerun(args: argparse.Namespace) -> int:
     from tabbench.folders.rerun import rerun
 
-    return _show(rerun(args.manifest, args.out, quiet=args.quiet))
+    return _print_board(rerun(args.manifest, args.out, quiet=args.quiet))
 
 
 def _merge(args: argparse.Namespace) -> int:
     from tabbench.folders.merge import merge
 
-    return _show(merge(args.folders, args.out))
+    return _print_board(merge(args.folders, args.out))
 
 
-def _show(results: "Results") -> int:
+def _print_board(results: "Results") -> int:
     from tabbench.report.leaderboard import format_leaderboard
 
     print(format_leaderboard(results.leaderboard()))

@@ -113,10 +113,10 @@ def _missing(tasks: list[dict[str, str]]) -> dict[str, list[str]]:
 
 
 def _plan(args: argparse.Namespace) -> int:
-    from tabbench.folders.plan import outlook
+    from tabbench.folders.plan import forecast
     from tabbench.folders.run import make_request
 
-    print(outlook(make_request(_spec(args)), _out(args), args.learn))
+    print(forecast(make_request(_spec(args)), _out(args), args.learn))
     return Exit.OK
 
 

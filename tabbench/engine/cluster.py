@@ -17,10 +17,10 @@ from typing import Any
 from distributed import Future
 
 from tabbench.engine.assignment import read_outcome
-from tabbench.engine.crew import Crew, connect
 from tabbench.engine.remote import do_job, keep_table
 from tabbench.engine.runner import POLL_SECONDS, Work, preload
 from tabbench.engine.sandbox import Outcome
+from tabbench.engine.workers import Workers, connect
 from tabbench.errors import UserError
 from tabbench.job import Job, Run
 from tabbench.models import get_model, missing_imports
@@ -77,7 +77,7 @@ class DaskEngine:
         self._recent = deque[float](maxlen=N_RECENT)  # seconds of the latest jobs
         self._stuck_since: float | None = None
         self._client = connect(address)
-        self._crew = Crew(self._client, able)
+        self._workers = Workers(self._client, able)
         try:
             self._look()
             self._check_places()
@@ -109,12 +109,12 @@ class DaskEngine:
     @property
     def facts(self) -> dict[str, Any]:
         """What the manifest says of it: the machines of its workers."""
-        return self._crew.facts
+        return self._workers.facts
 
     @property
     def warnings(self) -> list[str]:
         """What differs on a worker, one line each."""
-        return self._crew.warnings
+        return self._workers.warnings
 
     def prepare(self, models: Iterable[str]) -> None:
         """Say what the fork servers of the workers import."""
@@ -157,7 +157,7 @@ class DaskEngine:
             raise self._gone()
         try:
             workers = self._client.scheduler_info(n_workers=-1)["workers"]
-            met = self._crew.meet(workers)
+            met = self._workers.meet(workers)
         except UserError:
             raise
         except Exception:  # noqa: BLE001 - Dask has many words for it
@@ -290,7 +290,7 @@ class DaskEngine:
     def _memory_share(self) -> float:
         """Four fifths of a worker's memory, shared by its jobs, in MB; of the worker with the least."""
         shares = [
-            (place.memory_mb or self._crew.environments[address]["memory_mb"]) / place.slots
+            (place.memory_mb or self._workers.environments[address]["memory_mb"]) / place.slots
             for address, place in self._places.items()
             if place.slots
         ]

@@ -32,7 +32,7 @@ PRELOAD = (  # once, in the fork server; the metafeatures import them where they
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
+class TrainingPart:
     """The training part of a split of a task, and where the task is stored."""
 
     task: Task
@@ -44,7 +44,7 @@ class Part:
 class _Piece:
     """One group of metafeatures of one part, and the file that keeps it."""
 
-    part: Part
+    part: TrainingPart
     group: str
     file: Path
 
@@ -66,12 +66,12 @@ def extract(
     """
     resources.check_cores()
     groups = groups or GROUPS
-    parts = [Part(task, split, save_task(task, folder / "tasks")) for task, split in pairs]
+    parts = [TrainingPart(task, split, save_task(task, folder / "tasks")) for task, split in pairs]
     _compute_missing([piece for part in parts for piece in _pieces(part, folder, groups)], resources, on_part)
     return pd.DataFrame([_row(part, folder, groups) for part in parts])
 
 
-def _pieces(part: Part, folder: Path, groups: Sequence[str]) -> Iterator[_Piece]:
+def _pieces(part: TrainingPart, folder: Path, groups: Sequence[str]) -> Iterator[_Piece]:
     sha = hashlib.sha256(f"{part.task.digest} {code_digest()}".encode())
     sha.update(part.split.train.tobytes())
     for group in groups:
@@ -140,7 +140,7 @@ def _keep(piece: _Piece, outcome: Outcome, limit_seconds: float) -> None:
     replace_text(piece.file, json.dumps(found))
 
 
-def _row(part: Part, folder: Path, groups: Sequence[str]) -> dict[str, Any]:
+def _row(part: TrainingPart, folder: Path, groups: Sequence[str]) -> dict[str, Any]:
     row: dict[str, Any] = {"task": part.task.name, "repeat": part.split.repeat, "fold": part.split.fold}
     reasons: dict[str, str] = {}
     for piece in _pieces(part, folder, groups):

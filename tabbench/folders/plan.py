@@ -22,7 +22,7 @@ from tabbench.tuning.schedule import Schedule, series_of, settled_losses
 N_LONGEST = 10
 
 
-def outlook(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
+def forecast(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
     """Job count, estimated core-hours, memory, store size and the longest jobs, as text.
 
     Costs are learned from the runs in `folder`, if it holds any, and in the result folders `teachers`.

@@ -15,9 +15,9 @@ from tabbench.report.leaderboard import default_metric, leaderboard, recorded_me
 from tabbench.report.page import write_report
 from tabbench.report.verdict import Comparison, compare
 from tabbench.request import Spec
-from tabbench.store.crate import write_crate
 from tabbench.store.importers import family_by_name, read_imported
 from tabbench.store.manifest import read_manifest, spec_of
+from tabbench.store.metadata import write_metadata
 from tabbench.store.runs import NAME as STORE
 from tabbench.store.runs import ResultStore
 from tabbench.tuning.protocols import PROTOCOLS, Protocol
@@ -103,7 +103,7 @@ class Results:
             replace_file(self.path / "trials.parquet", lambda temporary: self.jobs.to_parquet(temporary, index=False))
         comparisons = [self._compared(metric) for metric in recorded_metrics(self.frame)]
         write_report(self.path, self.frame, self.described, comparisons)
-        write_crate(self.path, self.manifest)
+        write_metadata(self.path, self.manifest)
         return self.path / "report.html"
 
 

@@ -38,7 +38,7 @@ RESULT_TABLES = ("results.parquet", "trials.parquet")
 
 
 @dataclass
-class Check:
+class Step:
     """What one check found: a summary, and one line a problem. A note is no problem, but worth knowing."""
 
     name: str
@@ -48,12 +48,12 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verification:
     """The checks of a folder at a level."""
 
     folder: Path
     level: int
-    checks: list[Check]
+    checks: list[Step]
 
     @property
     def problems(self) -> list[str]:
@@ -71,10 +71,10 @@ class Verdict:
         return "\n".join([*lines, f"verdict: {self.folder.name} is {outcome} by tabbench {__version__}"])
 
 
-def verify(folder: Path, level: int = 2, sample: int = 5) -> Verdict:
-    """Check a result folder; `sample` jobs are refitted at level 3. Raises UserError if it is no result folder."""
+def verify(folder: Path, level: int = 2, sample: int = 5) -> Verification:
+    """Step a result folder; `sample` jobs are refitted at level 3. Raises UserError if it is no result folder."""
     manifest, material = read_manifest(folder), Material({}, {})
-    steps: list[tuple[int, str, Callable[[Check], None]]] = [
+    steps: list[tuple[int, str, Callable[[Step], None]]] = [
         (1, "files", lambda check: _files(check, folder)),
         (1, "runs", lambda check: _runs(check, folder)),
         (1, "software", lambda check: _software(check, manifest)),
@@ -85,11 +85,11 @@ def verify(folder: Path, level: int = 2, sample: int = 5) -> Verdict:
         (2, "derived", lambda check: _derived(check, folder, manifest)),
         (3, "refits", lambda check: _refits(check, folder, manifest, material, sample)),
     ]
-    return Verdict(folder, level, [_checked(name, act) for least, name, act in steps if least <= level])
+    return Verification(folder, level, [_checked(name, act) for least, name, act in steps if least <= level])
 
 
-def _checked(name: str, act: Callable[[Check], None]) -> Check:
-    check = Check(name)
+def _checked(name: str, act: Callable[[Step], None]) -> Step:
+    check = Step(name)
     try:
         act(check)
     except UserError as error:
@@ -97,7 +97,7 @@ def _checked(name: str, act: Callable[[Check], None]) -> Check:
     return check
 
 
-def _files(check: Check, folder: Path) -> None:
+def _files(check: Step, folder: Path) -> None:
     check.problems += check_checksums(folder)
     check.summary = f"{len(read_checksums(folder))} files have the hashes in {CHECKSUMS}"
 
@@ -109,7 +109,7 @@ def _stored(folder: Path) -> Iterator[Stored]:
             yield from store.runs()
 
 
-def _runs(check: Check, folder: Path) -> None:
+def _runs(check: Step, folder: Path) -> None:
     if (folder / STORE).exists():
         with ResultStore(folder / STORE) as store:
             check.problems += [f"the stored run of {name} does not match its hash" for name in store.damaged().values()]
@@ -118,7 +118,7 @@ def _runs(check: Check, folder: Path) -> None:
     check.summary = f"{len(keys)} stored runs have their hashes"
 
 
-def _software(check: Check, manifest: Mapping[str, Any]) -> None:
+def _software(check: Step, manifest: Mapping[str, Any]) -> None:
     """Name every package whose version has changed; it is a problem where numbers depend on it."""
     then, now = manifest["environment"], environment()
     versions = {"tabbench": (then["tabbench"], now["tabbench"]), "Python": (then["python"], now["python"])}
@@ -144,14 +144,14 @@ def _packages_of(manifest: Mapping[str, Any]) -> set[str]:
     return found
 
 
-def _data(check: Check, manifest: Mapping[str, Any], material: Material) -> None:
+def _data(check: Step, manifest: Mapping[str, Any], material: Material) -> None:
     tasks, problems = recorded_tasks(manifest)
     material.tasks.update(tasks)
     check.problems += problems
     check.summary = f"{len(tasks)} datasets have the digests of the manifest"
 
 
-def _splits(check: Check, folder: Path, manifest: Mapping[str, Any], material: Material) -> None:
+def _splits(check: Step, folder: Path, manifest: Mapping[str, Any], material: Material) -> None:
     spec = spec_of(manifest)
     for facts in manifest["tasks"]:
         task = material.tasks.get(facts["digest"])
@@ -166,14 +166,14 @@ def _splits(check: Check, folder: Path, manifest: Mapping[str, Any], material: M
     check.summary = f"the splits of {len(material.splits)} datasets are recorded, and those that the seed gives"
 
 
-def _jobs(check: Check, folder: Path, manifest: Mapping[str, Any]) -> None:
+def _jobs(check: Step, folder: Path, manifest: Mapping[str, Any]) -> None:
     asked, stored = {job.key: job for job in recorded_jobs(folder, manifest)}, {stored.key for stored in _stored(folder)}
     lost = [job for key, job in asked.items() if key not in stored]
     check.problems += [f"not stored: {job}" for job in lost]
     check.summary = f"all {len(asked)} jobs that were asked for are stored"
 
 
-def _numbers(check: Check, folder: Path, material: Material) -> None:
+def _numbers(check: Step, folder: Path, material: Material) -> None:
     n_runs = n_skipped = 0
     for _, job, run in _stored(folder):
         split = material.splits.get(job.task_digest, {}).get((job.repeat, job.fold))
@@ -197,7 +197,7 @@ def _numbers(check: Check, folder: Path, material: Material) -> None:
     check.summary = f"{len(METRICS)} metrics of {n_runs} runs are those of their predictions, to the last bit"
 
 
-def _derived(check: Check, folder: Path, manifest: Mapping[str, Any]) -> None:
+def _derived(check: Step, folder: Path, manifest: Mapping[str, Any]) -> None:
     """Derive every file again from a copy of what is stored, and compare.
 
     Another version of tabbench may lay out a page, or compute an interval, otherwise: of its folders the tables of results count.
@@ -231,7 +231,7 @@ def _equal(a: Path, b: Path) -> bool:
     return file_hash(a) == file_hash(b)
 
 
-def _refits(check: Check, folder: Path, manifest: Mapping[str, Any], material: Material, sample: int) -> None:
+def _refits(check: Step, folder: Path, manifest: Mapping[str, Any], material: Material, sample: int) -> None:
     spec = spec_of(manifest)
     if spec is None:
         raise UserError("its results come from elsewhere: no job can be fitted again")

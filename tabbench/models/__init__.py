@@ -21,7 +21,7 @@ from tabbench.request import DEFAULT_MODELS
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
 
-    Part = tuple[Any, Any]
+    Labelled = tuple[Any, Any]
 
 
 Family = Literal["simple", "boosting", "network", "other"]
@@ -45,7 +45,7 @@ class Steps:
     """
 
     parameter: str
-    stop: Callable[[Any, Part, Part, int], object] | None = None
+    stop: Callable[[Any, Labelled, Labelled, int], object] | None = None
 
 
 @dataclass(frozen=True)

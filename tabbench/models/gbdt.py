@@ -12,10 +12,10 @@ from tabbench.models.space import Range
 NATIVE = Needs(categories="native", scaled=False, complete=False)
 HIST_MAX_LEVELS = 255
 
-Part = tuple[pd.DataFrame, np.ndarray]
+Labelled = tuple[pd.DataFrame, np.ndarray]
 
 
-def _stop_xgboost(estimator: Any, train: Part, validation: Part, patience: int) -> None:
+def _stop_xgboost(estimator: Any, train: Labelled, validation: Labelled, patience: int) -> None:
     """As TabZilla: by ROC AUC or multiclass log loss, and the rounds after the best stay in the model."""
     binary = len(np.unique(train[1])) == 2
     estimator.set_params(early_stopping_rounds=patience, eval_metric="auc" if binary else "mlogloss")
@@ -23,7 +23,7 @@ def _stop_xgboost(estimator: Any, train: Part, validation: Part, patience: int) 
     estimator.get_booster().set_attr(best_iteration=None)
 
 
-def _stop_lightgbm(estimator: Any, train: Part, validation: Part, patience: int) -> None:
+def _stop_lightgbm(estimator: Any, train: Labelled, validation: Labelled, patience: int) -> None:
     """As TabZilla: by ROC AUC or multiclass log loss; the best round predicts."""
     from lightgbm import early_stopping
 
@@ -31,7 +31,7 @@ def _stop_lightgbm(estimator: Any, train: Part, validation: Part, patience: int)
     estimator.fit(*train, eval_set=[validation], callbacks=[early_stopping(patience, verbose=False)])
 
 
-def _stop_catboost(estimator: Any, train: Part, validation: Part, patience: int) -> None:
+def _stop_catboost(estimator: Any, train: Labelled, validation: Labelled, patience: int) -> None:
     """As TabZilla: by log loss; the best round predicts."""
     estimator.fit(*train, validation=validation, patience=patience)
 
@@ -208,7 +208,7 @@ class CatBoost(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.thread_count = thread_count
 
-    def fit(self, X: pd.DataFrame, y: np.ndarray, validation: Part | None = None, patience: int | None = None) -> Self:
+    def fit(self, X: pd.DataFrame, y: np.ndarray, validation: Labelled | None = None, patience: int | None = None) -> Self:
         """Fit to `X` (n, d) and `y` (n,); with `validation`, until it has not been predicted better for `patience` rounds."""
         from catboost import CatBoostClassifier
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tabbench.data.split import Split
 from tabbench.errors import UserError
-from tabbench.job import Job, Table, plan
+from tabbench.job import Job, TaskLike, plan
 from tabbench.request import Spec
 from tabbench.store.runs import ResultStore
 from tabbench.tuning.protocols import PROTOCOLS, search_space
@@ -52,7 +52,7 @@ class Schedule:
             losses = [self._losses[job.key] for job in jobs]
 
 
-def series_of(spec: Spec, tasks: Sequence[tuple[Table, Sequence[Split]]]) -> Iterator[Series]:
+def series_of(spec: Spec, tasks: Sequence[tuple[TaskLike, Sequence[Split]]]) -> Iterator[Series]:
     """The series of trials that a run is asked for on these tasks, or those of its shard.
 
     Without a protocol, or with one configuration, a series is one job. Raises UserError for what cannot be searched here.

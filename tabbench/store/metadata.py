@@ -38,17 +38,17 @@ _CROISSANT_CONTEXT = {
 }
 
 
-def write_crate(folder: Path, manifest: Mapping[str, Any]) -> None:
+def write_metadata(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Write ro-crate-metadata.json and croissant.json."""
-    replace_text(folder / CROISSANT, _text(croissant(folder, manifest)))
-    replace_text(folder / CRATE, _text(crate(manifest)))
+    replace_text(folder / CROISSANT, _as_text(croissant(folder, manifest)))
+    replace_text(folder / CRATE, _as_text(ro_crate(manifest)))
 
 
-def _text(value: Mapping[str, Any]) -> str:
+def _as_text(value: Mapping[str, Any]) -> str:
     return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
-def crate(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def ro_crate(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The run as RO-Crate: the folder, the action that made it, its software, and the datasets it took."""
     run, environment = manifest["run"], manifest["environment"]
     name = f"tabbench: {run.get('suite') or run.get('data')}"

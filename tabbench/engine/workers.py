@@ -32,7 +32,7 @@ def connect(address: str) -> Client:
         raise UserError(f"--scheduler {address}: no Dask scheduler answers there ({reason}): give tcp://host:port") from None
 
 
-class Crew:
+class Workers:
     """The workers that have been met. environments : by address, see `manifest.environment`; models : what they have to run."""
 
     def __init__(self, client: Client, models: Sequence[str]) -> None:
