@@ -17,6 +17,7 @@ from torch import Tensor
 from tabbench.pfn.columns import CELL_INPUTS, WINDOWS, Columns, describe_cells, describe_columns
 from tabbench.pfn.kernel import RIDGES, ask_kernel, fit_kernel
 from tabbench.pfn.linear import STRENGTHS, ask_linear, fit_linear
+from tabbench.pfn.trees import ask_trees, fit_trees
 
 GROUP = 3  # columns a triple holds
 
@@ -37,6 +38,7 @@ class Voice:
 VOICES = {
     "kernel": Voice(len(RIDGES), fit_kernel, ask_kernel),
     "linear": Voice(len(STRENGTHS), fit_linear, ask_linear),
+    "trees": Voice(1, fit_trees, ask_trees),
 }
 
 
