@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from tabbench.data.audit import Finding, audit
-from tabbench.data.gather import gather
+from tabbench.data.gather import gather, remarks_on
 from tabbench.data.split import make_splits
 from tabbench.engine.extract import extract
 from tabbench.errors import UserError
@@ -24,8 +25,9 @@ __all__ = ["Resources", "Results", "Subsample", "UserError", "audit_data", "meta
 def run(  # noqa: PLR0913 - the one call that has everything to say
     suite: str | None = None,
     *,
-    data: str | Path | pd.DataFrame | None = None,
-    target: str | None = None,
+    data: Any = None,
+    target: Any = None,
+    classes: bool = False,
     models: Sequence[str] | None = None,
     out: str | Path = "results/run",
     folds: int | None = None,
@@ -44,9 +46,10 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
 ) -> Results:
     """Run every model on every fold of every task, skipping what `out` already holds, and write the report.
 
-    Give either `suite` (a name, the path of a suite file, "openml:suite/99") or `data` (a CSV or Parquet file, or a DataFrame)
-    with `target`. models None: the usual ones that are installed. Tables of OpenML that are not on this machine yet are fetched.
-    folds None: the official folds where a table has them, else 3.
+    Give either `suite` (a name, the path of a suite file, "openml:suite/99") or `data` with `target`: a file (docs/data.md says
+    in which formats), a DataFrame, an array, a dict of columns, an Arrow or polars table, or (X, y), which needs no target.
+    classes : a target of numbers is declared to hold classes. models None: the usual ones that are installed. Tables of OpenML
+    that are not on this machine yet are fetched. folds None: the official folds where a table has them, else 3.
 
     protocol, configs, search : configurations of every model, the default and others that a search ("random", "tpe", "halving")
     finds (None: as many as the protocol says); with more than one, default, tuned and ensembled are rows of their own (see
@@ -58,7 +61,8 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     spec = Spec(
         suite=suite,
         file=str(data) if isinstance(data, str | Path) else None,
-        target=target,
+        target=None if target is None else str(target),
+        classes=classes,
         models=usual_models()[0] if models is None else tuple(models),
         folds=folds,
         repeats=repeats,
@@ -70,15 +74,16 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
         shard=shard,
         resources=resources,
     )
-    frame = data if isinstance(data, pd.DataFrame) else None
+    frame = None if isinstance(data, str | Path) else data
     return run_spec(spec, Path(out), frame, scheduler=scheduler, retry_failed=retry_failed, quiet=quiet, log=log)
 
 
 def metafeatures(  # noqa: PLR0913 - the arguments of `run` that say what the folds are
     suite: str | None = None,
     *,
-    data: str | Path | pd.DataFrame | None = None,
-    target: str | None = None,
+    data: Any = None,
+    target: Any = None,
+    classes: bool = False,
     folds: int | None = None,
     repeats: int = 1,
     seed: int = 0,
@@ -87,20 +92,22 @@ def metafeatures(  # noqa: PLR0913 - the arguments of `run` that say what the fo
 ) -> pd.DataFrame:
     """Metafeatures of the training part of every fold, the folds being those that `run` makes: see `engine.extract`.
 
-    `attrs["missing_tasks"]` lists the datasets that could not be loaded. Raises UserError on bad input.
+    `attrs["missing_tasks"]` lists the datasets that could not be loaded, `attrs["remarks"]` what was not taken as
+    written. Raises UserError on bad input.
     """
-    tasks, missing = gather(suite, data, target)
+    tasks, missing = gather(suite, data, target, classes=classes)
     pairs = [(task, split) for task in tasks for split in make_splits(task, folds, repeats, seed)]
     frame = extract(pairs, data_folder(), resources, on_part)
-    frame.attrs["missing_tasks"] = missing
+    frame.attrs |= {"missing_tasks": missing, "remarks": remarks_on(tasks)}
     return frame
 
 
 def audit_data(
     suite: str | None = None,
     *,
-    data: str | Path | pd.DataFrame | None = None,
-    target: str | None = None,
+    data: Any = None,
+    target: Any = None,
+    classes: bool = False,
     folds: int | None = None,
     seed: int = 0,
 ) -> tuple[list[Finding], list[dict[str, str]]]:
@@ -108,6 +115,6 @@ def audit_data(
 
     Raises UserError on bad input.
     """
-    tasks, missing = gather(suite, data, target)
+    tasks, missing = gather(suite, data, target, classes=classes)
     pairs = [(task, make_splits(task, folds, 1, seed)) for task in tasks]
     return audit(pairs, data_folder() / "audit"), missing

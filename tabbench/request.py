@@ -22,6 +22,7 @@ class _Form(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     data: str | None = None
     file: str | None = None
     target: str | None = None
+    classes: bool = False
     tasks: tuple[str, ...] | None = None
     models: tuple[str, ...]
     folds: int | None
@@ -43,7 +44,8 @@ class Spec:
     """What a run is asked for.
 
     suite : its name, the path of a file or "openml:…"; without one, data (name), file (path; None: a DataFrame) and target of a
-    table. tasks : names of the datasets that are to be had (None: not known yet, or not recorded).
+    table. classes : the target is declared to hold classes. tasks : names of the datasets that are to be had (None: not known
+    yet, or not recorded).
     folds, configs : None until `folders.run.settle` says how many. protocol : None where no configuration is chosen.
     search : None for random search. shard : "i/n", the i-th of n parts of the jobs, counted from 1.
     """
@@ -52,6 +54,7 @@ class Spec:
     data: str | None = None
     file: str | None = None
     target: str | None = None
+    classes: bool = False
     tasks: tuple[str, ...] | None = None
     models: tuple[str, ...] = DEFAULT_MODELS
     folds: int | None = None
@@ -90,6 +93,8 @@ class Spec:
         del values["resources"]
         if self.tasks is None:
             del values["tasks"]
+        if not self.classes:
+            del values["classes"]
         return {**values, **asdict(self.resources)}
 
     @classmethod

@@ -42,11 +42,12 @@ def spare_workers(threads: int) -> int:
 
 @contextmanager
 def torch_threads(n: int | None) -> Iterator[None]:
-    """Let torch use `n` threads for a while (None: as many as it does)."""
+    """Let torch use `n` threads for a while (None: as many as it does; -1: all cores)."""
     import torch
+    from joblib import effective_n_jobs
 
     before = torch.get_num_threads()
-    torch.set_num_threads(n or before)
+    torch.set_num_threads(effective_n_jobs(n) if n else before)
     try:
         yield
     finally:

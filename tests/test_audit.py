@@ -42,7 +42,15 @@ def planted():
     yield "identifier", frame.assign(number=rng.permutation(N) + 1000), ("number",)
     yield "constant_column", frame.assign(same=1.0, gone=np.nan, a=frame["a"]), ("same", "gone")
     yield "coded_category", frame.assign(code=rng.integers(1, 6, N)), ("code",)
-    yield "numeric_category", frame.assign(size=rng.integers(0, 90, N).astype(str)), ("size",)
+    yield "numeric_category", frame.assign(size=pd.Categorical(rng.integers(0, 90, N).astype(str))), ("size",)
+    money, almost = [f"${i % 90},000" for i in range(N)], frame["a"].round(1).astype(str).mask(np.arange(N) < 3, "over 9")
+    yield "almost_numeric", frame.assign(money=money), ("money",)
+    yield "almost_numeric", frame.assign(almost=almost), ("almost",)
+    yield "word_for_missing", frame.assign(kind=frame["kind"].mask(np.arange(N) % 7 == 0, "NA")), ("kind",)
+    yield "word_for_missing", frame.assign(y=frame["y"].mask(np.arange(N) % 7 == 0, "None")), ()
+    yield "alike_labels", frame.assign(kind=frame["kind"].mask(np.arange(N) % 7 == 0, "P")), ("kind",)
+    yield "alike_labels", frame.assign(y=frame["y"].mask(np.arange(N) % 7 == 0, "yes ")), ()
+    yield "counted_target", frame.assign(y=rng.permutation(np.arange(N) % 46 + 18)), ()
     yield "tiny_class", frame.assign(y=rare), ()
 
 

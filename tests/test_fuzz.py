@@ -16,9 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tabbench
-from tabbench.data.sources import read_arff
+from tabbench.data.arff import read_arff
+from tabbench.data.gather import table_task
 from tabbench.data.suite import load_spec, load_suite
-from tabbench.data.task import make_task, read_table
 from tabbench.errors import UserError
 from tabbench.folders.diff import compare_folders
 from tabbench.folders.pack import pack, unpack
@@ -76,7 +76,7 @@ def only_one_line(act) -> None:
 
 
 def table(path: Path) -> None:
-    only_one_line(lambda: make_task(read_table(path), "y", name="t"))
+    only_one_line(lambda: table_task(path, "y"))
 
 
 @fuzz
@@ -103,7 +103,7 @@ def test_parquet(tmp_path, content):
 @fuzz
 @given(st.one_of(bitten(b"@relation r\n@attribute a numeric\n@attribute y {p,q}\n@data\n1,p\n?,'q'\n"), st.binary(max_size=100)))
 def test_arff(content):
-    only_one_line(lambda: make_task(read_arff(content.decode(errors="replace")), "y", name="t"))
+    only_one_line(lambda: read_arff(content.decode(errors="replace")))
 
 
 @fuzz

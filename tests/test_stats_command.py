@@ -182,7 +182,7 @@ def test_losses(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "cannot be read as a table"),
+        ("", "the file is empty"),
         ("dataset,a,b\n", "no rows"),
         ("dataset\nx\n", "no column of scores"),
         ("dataset,a,b\nx,1,2\nx,2,3\n", "dataset x occurs twice"),

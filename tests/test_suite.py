@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from tabbench.data import sources
-from tabbench.data.sources import read_arff
+from tabbench.data.arff import read_arff
 from tabbench.data.suite import list_suites, load_spec, load_suite
 from tabbench.errors import UserError
 
@@ -130,7 +130,7 @@ def test_file_source_is_relative_to_the_suite_and_obeys_every_key(tmp_path):
     keys += 'categorical = ["zip"]\ndrop = ["id"]\nna = ["?"]\ngroups = "g"'
     task = load_spec(only_task(tmp_path, keys))
     assert list(task.X) == ["zip", "a"]
-    assert task.categorical == ["zip", "a"]
+    assert task.categorical == ["zip"]
     assert task.X["a"].isna().sum() == 10
     assert len(np.unique(task.groups)) == 10
 
@@ -171,12 +171,13 @@ def test_arff_reader_agrees_with_scipy():
     folder = Path(find_spec("sklearn").submodule_search_locations[0]) / "datasets/tests/data/openml/id_3"
     text = gzip.decompress(next(folder.glob("*.arff.gz")).read_bytes()).decode()
     rows, _ = arff.loadarff(io.StringIO(text))
-    assert read_arff(text).to_numpy().tolist() == [[value.decode() for value in row] for row in rows.tolist()]
+    assert read_arff(text).frame.to_numpy().tolist() == [[value.decode() for value in row] for row in rows.tolist()]
 
 
 def test_arff_quotes_and_missing():
     text = "@relation r\n@attribute 'a b' string\n@attribute c numeric\n@data\n\"x, 'y'\",?\n% note\n?,2\n"
-    frame = read_arff(text)
-    assert list(frame) == ["a b", "c"]
-    assert frame["a b"].tolist()[0] == "x, 'y'"
+    content = read_arff(text)
+    frame = content.frame
+    assert content.names == ["a b", "c"]
+    assert frame[0].tolist()[0] == "x, 'y'"
     assert frame.isna().to_numpy().tolist() == [[False, True], [True, False]]

@@ -2,7 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tabbench.data.task import load_task, make_task, read_table, save_task
+from tabbench.data.gather import table_task
+from tabbench.data.reader import read_file
+from tabbench.data.task import load_task, make_task, save_task
 from tabbench.errors import UserError
 
 FRAME = pd.DataFrame(
@@ -128,19 +130,19 @@ def test_bad_csv(tmp_path, content, says):
     path = tmp_path / "bad.csv"
     path.write_bytes(content)
     with pytest.raises(UserError, match=says):
-        read_table(path)
+        read_file(path)
 
 
 def test_read_table_keeps_duplicate_names_for_the_check(tmp_path):
     path = tmp_path / "twice.csv"
     path.write_text("a,a,y\n1,2,p\n3,4,q\n5,6,p\n7,8,q\n")
     with pytest.raises(UserError, match="duplicate column names"):
-        make_task(read_table(path), "y", name="t")
+        table_task(path, "y")
 
 
 def test_missing_file(tmp_path):
     with pytest.raises(UserError, match="no such file"):
-        read_table(tmp_path / "none.csv")
+        read_file(tmp_path / "none.csv")
 
 
 def test_a_column_without_any_value_survives_saving(tmp_path):

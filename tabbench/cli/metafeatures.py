@@ -26,7 +26,7 @@ def register(commands: Commands) -> None:
     )
     what = meta.add_mutually_exclusive_group(required=True)
     what.add_argument("--suite", help="name of a suite or path of a suite file")
-    what.add_argument("--data", type=Path, help="CSV or Parquet file; needs --target")
+    what.add_argument("--data", type=Path, help="table: CSV, Parquet, ARFF, … (docs/data.md); needs --target")
     meta.add_argument("--target", help="target column of --data")
     meta.add_argument("--out", type=Path, required=True, help="Parquet file to write: one row per fold")
     meta.add_argument("--folds", type=int, help="folds (default: the official ones where a table has them, else 3 stratified)")
@@ -50,13 +50,15 @@ def register(commands: Commands) -> None:
         example="tabbench recommend my.csv --target y --results results/starter",
         group="read",
     )
-    advise.add_argument("data", type=Path, help="CSV or Parquet file")
+    advise.add_argument("data", type=Path, help="table: CSV, Parquet, ARFF, … (docs/data.md)")
     advise.add_argument("--target", required=True, help="its target column")
     advise.add_argument("--results", dest="folder", type=Path, default=Path("results/starter"), help="result folder of a run")
     advise.set_defaults(func=_recommend)
     for parser in (analyze, advise):
         parser.add_argument("--metafeatures", type=Path, metavar="FILE", help="Parquet or CSV file of them, instead of computing")
         parser.add_argument("--metric", help="metric to compare by (default roc_auc_ovo, or the first recorded)")
+    for parser in (meta, advise):
+        parser.add_argument("--classes", action="store_true", help="the target holds classes, though it looks like numbers")
     for parser in (meta, analyze, advise):
         parser.add_argument("--workers", type=int, default=1, help="groups of metafeatures at a time (default 1)")
         parser.add_argument("--time-limit", type=float, default=300, metavar="S", help="wall seconds of one group (default 300)")
@@ -71,6 +73,7 @@ def _metafeatures(args: argparse.Namespace) -> int:
         args.suite,
         data=args.data,
         target=args.target,
+        classes=args.classes,
         folds=args.folds,
         repeats=args.repeats,
         seed=args.seed,
@@ -78,6 +81,8 @@ def _metafeatures(args: argparse.Namespace) -> int:
         on_part=_progress(args),
     )
     replace_file(args.out, lambda temporary: frame.to_parquet(temporary, index=False))
+    for remark in frame.attrs["remarks"]:
+        print(remark)
     for missing in frame.attrs["missing_tasks"]:
         print(f"not described: {missing['name']}: {missing['reason']}")
     print(f"{len(frame)} training parts of {frame['task'].nunique()} datasets × {frame.shape[1] - 4} metafeatures: {args.out}")
@@ -104,11 +109,13 @@ def _analyze(args: argparse.Namespace) -> int:
 
 def _recommend(args: argparse.Namespace) -> int:
     from tabbench.api import open_results
-    from tabbench.data.task import make_task, read_table
+    from tabbench.data.gather import remarks_on, table_task
     from tabbench.folders.describe import known_metafeatures
     from tabbench.folders.recommend import format_advice, recommend
 
-    task = make_task(read_table(args.data), args.target, name=args.data.stem)
+    task = table_task(args.data, args.target, classes=args.classes)
+    for remark in remarks_on([task]):
+        print(remark)
     results = open_results(args.folder)
     parts = _metafeatures_of(args, results, known_metafeatures)
     advice = recommend(task, results.frame, results.manifest, parts, _resources(args), args.metric)

@@ -47,8 +47,9 @@ def _add_request(run: Parser) -> None:
         "--suite", help="name (see `tabbench suites`) or path of a suite, or openml:suite/99, openml:task/3, …"
     )
     suite.completer = complete_suites  # type: ignore[attr-defined]
-    what.add_argument("--data", type=Path, help="CSV or Parquet file; needs --target")
+    what.add_argument("--data", type=Path, help="table: CSV, Parquet, ARFF, … (docs/data.md); needs --target")
     run.add_argument("--target", help="target column of --data")
+    run.add_argument("--classes", action="store_true", help="the target holds classes, though it looks like numbers")
     models = run.add_argument(
         "--models",
         "--model",
@@ -95,6 +96,9 @@ def _run(args: argparse.Namespace) -> int:
         log=args.log,
     )
     print(format_leaderboard(results.leaderboard()))
+    for task in results.manifest["tasks"] if args.quiet else ():  # else they were said before the run
+        for remark in task.get("remarks", ()):
+            print(f"{task['name']}: {remark}")
     for reason, tasks in _missing(results.manifest["missing_tasks"]).items():
         print(f"not run: {', '.join(tasks)}: {reason}")
     print(f"report: {results.path / 'report.html'}")
@@ -131,6 +135,7 @@ def _spec(args: argparse.Namespace) -> "Spec":
         suite=args.suite,
         file=str(args.data) if args.data else None,
         target=args.target,
+        classes=args.classes,
         models=tuple(args.models) if args.models else usual_models()[0],
         folds=args.folds,
         repeats=args.repeats,
@@ -145,8 +150,10 @@ def _spec(args: argparse.Namespace) -> "Spec":
 
 
 def _out(args: argparse.Namespace) -> Path:
+    from tabbench.data.gather import table_name
+
     asked = str(args.suite or args.data)
-    name = asked.replace(":", "-").replace("/", "-") if asked.startswith("openml:") else Path(asked).stem
+    name = asked.replace(":", "-").replace("/", "-") if asked.startswith("openml:") else table_name(Path(asked))
     return args.out or Path("results") / name
 
 

@@ -28,8 +28,9 @@ def register(commands: Commands) -> None:
         example="tabbench audit my.csv --target y",
         group="check",
     )
-    audit.add_argument("what", help="name or path of a suite, or a CSV or Parquet file (needs --target)")
+    audit.add_argument("what", help="name or path of a suite, or a table (needs --target)")
     audit.add_argument("--target", help="target column of a file")
+    audit.add_argument("--classes", action="store_true", help="the target holds classes, though it looks like numbers")
     audit.add_argument("--folds", type=int, help="folds among which twins are looked for (default as in run)")
     audit.add_argument("--format", choices=["text", "json"], default="text")
     audit.set_defaults(func=_audit)
@@ -73,10 +74,10 @@ def _audit(args: argparse.Namespace) -> int:
     from tabbench.api import audit_data
     from tabbench.data.audit import format_findings
 
-    is_file = Path(args.what).suffix in (".csv", ".parquet", ".pq")
-    found, missing = audit_data(
-        None if is_file else args.what, data=args.what if is_file else None, target=args.target, folds=args.folds
-    )
+    path = Path(args.what)
+    is_table = args.target is not None or (path.is_file() and path.suffix != ".toml")
+    what = {"data": args.what} if is_table else {"suite": args.what}
+    found, missing = audit_data(**what, target=args.target, classes=args.classes, folds=args.folds)
     print(format_findings(found, args.format))
     for table in missing:
         print(f"not looked at: {table['name']}: {table['reason']}", file=sys.stderr)

@@ -13,17 +13,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tabbench.data.columns import decorated_number, text_number
 from tabbench.data.split import Split
 from tabbench.data.task import Task
 from tabbench.files import replace_text
 from tabbench.registry import Registry
 
-FORMAT = 1  # enters the names of kept audits: raise it when a check changes
+FORMAT = 2  # enters the names of kept audits: raise it when a check changes
 SAMPLE = 5000  # rows on which columns are tried as predictors
 LEAVES = 32  # of the tree that tries a numeric column
 LEAK = 0.95  # share of the errors of always guessing the largest class that a leaking column saves
 SORTED = 0.5  # the same for the row number
 TWINS = 0.01  # share of test rows with a twin among the training rows that is worth a word
+ALMOST = 0.5  # share of numbers that makes other cells of a column worth a word
+GONE = {"", "?", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NULL", "null", "None", "NaT"}  # labels that may mean missing
 UNIQUE = 0.95  # share of distinct labels that makes a column a name
 CODES = 10  # most distinct whole numbers that still look like codes
 NUMBERS = 20  # fewest distinct numbers that do not look like labels
@@ -57,6 +60,7 @@ def audit(work: Iterable[tuple[Task, Sequence[Split]]], folder: Path) -> list[Fi
     findings, alike = [], defaultdict(list)
     for task, splits in work:
         content, found = _kept(task, splits, folder)
+        findings += [Finding(task.name, "reading", remark) for remark in task.info.get("remarks", ())]
         findings += [Finding(task.name, kind, message, tuple(columns)) for kind, message, columns in found]
         alike[content].append(task.name)
     for first, *others in alike.values():
@@ -149,7 +153,7 @@ def identifier(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple
     for column in task.X if n >= FEW else ():
         series = task.X[column]
         distinct = series.nunique()
-        if column in task.categorical:
+        if isinstance(series.dtype, pd.CategoricalDtype):
             named = distinct >= UNIQUE * n
         else:
             named = distinct == n and series.max() - series.min() == n - 1
@@ -170,8 +174,8 @@ def coded_category(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, t
     """Numeric columns that look like codes of categories: few whole numbers without a gap, from 0 or 1."""
     if len(task.y) < 10 * CODES:
         return
-    coded = []
-    for column in set(task.X) - set(task.categorical):
+    coded, categorical = [], set(task.categorical)
+    for column in (column for column in task.X if column not in categorical):
         levels = np.unique(task.X[column].dropna())
         if 3 <= len(levels) <= CODES and levels[0] in (0, 1) and np.array_equal(levels, levels[0] + np.arange(len(levels))):
             coded.append(column)
@@ -188,6 +192,60 @@ def numeric_category(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str,
 
 
 @check
+def almost_numeric(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Categorical columns of numbers that are written with currency, commas or per-cent signs, or beside a few other cells."""
+    for column in task.categorical:
+        series = task.X[column]
+        levels, counts = series.cat.categories, np.bincount(series.cat.codes[series.cat.codes >= 0])
+        plain = np.array([text_number(level) is not None for level in levels], bool)
+        decorated = np.array([decorated_number(level) is not None for level in levels], bool) & ~plain
+        others = ~plain & ~decorated
+        if decorated.any() and not others.any():
+            yield (
+                f"Numbers that are written as {_cells(levels[decorated])}: read with numeric = [{column!r}] in a suite.",
+                (column,),
+            )
+        elif plain.sum() >= FEW and others.any() and counts[plain].sum() >= ALMOST * counts.sum():
+            n, named = int(counts[~plain].sum()), ", ".join(repr(level) for level in levels[~plain][:3])
+            yield (
+                f"Numbers, but for {n} cells ({_cells(levels[~plain])}): categories because of them; if they mean missing, "
+                f"na = [{named}] in a suite makes it a column of numbers.",
+                (column,),
+            )
+
+
+@check
+def word_for_missing(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Levels and classes that are called like something missing."""
+    for what, levels in [("class", task.classes), *((column, task.X[column].cat.categories) for column in task.categorical)]:
+        called = [level for level in levels if level.strip() in GONE]
+        if called:
+            columns = () if levels is task.classes else (what,)
+            kind = "class" if levels is task.classes else "level"
+            yield f"A {kind} is called {_cells(called)}: if it means missing, say na = [{called[0]!r}] in a suite.", columns
+
+
+@check
+def alike_labels(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Labels that differ by blanks or by case alone."""
+    for what, levels in [((), task.classes), *(((column,), task.X[column].cat.categories) for column in task.categorical)]:
+        spelt = defaultdict(list)
+        for level in levels:
+            spelt[" ".join(level.lower().split())].append(level)
+        pairs = [names for names in spelt.values() if len(names) > 1]
+        if pairs:
+            kind = "Levels" if what else "Classes"
+            yield f"{kind} that differ by a blank or by case alone: {_cells(pairs[0])}: are they one?", what
+
+
+@check
+def counted_target(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Targets of many whole numbers."""
+    if len(task.classes) >= NUMBERS and all(text_number(label) is not None for label in task.classes):
+        yield f"{len(task.classes)} classes that are all numbers: is regression meant? Their order is lost.", ()
+
+
+@check
 def tiny_class(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
     """Classes with fewer rows than there are folds."""
     n_folds = len({split.fold for split in splits})
@@ -195,6 +253,11 @@ def tiny_class(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple
     tiny = [f"{task.classes[i]} ({counts[i]})" for i in np.flatnonzero(counts < n_folds)]
     if tiny:
         yield f"Classes with fewer rows than the {n_folds} folds: {', '.join(tiny[:5])}{', …' if len(tiny) > 5 else ''}.", ()
+
+
+def _cells(levels: Iterable[str]) -> str:
+    shown = list(levels)
+    return ", ".join(map(repr, shown[:3])) + (", …" if len(shown) > 3 else "")
 
 
 def _numbers(series: pd.Series) -> np.ndarray:

@@ -1,17 +1,19 @@
-"""The tables of a suite, or the one of a file or a DataFrame, as Tasks."""
+"""The tables of a suite, or the one that somebody has, as Tasks."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-import pandas as pd
-
+from tabbench.data.frames import TARGET, as_frame
 from tabbench.data.openml.pull import pull
+from tabbench.data.reader import PACKED
 from tabbench.data.suite import load_spec, load_suite
-from tabbench.data.task import Task, make_task, read_table
+from tabbench.data.task import Task, make_task
 from tabbench.errors import UserError
 
 
 def gather(
-    suite: str | None, data: str | Path | pd.DataFrame | None, target: str | None, quiet: bool = True
+    suite: str | None, data: Any, target: Any, quiet: bool = True, *, classes: bool = False
 ) -> tuple[list[Task], list[dict[str, str]]]:
     """Tasks, and the name and reason of those datasets of a suite that are not to be had; what OpenML has is fetched.
 
@@ -20,10 +22,7 @@ def gather(
     if (suite is None) == (data is None):
         raise UserError("give either a suite or data with a target")
     if data is not None:
-        if target is None:
-            raise UserError("data needs a target: name its target column")
-        frame, name = (data, "data") if isinstance(data, pd.DataFrame) else (read_table(Path(data)), Path(data).stem)
-        return [make_task(frame, target, name=name)], []
+        return [table_task(data, target, classes=classes)], []
     tasks, missing = [], []
     specs = load_suite(str(suite)).tasks
     not_fetched = pull([spec.path for spec in specs if spec.source == "openml"], quiet=quiet)
@@ -35,3 +34,28 @@ def gather(
     if not tasks:
         raise UserError(f"suite {suite!r}: no dataset could be loaded; the first says: {missing[0]['reason']}")
     return tasks, missing
+
+
+def table_task(data: Any, target: Any, *, classes: bool = False) -> Task:
+    """The task of a table in any form that `as_frame` takes. classes : the target holds classes though it looks like numbers.
+
+    A pair (X, y) needs no target. Raises UserError on bad input.
+    """
+    is_file = isinstance(data, str | Path)
+    if target is None and not isinstance(data, tuple):
+        raise UserError("data needs a target: name its target column")
+    name = table_name(Path(data)) if is_file else "data"
+    frame, remarks = as_frame(data)
+    target = TARGET if target is None else target
+    return make_task(frame, target, name=name, categorical=[target] if classes else [], remarks=remarks)
+
+
+def table_name(path: Path) -> str:
+    """What a table is called after its file: "t" for t.csv, and for t.csv.gz as well."""
+    stem = path.stem if path.suffix[1:].lower() in PACKED else path.name
+    return Path(stem).stem
+
+
+def remarks_on(tasks: Iterable[Task]) -> list[str]:
+    """What was dropped, left out or taken in another way than written, one line each with the table's name."""
+    return [f"{task.name}: {remark}" for task in tasks for remark in task.info.get("remarks", ())]

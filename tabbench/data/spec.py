@@ -13,8 +13,9 @@ class TaskSpec:
     path: str
     target: str = "target"
     categorical: tuple[str, ...] = ()
+    numeric: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
-    na: tuple[str, ...] = ()
+    na: tuple[str | int | float, ...] = ()
     groups: str | None = None
     test_fold: str | tuple[str, ...] | None = None
     title: str | None = None

@@ -8,8 +8,9 @@
     path = "my.csv"          # for "file": relative to the suite file
     target = "y"
 
-Optional per task: categorical, drop (lists of columns), na (texts that mean missing), groups, test_fold (columns that steer
-the splits), title, licence, openml_id, url, notes; rows, features, classes (sizes as published, known before the table is).
+Optional per task: categorical, numeric, drop (lists of columns), na (texts or numbers that mean missing), groups, test_fold
+(columns that steer the splits), title, licence, openml_id, url, notes; rows, features, classes (sizes as published, known
+before the table is).
 
 Without a file: "openml:suite/99", "openml:task/3" and "openml:data/31" are suites of what OpenML has under that number.
 """
@@ -20,8 +21,6 @@ from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from tabbench.data.openml.tables import described, suite_specs
 from tabbench.data.sources import SOURCES
@@ -110,13 +109,11 @@ def load_spec(spec: TaskSpec) -> Task:
     """Load the table of a spec as a Task; raises UserError if it is not to be had or does not fit its description."""
     if spec.source == "openml":
         spec = described(spec)
-    frame = SOURCES[spec.source](spec)
+    frame, remarks = SOURCES[spec.source](spec)
     absent = [column for column in spec.drop if column not in frame]
     if absent:
         raise UserError(f"{spec.name}: no column {absent[0]!r} to drop")
     frame = frame.drop(columns=list(spec.drop))
-    if spec.na:
-        frame = frame.replace(list(spec.na), np.nan)
     facts = {key: getattr(spec, key) for key in FACTS}
     info = {"source": f"{spec.source}:{spec.path}", **{key: value for key, value in facts.items() if value is not None}}
     return make_task(
@@ -124,7 +121,10 @@ def load_spec(spec: TaskSpec) -> Task:
         spec.target,
         name=spec.name,
         categorical=spec.categorical,
+        numeric=spec.numeric,
+        na=spec.na,
         groups=spec.groups,
         test_fold=spec.test_fold,
         info=info,
+        remarks=remarks,
     )

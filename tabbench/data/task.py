@@ -1,13 +1,14 @@
 """Task: one table with its classification target, in the normal form that every later room relies on.
 
 Normal form: a feature is either float64 (missing = NaN) or `category` with string categories (missing = NaN); the target is
-int64 codes 0..k-1 into `classes`. Text, boolean, integer, extension and object columns are brought to it here and nowhere else.
+int64 codes 0..k-1 into `classes`. What a column is, `columns` decides by its cells.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabbench.data.columns import Absent, normal_column, text_number
+from tabbench.data.target import encode_folds, encode_target
 from tabbench.errors import UserError
 from tabbench.files import replace_file
-
-MAX_CLASSES = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +31,7 @@ class Task:
     classes : the k class labels as strings, sorted.
     groups : (n,) int64 or None; rows of one group are never split.
     test_fold : (n,) or (n, repeats) int64 or None; the predefined test fold of every row (-1: always in training).
-    info : plain facts for people: title, source, licence, openml_id, url, notes.
+    info : plain facts for people: title, source, licence, openml_id, url, notes, remarks (what was not taken as written).
     """
 
     name: str
@@ -41,7 +42,7 @@ class Task:
     test_fold: np.ndarray | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def categorical(self) -> list[str]:
         """Names of the categorical columns."""
         return [column for column in self.X if isinstance(self.X[column].dtype, pd.CategoricalDtype)]
@@ -93,134 +94,103 @@ class Task:
         }
 
 
-def make_task(
+def make_task(  # noqa: PLR0913 - all that can be known of a table
     frame: pd.DataFrame,
-    target: str,
+    target: Any,
     *,
     name: str,
-    categorical: Sequence[str] = (),
+    categorical: Sequence[Any] = (),
+    numeric: Sequence[Any] = (),
+    na: Sequence[Any] = (),
     groups: str | None = None,
     test_fold: str | Sequence[str] | None = None,
     info: Mapping[str, Any] | None = None,
+    remarks: Sequence[str] = (),
 ) -> Task:
     """Bring a raw DataFrame to a Task.
 
-    `categorical` names columns to take as categories although they hold numbers; text and boolean columns always are.
-    `groups` and `test_fold` (one column, or one a repeat) steer the splits and are no features. Rows without a target are
-    dropped, and `info["notes"]` says so.
+    `categorical` names columns to take as labels although they hold numbers, the target among them; `numeric` those to take as
+    numbers although they are written with currency, commas or per-cent signs. `na` : cells that mean missing, by value, before
+    types are decided. `groups` and `test_fold` (one column, or one a repeat) steer the splits and are no features. What was
+    dropped, left out or taken in another way than written is said in `info["remarks"]`, after the given `remarks`.
 
-    Raises UserError: empty table, duplicate or unknown columns, one class only, a regression-like target, infinite values.
+    Raises UserError: empty table, duplicate or unknown columns, one class only, a regression-like target, infinite values,
+    nested or binary cells, folds that are none.
     """
     frame = frame.reset_index(drop=True)
     frame.columns = [str(column) for column in frame.columns]
+    target, labels, numbers = str(target), {str(column) for column in categorical}, {str(column) for column in numeric}
     folds = [test_fold] if isinstance(test_fold, str) else list(test_fold or [])
     steering = [*([groups] if groups else []), *folds]
-    _check_columns(frame, name, [target, *categorical, *steering])
-    info = dict(info or {})
-    labelled = frame[target].notna()
-    if not labelled.all():
-        info["notes"] = f"{info.get('notes', '')} {(~labelled).sum()} rows without a target were dropped.".strip()
-        frame = frame[labelled].reset_index(drop=True)
-    y, classes = _encode_target(frame[target], name)
+    _check_columns(frame, name, [target, *categorical, *numeric, *steering])
+    info, said, absent = dict(info or {}), list(remarks), Absent.of(na)
+    said += _repeated_header(frame)
+    y, classes = encode_target(frame[target], name, absent, declared=target in labels)
+    if (y < 0).any():
+        said.append(f"{(y < 0).sum()} rows without a target were dropped.")
+        info["notes"] = f"{info.get('notes', '')} {said[-1]}".strip()
+        frame, y = frame[y >= 0].reset_index(drop=True), y[y >= 0]
     features = frame.drop(columns=[target, *steering])
     if features.shape[1] == 0:
         raise UserError(f"{name}: no feature column is left beside the target {target!r}: add at least one")
-    X = pd.DataFrame({c: normal_column(features[c], c in categorical, f"{name}, column {c!r}") for c in features})
+    columns = {}
+    for c in features:
+        column = normal_column(
+            features[c], f"{name}, column {c!r}", absent=absent, as_category=c in labels, as_number=c in numbers
+        )
+        columns[c] = column.values
+        said += [f"column {c!r}: {column.remark}"] if column.remark else []
+    if said:
+        info["remarks"] = said
     return Task(
         name,
-        X,
-        y,
+        pd.DataFrame(columns),
+        _freeze(y),
         classes,
         groups=_freeze(pd.factorize(frame[groups])[0]) if groups else None,
-        test_fold=_freeze(frame[folds[0] if len(folds) == 1 else folds].to_numpy(np.int64)) if folds else None,
+        test_fold=_freeze(encode_folds(frame[folds], name)) if folds else None,
         info=info,
     )
 
 
-def _check_columns(frame: pd.DataFrame, name: str, wanted: Sequence[str]) -> None:
+def _check_columns(frame: pd.DataFrame, name: str, wanted: Sequence[Any]) -> None:
     if frame.empty:
         raise UserError(f"{name}: the table is empty: it needs rows, features and a target")
     duplicates = frame.columns[frame.columns.duplicated()].unique().tolist()
     if duplicates:
         raise UserError(f"{name}: duplicate column names {duplicates}: rename or drop them")
-    missing = [column for column in wanted if column not in frame]
+    missing = [str(column) for column in wanted if str(column) not in frame]
     if missing:
-        raise UserError(f"{name}: no column {missing[0]!r}: the columns are {', '.join(frame.columns[:12])}")
+        raise UserError(f"{name}: no column {missing[0]!r}: {_near(missing[0], list(frame.columns))}")
 
 
-def _encode_target(target: pd.Series, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    if pd.api.types.is_float_dtype(target.dtype):
-        values = target.to_numpy(np.float64)
-        if np.any(values != np.round(values)):
-            raise UserError(
-                f"{name}: target {target.name!r} holds {len(np.unique(values))} distinct real numbers, which is regression: "
-                "tabbench does classification; bin the target or choose another column"
-            )
-        target = target.astype(np.int64)
-    labels = target.astype(str)
-    classes, y = np.unique(labels.to_numpy(object).astype(str), return_inverse=True)
-    if pd.api.types.is_integer_dtype(target.dtype):  # "10" must not sort before "2"
-        order = np.argsort(classes.astype(np.int64), kind="stable")
-        classes, y = classes[order], np.argsort(order)[y]
-    if len(classes) < 2:
-        raise UserError(f"{name}: target {target.name!r} has {len(classes)} class: classification needs at least two")
-    if len(classes) > max(2, min(MAX_CLASSES, len(y) // 2)):
-        raise UserError(
-            f"{name}: target {target.name!r} has {len(classes)} classes in {len(y)} rows: it looks like a number or an id; "
-            "bin it or choose another column"
-        )
-    return _freeze(y.astype(np.int64)), tuple(classes.tolist())
+def _near(wanted: str, columns: list[str]) -> str:
+    """What may have been meant: a name with a blank, in another case, or close; else the columns there are."""
+    alike = [column for column in columns if column.strip().lower() == wanted.strip().lower()]
+    near = alike or get_close_matches(wanted, columns, n=1)
+    if near:
+        return f"did you mean {near[0]!r}{' (with the blank)' if near[0].strip() == wanted.strip() else ''}?"
+    shown = f"the columns are {', '.join(columns[:12])}{', …' if len(columns) > 12 else ''}"
+    headless = all(text_number(column) is not None for column in columns[:-1]) and len(columns) > 1
+    return shown + (": the first line looks like data: give the file a header" if headless else "")
 
 
-def normal_column(column: pd.Series, as_category: bool, where: str) -> pd.Series:
-    """A column as float64, or as text categories in sorted order; raises UserError, with `where`, for infinite values."""
-    dtype = column.dtype
-    is_text = not (pd.api.types.is_numeric_dtype(dtype) or pd.api.types.is_datetime64_any_dtype(dtype))
-    if as_category or is_text or pd.api.types.is_bool_dtype(dtype):
-        known = column.notna()
-        text = [_label(value) if there else None for value, there in zip(column.astype(object), known, strict=True)]
-        levels = sorted({value for value in text if value is not None})
-        return pd.Series(pd.Categorical(text, categories=pd.Index(levels, dtype=str)), name=column.name)
-    if pd.api.types.is_datetime64_any_dtype(dtype):
-        seconds = (column - pd.Timestamp(0, tz=column.dt.tz)) / pd.Timedelta(seconds=1)
-        return seconds.astype(np.float64)
-    numbers = column.astype("Float64").to_numpy(np.float64, na_value=np.nan)
-    if np.isinf(numbers).any():
-        raise UserError(f"{where}: infinite values: replace them by numbers or leave the cells empty")
-    return pd.Series(numbers, name=column.name)
-
-
-def _label(value: Any) -> str:
-    """One spelling for a category, whatever the type it arrived in (1, 1.0 and "1" are the same level)."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+def _repeated_header(frame: pd.DataFrame) -> list[str]:
+    """A remark on rows whose cells are the names of their columns."""
+    texts = frame.select_dtypes(["object", "string"])
+    if texts.shape[1] < frame.shape[1] or not len(frame):
+        return []
+    rows = np.arange(len(frame))
+    for column in texts:
+        rows = rows[(texts[column].iloc[rows] == column).to_numpy(bool, na_value=False)]
+    shown = ", ".join(str(row + 1) for row in rows[:3])
+    return [f"{len(rows)} rows repeat the header (row {shown}): remove them from the file"] if len(rows) else []
 
 
 def _freeze(array: np.ndarray) -> np.ndarray:
     array = np.ascontiguousarray(array, dtype=np.int64)
     array.flags.writeable = False
     return array
-
-
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a CSV or Parquet file; raises UserError if it is missing, empty, not UTF-8 or cannot be parsed."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    try:
-        if path.suffix in {".parquet", ".pq"}:
-            return pd.read_parquet(path)
-        header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
-        names = [str(value) for value in header.iloc[0]]
-        # pandas renames a second "a" to "a.1" in silence: set the names ourselves so that make_task can refuse
-        frame = pd.read_csv(path, low_memory=False)
-    except UnicodeDecodeError:
-        raise UserError(f"{path}: not UTF-8 text: convert it, e.g. iconv -f latin1 -t utf-8") from None
-    except pd.errors.EmptyDataError:
-        raise UserError(f"{path}: the file is empty") from None
-    except (pd.errors.ParserError, OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot be read as a table: {str(error).splitlines()[0]}") from None
-    if len(names) == frame.shape[1]:
-        frame.columns = names
-    return frame
 
 
 def save_task(task: Task, folder: Path) -> Path:

@@ -49,7 +49,7 @@ def _from_source(spec: Spec) -> dict[str, Task | str]:
     if not spec.suite and not spec.file:
         return {spec.data: "it was given as a DataFrame"} if spec.data else {}
     try:
-        tasks, missing = gather(spec.suite, spec.file, spec.target)
+        tasks, missing = gather(spec.suite, spec.file, spec.target, classes=spec.classes)
     except UserError as error:
         return {spec.data: str(error)} if spec.data else {}
     return {**{task.name: task for task in tasks}, **{entry["name"]: entry["reason"] for entry in missing}}

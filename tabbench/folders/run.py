@@ -4,10 +4,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from tabbench.data.audit import as_records, audit
-from tabbench.data.gather import gather
+from tabbench.data.gather import gather, remarks_on
 from tabbench.data.split import Split, load_splits, make_splits, save_splits, splits_digest, splits_file
 from tabbench.data.task import Task, save_task
 from tabbench.engine.engines import open_engine
@@ -51,13 +49,13 @@ class Request:
     missing: list[dict[str, str]]
 
 
-def make_request(spec: Spec, frame: pd.DataFrame | None = None, *, quiet: bool = True) -> Request:
+def make_request(spec: Spec, frame: Any = None, *, quiet: bool = True) -> Request:
     """Check a spec, load its tables (or take the one that is given), and settle what it leaves open.
 
     Raises UserError on bad input.
     """
     check_spec(spec)
-    tasks, missing = gather(spec.suite, spec.file if frame is None else frame, spec.target, quiet)
+    tasks, missing = gather(spec.suite, spec.file if frame is None else frame, spec.target, quiet, classes=spec.classes)
     return Request(settle(spec, tasks), tasks, missing)
 
 
@@ -91,14 +89,17 @@ def settle(spec: Spec, tasks: list[Task]) -> Spec:
 def run(
     spec: Spec,
     folder: Path,
-    frame: pd.DataFrame | None = None,
+    frame: Any = None,
     *,
     scheduler: str | None = None,
     retry_failed: bool = False,
     quiet: bool = False,
     log: Path | None = None,
 ) -> Results:
-    """Do what is asked for in `folder`; see `tabbench.run`. frame : the table, if the spec names neither suite nor file."""
+    """Do what is asked for in `folder`; see `tabbench.run`.
+
+    frame : the table, if the spec names neither suite nor file, in any form that `data.frames` takes.
+    """
     with open_engine(scheduler, spec.resources, spec.models) as engine:
         request = make_request(replace(spec, resources=engine.resources), frame, quiet=quiet)
         return run_request(request, folder, engine, retry_failed=retry_failed, quiet=quiet, log=log)
@@ -119,7 +120,7 @@ def run_request(
     with Claims(folder) as claims, Progress(quiet=quiet, log=log) as progress:
         with claims.whole_folder():
             manifest, work = _begin(request, engine, folder, progress)
-            for line in (*engine.warnings, *_lacking(spec), *repair_store(folder / STORE, claims)):
+            for line in (*remarks_on(request.tasks), *engine.warnings, *_lacking(spec), *repair_store(folder / STORE, claims)):
                 progress.note(line)
         pairs = [(part.task, list(part.splits.values())) for part in work.values()]
         with ResultStore(folder / STORE) as store:

@@ -37,7 +37,7 @@ class PFNClassifier(ClassifierMixin, BaseEstimator):
     max_columns : columns used. column_policy : how they are chosen. The policies are those of tabbench.prepare.subsample.
     max_cache_mb : memory for what the network made of the training rows; what exceeds it is computed at each prediction.
     weights : a file of weights; None: those of the package.
-    random_state : seed of members and subsamples. n_jobs : threads; None: as many as torch is set to.
+    random_state : seed of members and subsamples. n_jobs : threads; None: as many as torch has; -1: all cores.
 
     Attributes
     ----------
@@ -84,8 +84,8 @@ class PFNClassifier(ClassifierMixin, BaseEstimator):
         missing weights.
         """
         check_limits(self.max_rows, self.row_policy, self.max_columns, self.column_policy)
-        if self.n_members < 1:
-            raise UserError(f"n_members must be at least 1, got {self.n_members}")
+        if not isinstance(self.n_members, int | np.integer) or isinstance(self.n_members, bool) or self.n_members < 1:
+            raise UserError(f"n_members must be a whole number from 1, got {self.n_members!r}")
         X, y = _checked(self, X, y)
         self._form = NormalForm()
         frame = self._form.fit_transform(X)

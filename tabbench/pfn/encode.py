@@ -4,7 +4,9 @@
 that one ensemble member reads.
 """
 
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,41 +14,65 @@ import pandas as pd
 from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils.validation import check_array
 
-from tabbench.data.task import normal_column
+from tabbench.data.columns import known_levels, known_numbers, normal_column
+from tabbench.errors import UserError
 
 TRANSFORMS = ("none", "quantile")
 FARTHEST = 1e6  # interquartile ranges from the median; what lies beyond is moved there
-NUMBERS = {"integer", "floating", "mixed-integer-float", "decimal"}
 
 
 class NormalForm:
     """Brings tables to normal form: columns x0, x1, ... of float64, or `category` with the training table's levels.
 
-    Numbers, and objects that are all numbers, become float64; dates and durations seconds; text, booleans and categories
-    levels. At prediction a level that training did not have counts as missing.
+    What a column is, its training cells decide, as for `tabbench run` (docs/data.md): numbers, dates and durations become
+    float64, text, booleans and categories levels. Later cells are read as what their column is: 1 for True, True for 1. A level
+    that training did not have counts as missing, and so do all cells of a column that had none in training.
     """
 
     def fit_transform(self, X: pd.DataFrame | np.ndarray) -> pd.DataFrame:
-        """Learn kinds and levels of the columns of a table (n, d); raises ValueError for infinite values."""
-        columns = {name: _normal(column, False, label) for name, label, column in _columns(X)}
-        self.levels_ = {
-            name: column.cat.categories if isinstance(column.dtype, pd.CategoricalDtype) else None
-            for name, column in columns.items()
-        }
+        """Learn kinds and levels of the columns of a table (n, d); raises ValueError for infinite, nested and binary values."""
+        columns = {}
+        self.levels_: dict[str, pd.Index | None] = {}
+        self.empty_: set[str] = set()
+        for name, label, column in _columns(X):
+            with _value_errors():
+                decided = normal_column(column, f"column {label!r}")
+            values = columns[name] = decided.values
+            if decided.remark:
+                warnings.warn(f"column {label!r}: {decided.remark}", stacklevel=4)
+            self.levels_[name] = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else None
+            if values.isna().all():
+                self.empty_.add(name)
         return pd.DataFrame(columns)
 
     def transform(self, X: pd.DataFrame | np.ndarray) -> pd.DataFrame:
-        """Table like the training table; raises ValueError for infinite values, or text in a column of numbers."""
+        """Table like the training table; raises ValueError for infinite values, or text in a column of numbers.
+
+        Warns of a column in which no cell is known from training.
+        """
         columns = {}
         for name, label, column in _columns(X):
             levels = self.levels_[name]
-            values = _normal(column, levels is not None, label)
-            if levels is not None:
-                values = values.cat.set_categories(levels)
-            elif isinstance(values.dtype, pd.CategoricalDtype):
-                raise ValueError(f"column {label!r} held numbers when fitted and now holds {values.cat.categories[0]!r}")
-            columns[name] = values
+            with _value_errors():
+                if name in self.empty_:
+                    values = pd.Series(np.nan, column.index, np.float64)
+                elif levels is None:
+                    values = known_numbers(column, f"column {label!r}")
+                else:
+                    values = known_levels(column, levels, f"column {label!r}")
+            if values.isna().all() and not column.isna().all():
+                warnings.warn(f"column {label!r} holds nothing that was there when fitted: taken as missing", stacklevel=4)
+            columns[name] = values.astype(pd.CategoricalDtype(levels)) if levels is not None else values
         return pd.DataFrame(columns)
+
+
+@contextmanager
+def _value_errors() -> Iterator[None]:
+    """What is wrong with a value as scikit-learn's users expect it."""
+    try:
+        yield
+    except UserError as error:
+        raise ValueError(str(error)) from None
 
 
 def as_table(X: Any, estimator: Any) -> pd.DataFrame | np.ndarray:
@@ -64,20 +90,6 @@ def _columns(X: pd.DataFrame | np.ndarray) -> Iterator[tuple[str, Any, pd.Series
     X = pd.DataFrame(X)
     for i, label in enumerate(X.columns):
         yield f"x{i}", label, X.iloc[:, i].reset_index(drop=True)
-
-
-def _normal(column: pd.Series, as_category: bool, label: Any) -> pd.Series:
-    if column.dtype == object and not as_category:
-        kind = pd.api.types.infer_dtype(column, skipna=True)
-        if kind in NUMBERS or column.isna().all():
-            column = pd.to_numeric(column.where(column.notna(), np.nan))
-    if pd.api.types.is_complex_dtype(column.dtype):
-        raise ValueError(f"Complex data not supported: column {label!r}")
-    if pd.api.types.is_timedelta64_dtype(column.dtype):
-        column = column / pd.Timedelta(seconds=1)
-    if pd.api.types.is_float_dtype(column.dtype) and np.isinf(column.to_numpy(np.float64, na_value=np.nan)).any():
-        raise ValueError(f"Input X contains infinity in column {label!r}: replace it by a number or leave the cell empty")
-    return normal_column(column, as_category, f"column {label!r}")
 
 
 class View:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tabbench.data.reader import read_typed
 from tabbench.errors import UserError
 from tabbench.files import file_hash, replace_file
 from tabbench.metrics import METRICS
@@ -146,7 +147,7 @@ def import_results(kind: str, path: Path, folder: Path, *, force: bool = False) 
             f"{folder}: holds results on other splits than {path.name}: use another --out, or --force to mark and merge"
         )
     try:
-        rows = read(pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path))
+        rows = read(read_typed(path, words=True)[0])
     except KeyError as error:
         raise UserError(
             f"{path}: no column {error.args[0]!r}: this is no results table of {kind}; `tabbench stats` takes any table of scores"

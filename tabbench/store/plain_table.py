@@ -7,18 +7,15 @@ dataset. What cannot be known is asked for, never guessed; what is left out or t
 An empty cell is a failure. A dataset or fold without a row is one that the model was not run on.
 """
 
-import csv
 import re
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from lzma import LZMAError
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 
+from tabbench.data.reader import read_typed
 from tabbench.errors import UserError
 from tabbench.metrics import METRICS
 from tabbench.stats.failures import common_folds
@@ -106,13 +103,12 @@ def read_plain_table(path: Path, named: Named = Named()) -> PlainTable:
     Raises UserError for a file that is no such table, columns that cannot be told apart, rows that occur twice, text among the
     scores, or a table without a score.
     """
-    table = _read(path)
+    table, remarks = read_typed(path)
     table.columns = table.columns.astype(str)
     if not len(table):
         raise UserError(f"{path}: no rows in it")
     for column in (named.dataset, named.model):
         _check_column(table, column, path)
-    remarks: list[str] = []
     table = _without_index(table, named, remarks)
     dataset = named.dataset or _found(table, DATASET, "dataset", path)
     model = named.model or _found(table, MODEL, "model", path)
@@ -134,34 +130,6 @@ def read_plain_table(path: Path, named: Named = Named()) -> PlainTable:
 def _check_column(table: pd.DataFrame, column: str | None, path: Path) -> None:
     if column is not None and column not in table.columns:
         raise UserError(f"{path}: no column {column!r}: it has {', '.join(table.columns)}")
-
-
-def _read(path: Path) -> pd.DataFrame:
-    """Cells as they are; only empty ones are missing, so that a model may be called None."""
-    try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            return pd.read_parquet(path)
-        options = {"sep": _separator(path), "encoding": "utf-8-sig", "skipinitialspace": True}
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""], index_col=False, **options)
-        if options["sep"] == ";" and any(_has_decimal_commas(table[column]) for column in table.columns):
-            return pd.read_csv(path, keep_default_na=False, na_values=[""], index_col=False, decimal=",", **options)
-    except FileNotFoundError:
-        raise UserError(f"{path}: no such file") from None
-    except (ValueError, OSError, EOFError, BadZipFile, LZMAError, zlib.error) as error:
-        raise UserError(f"{path}: cannot be read as a table: {(str(error).splitlines() or ['damaged'])[0]}") from None
-    return table
-
-
-def _separator(path: Path) -> str:
-    """Comma, unless the first line has none and a semicolon, a tab or a bar instead."""
-    head = pd.read_csv(path, encoding="utf-8-sig", sep="\x01", nrows=0, dtype=str, quoting=csv.QUOTE_NONE).columns
-    line = str(head[0]) if len(head) else ""
-    return next((mark for mark in (",", ";", "\t", "|") if mark in line), ",")
-
-
-def _has_decimal_commas(column: pd.Series) -> bool:
-    known = column.dropna().astype(str)
-    return bool(len(known)) and bool(known.str.fullmatch(r"[+-]?\d*,\d+").all())
 
 
 def _plain(name: object) -> str:

@@ -1,0 +1,450 @@
+"""Tables as people have them: each kind of trouble that such tools had with reading, with the value that is right."""
+
+import gzip
+import io
+import zipfile
+from datetime import date, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tabbench.cli import main
+from tabbench.data.gather import table_task
+from tabbench.data.suite import load_spec, load_suite
+from tabbench.data.task import make_task
+from tabbench.errors import UserError
+
+CASES = Path(__file__).parents[2] / "shared" / "cases"
+N = 24
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+
+
+def case(name):
+    path = CASES / name
+    if not path.exists():
+        pytest.skip("the examples are not beside this checkout")
+    return path
+
+
+def written(text, name="t.csv"):
+    Path(name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return Path(name)
+
+
+def rows(*lines, header="a,b,y", end="", labels=("p", "q")):
+    """A table of N rows: two numbers and a label."""
+    body = [f"{i}.5,{i % 5},{labels[i % len(labels)]}{end}" for i in range(N)]
+    return "\n".join([header, *body, *lines]) + "\n"
+
+
+PLAIN = rows()
+
+
+def refused(data, *words, target="y", **options):
+    with pytest.raises(UserError) as caught:
+        table_task(data, target, **options)
+    text = str(caught.value)
+    assert "\n" not in text
+    for word in words:
+        assert word in text, text
+
+
+def frame(**columns):
+    base = {"a": np.arange(N) + 0.5, "y": ["p", "q"] * (N // 2)}
+    return pd.DataFrame({**base, **columns})
+
+
+class TestFields:
+    @pytest.mark.parametrize(
+        "text",
+        [
+            rows(end=","),
+            rows(header="a,b,y,"),
+            rows(header="a,b,y,,", end=",,"),
+            rows().replace("3.5,3,q\n", "3.5,3,q,\n"),
+            "\n\n" + rows(),
+            rows().replace("\n", "\r\n"),
+            "\ufeff" + rows(),
+            rows().replace(",", ";"),
+            rows().replace(",", "\t"),
+            rows().replace(",", " "),
+            "sep=;\n" + rows().replace(",", ";"),
+            rows().replace(",", ";").replace(".5", ",5"),
+            "\n".join([",a,b,y", *(f"{i},{line}" for i, line in enumerate(rows().splitlines()[1:]))]),
+            "\n".join(["a,b,y", *(f"{i + 1},{line}" for i, line in enumerate(rows().splitlines()[1:]))]),
+            "\n".join(['"a" "b" "y"', *(f'"r{i}" ' + line.replace(",", " ") for i, line in enumerate(rows().splitlines()[1:]))]),
+        ],
+    )
+    def test_what_people_mean_is_one_table(self, text):
+        assert table_task(written(text), "y").digest == table_task(written(PLAIN, "plain.csv"), "y").digest
+
+    def test_quotes_after_a_blank_are_read_as_meant(self):
+        task = table_task(written("a, b, y\n" + '1, "b, c", p\n2, "d", q\n' * 4), "y")
+        assert list(task.X["b"].cat.categories) == ["b, c", "d"]
+        assert task.classes == ("p", "q")
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            (rows("1,2,p,more"), ("line 26", "4 fields", "header 3")),
+            (rows(header="a,b", labels=("p", "q")), ("line 2", "3 fields", "header 2")),
+            (rows("1,2"), ("line 26", "2 fields")),
+            (rows('1,"2,p'), ("quote",)),
+        ],
+    )
+    def test_other_numbers_of_fields_are_refused(self, text, says):
+        refused(written(text), *says)
+
+    @pytest.mark.parametrize("name", ["first", "last"])
+    def test_the_examples(self, name):
+        task = table_task(case(f"fields/{name}.csv"), "y")
+        assert task.X.shape[1] == 3
+        assert set(task.classes) == {"yes", "no"}
+        assert "empty field" in task.info["remarks"][0]
+
+
+class TestMissing:
+    @pytest.mark.parametrize("word", ["None", "NA", "null", "n/a", "nan", "NULL", "N/A", "?", "-"])
+    def test_a_class_may_be_called_so(self, word):
+        task = table_task(written(rows(labels=("a", word, "b"))), "y")
+        assert word in task.classes
+        assert len(task.y) == N
+        task.X["a"].to_frame().assign(y=[task.classes[code] for code in task.y], b=task.X["b"]).to_parquet("t.parquet")
+        assert table_task("t.parquet", "y").y.tolist() == task.y.tolist()
+
+    def test_a_level_may_be_called_so(self):
+        task = make_task(frame(b=["NA", "None", "x", ""] * (N // 4)), "y", name="t")
+        assert list(task.X["b"].cat.categories) == ["NA", "None", "x"]
+        assert task.X["b"].isna().sum() == N // 4
+
+    def test_rows_without_a_target_are_said_on_the_terminal(self, capsys):
+        written(rows(labels=("a", "", "b")))
+        assert main(["run", "--data", "t.csv", "--target", "y", "--models", "dummy", "--folds", "2", "--quiet"]) == 0
+        assert f"{N // 3} rows without a target were dropped" in capsys.readouterr().out
+
+    def test_the_example(self):
+        task = table_task(case("na_words/none.csv"), "stage")
+        assert (len(task.y), len(task.classes)) == (120, 3)
+        assert "None" in task.classes
+
+
+class TestNumbers:
+    @pytest.mark.parametrize("sign", [" ", "?", "-", "NA", "n/a", "null", "#N/A", ".", "NaN"])
+    def test_a_few_signs_for_missing_are_missing_and_said(self, sign):
+        values = [f"{i / 8}" for i in range(N)]
+        values[3] = values[7] = sign
+        expected = make_task(frame(b=[np.nan if i in (3, 7) else i / 8 for i in range(N)]), "y", name="t")
+        for column in (values, np.array(values, object), [value if value == sign else float(value) for value in values]):
+            task = make_task(frame(b=column), "y", name="t")
+            assert task.digest == expected.digest
+            assert "2 cells that are no numbers" in task.info["remarks"][0]
+
+    @pytest.mark.parametrize("kind", [Decimal, np.float64, str, np.float32, int, lambda v: pd.NA if v == 3 else v])
+    def test_numbers_are_numbers_whatever_holds_them(self, kind):
+        task = make_task(frame(b=pd.Series([kind(i) for i in range(N)], dtype=object)), "y", name="t")
+        assert task.categorical == []
+        assert np.nansum(task.X["b"]) in (sum(range(N)), sum(range(N)) - 3)
+
+    def test_na_is_meant_by_value(self):
+        held = [-999 if i == 2 else i for i in range(N)]
+        tasks = [
+            make_task(frame(b=column), "y", name="t", na=[na])
+            for column in (held, [str(v) for v in held], [f"{v}.0" for v in held], [float(v) for v in held])
+            for na in ("-999", -999, "-999.0")
+        ]
+        assert len({task.digest for task in tasks}) == 1
+        assert tasks[0].X["b"].isna().sum() == 1
+
+    def test_almost_numbers_are_named_and_read_when_declared(self, capsys):
+        table = frame(b=[f"${i},{i:03d}.50" for i in range(N)], c=[f"{i}%" for i in range(N)])
+        table.to_csv("t.csv", index=False)
+        assert main(["audit", "t.csv", "--target", "y"]) == 0
+        out = capsys.readouterr().out
+        assert "almost_numeric" in out
+        assert "$0,000.50" in out
+        assert "numeric = [" in out
+        written('[[tasks]]\nname = "t"\nsource = "file"\npath = "t.csv"\ntarget = "y"\nnumeric = ["b", "c"]\n', "s.toml")
+        task = load_spec(load_suite("s.toml").tasks[0])
+        assert task.X["b"][3] == 3003.5
+        assert task.X["c"][3] == 3
+
+    def test_the_examples(self):
+        blank, clean = (table_task(case(f"numbers/{name}.csv"), "y") for name in ("blank", "clean"))
+        assert blank.categorical == clean.categorical
+        decimal, floats = (table_task(case(f"numbers/{name}.parquet"), "y") for name in ("decimal", "float"))
+        np.testing.assert_allclose(decimal.X, floats.X, atol=0.0051)
+        assert decimal.y.tolist() == floats.y.tolist()
+
+
+class TestTargets:
+    @pytest.mark.parametrize(
+        ("cells", "n_classes"),
+        [(["1e20", "3e20", "5"], 3), (["01", "1"], 2), ([str(2**53), str(2**53 + 1)], 2), ([str(2**63), "1"], 2)],
+    )
+    def test_labels_are_what_is_written(self, cells, n_classes):
+        for table in (written(rows(labels=cells)), frame(y=np.resize(np.array(cells, object), N))):
+            assert len(table_task(table, "y").classes) == n_classes
+
+    def test_large_integers_keep_apart_in_parquet_with_gaps(self):
+        labels = pd.array(np.resize([2**53, 2**53 + 1], N), "Int64")
+        labels[0] = pd.NA
+        frame(y=labels).to_parquet("t.parquet")
+        assert table_task("t.parquet", "y").classes == (str(2**53), str(2**53 + 1))
+
+    def test_one_and_its_spellings_are_one_label(self):
+        digests = {
+            make_task(frame(y=np.resize(np.array(cells, object), N)), "y", name="t").digest
+            for cells in (
+                [1, 2, 10],
+                [1.0, 2.0, 10.0],
+                ["1", "2", "10"],
+                ["1.0", "2.0", "10.0"],
+                [Decimal(1), Decimal(2), Decimal(10)],
+            )
+        }
+        assert len(digests) == 1
+
+    @pytest.mark.parametrize("cells", [["inf", "1"], ["1.5", "-inf", "2"]])
+    def test_infinite_targets_are_one_line(self, cells):
+        refused(written(rows(labels=cells)), "infinite")
+        refused(frame(y=np.resize(np.array(cells, float), N)), "infinite")
+
+    def test_halves_are_classes_when_declared(self, capsys):
+        written(rows(labels=("0", "0.5", "1")))
+        refused("t.csv", "regression", "--classes")
+        assert table_task("t.csv", "y", classes=True).classes == ("0", "0.5", "1")
+        command = ["run", "--data", "t.csv", "--target", "y", "--models", "dummy", "--folds", "2", "--classes", "--out", "r"]
+        assert main(command) == 0
+        assert main(["verify", "r"]) == 0
+
+    def test_the_examples(self):
+        refused(case("target_codes/inf.csv"), "infinite")
+        assert len(table_task(case("target_codes/huge3.csv"), "y").classes) == 3
+        assert len(table_task(case("target_codes/half.csv"), "result", classes=True).classes) == 3
+
+
+DAYS = [date(2020, 1, 1) + timedelta(days=i) for i in range(N)]
+
+
+class TestDates:
+    @pytest.mark.parametrize(
+        "column",
+        [
+            pd.to_datetime(DAYS),
+            pd.Series(pd.to_datetime(DAYS)).astype("datetime64[ms]"),
+            pd.Series(pd.to_datetime(DAYS)).dt.tz_localize("UTC"),
+            pd.Series(DAYS, dtype=object),
+            pd.Series(pd.to_datetime(DAYS), dtype=object),
+            pd.Series(pd.to_datetime(DAYS)).dt.to_period("D"),
+            pd.Series(DAYS, dtype="date32[pyarrow]"),
+            pd.Series(pd.to_datetime(DAYS)).astype("timestamp[us][pyarrow]"),
+            [day.isoformat() for day in DAYS],
+            [f"{day.isoformat()}T00:00:00Z" for day in DAYS],
+        ],
+        ids=lambda column: str(getattr(column, "dtype", type(column))),
+    )
+    def test_every_form_is_seconds(self, column):
+        expected = [(day - date(1970, 1, 1)).days * 86400.0 for day in DAYS]
+        table = frame(b=column)
+        assert make_task(table, "y", name="t").X["b"].tolist() == expected
+        table.to_csv("t.csv", index=False)
+        assert table_task("t.csv", "y").X["b"].tolist() == expected
+        if not isinstance(table["b"].dtype, pd.PeriodDtype):
+            table.to_parquet("t.parquet")
+            assert table_task("t.parquet", "y").X["b"].tolist() == expected
+
+    @pytest.mark.parametrize(
+        "column",
+        [
+            pd.to_timedelta(np.arange(N) * 90.5, unit="s"),
+            pd.Series([timedelta(seconds=i * 90.5) for i in range(N)], dtype=object),
+            pd.Series(pd.to_timedelta(np.arange(N) * 90.5, unit="s")).astype("duration[us][pyarrow]"),
+        ],
+    )
+    def test_durations_are_seconds(self, column):
+        table = frame(b=column)
+        assert make_task(table, "y", name="t").X["b"].tolist() == [i * 90.5 for i in range(N)]
+        table.to_csv("t.csv", index=False)
+        assert table_task("t.csv", "y").X["b"].tolist() == [i * 90.5 for i in range(N)]
+
+    def test_times_are_seconds_since_midnight(self):
+        table = frame(b=[time(i % 24, 30, 5) for i in range(N)])
+        table.to_parquet("t.parquet")
+        for data in (table, "t.parquet"):
+            assert table_task(data, "y").X["b"].tolist() == [i % 24 * 3600 + 1805.0 for i in range(N)]
+
+    def test_the_year_9999_is_far_and_no_trouble(self):
+        table = frame(b=[date(9999, 12, 31) if i == 3 else day for i, day in enumerate(DAYS)])
+        table.to_parquet("t.parquet")
+        for data in (table, "t.parquet"):
+            assert table_task(data, "y").X["b"][3] == 253402214400.0
+
+    @pytest.mark.parametrize(("cell", "word"), [([1, 2], "nested"), ({"a": 1}, "nested"), (b"ab", "binary"), ((1, 2), "nested")])
+    def test_nested_and_binary_cells_are_refused_by_name(self, cell, word):
+        refused(frame(b=pd.Series([cell] * N)), word, "'b'")
+
+    def test_the_examples(self):
+        days, stamps = (table_task(case(f"dates/{name}.parquet"), "y") for name in ("date32", "timestamp"))
+        assert days.digest == stamps.digest
+
+
+class TestFormats:
+    @pytest.mark.parametrize(
+        "name", ["t.parquet", "t.PARQUET", "t.feather", "t.jsonl", "t.xlsx", "t.csv.gz", "T.CSV.ZIP", "t.csv.xz"]
+    )
+    def test_formats_give_one_task(self, name):
+        if name.endswith("xlsx"):
+            pytest.importorskip("openpyxl")
+        table = frame(b=["x", None, "z"] * (N // 3))
+        suffix = Path(name).suffix.lower()
+        if suffix in (".parquet", ".feather", ".xlsx"):
+            kind = {".parquet": "parquet", ".feather": "feather", ".xlsx": "excel"}[suffix]
+            getattr(table, f"to_{kind}")(name, **({"index": False} if kind == "excel" else {}))
+        elif suffix == ".jsonl":
+            table.to_json(name, orient="records", lines=True)
+        else:
+            table.to_csv(name.lower(), index=False)
+            Path(name.lower()).rename(name)
+        assert table_task(name, "y").digest == make_task(table, "y", name="t").digest
+
+    def test_a_folder_of_parquet_files_is_one_table(self):
+        table = frame()
+        Path("d").mkdir()
+        table[:10].to_parquet("d/0.parquet")
+        table[10:].to_parquet("d/1.parquet")
+        assert table_task("d", "y").digest == make_task(table, "y", name="t").digest
+
+    @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+    def test_marked_encodings_are_read(self, encoding):
+        text = rows(labels=("ü", "q"))
+        assert table_task(written(text.encode(encoding)), "y").classes == ("q", "ü")
+
+    def test_arff_with_dates_and_comments(self):
+        head = "% c\n@relation r\n@attribute a numeric % the size\n"
+        head += "@attribute d date 'yyyy-MM-dd'\n@attribute y {p, q} % label\n@data\n"
+        task = table_task(written(head + "1,2020-01-01,p\n?,2020-01-02,q\n" * 4, "t.arff"), "y")
+        assert task.X["d"][1] - task.X["d"][0] == 86400
+        assert task.X["a"].isna().sum() == 4
+
+    @pytest.mark.parametrize(
+        ("name", "content", "words"),
+        [
+            ("t.csv.gz", gzip.compress(PLAIN.encode())[:40], ("damaged",)),
+            ("t.csv.gz", PLAIN.encode(), ("no such archive",)),
+            ("t.csv.xz", b"\xfd7zXZ\0junk", ("damaged",)),
+            ("t.csv.zst", b"\x28\xb5\x2f\xfdjunk", ("damaged",)),
+            ("t.csv.zip", b"PK\x03\x04junk", ("damaged",)),
+            ("t.pkl", b"\x80\x04\x95junk", ("pickle",)),
+            ("t.csv", b"<!DOCTYPE html><html>", ("web page",)),
+            ("t.xls", b"\xd0\xcf\x11\xe0junk", ("old Excel",)),
+            ("t.xlsx", b"PK\x03\x04junk", ("damaged",)),
+            ("t.parquet", b"PAR1junk", ("cannot be read",)),
+            ("t.arff", b"@relation r\n@data\n1,2\n", ("ARFF",)),
+            ("t.jsonl", b"[1, 2]\n", ("JSON",)),
+            ("t.csv", b"", ("empty",)),
+            ("t.csv", "a,y\n1,2\n".encode("utf-16")[2:], ("UTF-16",)),
+        ],
+    )
+    def test_what_cannot_be_read_is_one_line(self, name, content, words, capsys):
+        refused(written(content, name), *words)
+        assert main(["audit", name, "--target", "y"]) == 2
+        assert main(["stats", name]) == 2
+        assert main(["import", "tabarena", name, "--out", "r"]) == 2
+        assert "Traceback" not in capsys.readouterr().err
+
+    def test_an_archive_of_two_files_is_asked_about(self):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr("a.csv", PLAIN)
+            archive.writestr("b.csv", PLAIN)
+        refused(written(buffer.getvalue(), "t.zip"), "holds 2 files")
+
+    def test_a_suite_goes_on_without_its_bad_tables(self, capsys):
+        written(gzip.compress(PLAIN.encode())[:40], "bad.csv.gz")
+        written(PLAIN)
+        task = '[[tasks]]\nname = "{0}"\nsource = "file"\npath = "{0}"\ntarget = "y"\n'
+        written(task.format("bad.csv.gz") + task.format("t.csv"), "s.toml")
+        assert main(["run", "--suite", "s.toml", "--models", "dummy", "--folds", "2", "--quiet"]) == 0
+        assert "not run: bad.csv.gz" in capsys.readouterr().out
+
+    def test_a_name_with_a_blank_is_named(self):
+        refused(written(PLAIN.replace("y\n", " y\n", 1)), "did you mean ' y' (with the blank)")
+
+    def test_the_examples(self):
+        assert table_task(case("formats/semicolon.csv"), "y").X.shape[1] == 3
+        assert table_task(case("formats/t.arff"), "y").X.shape[1] >= 2
+        refused(case("formats/space.csv"), "' Label' (with the blank)", target="Label")
+        for name in ("truncated.csv.gz", "crc.csv.zip"):
+            refused(case(f"archives/{name}"), "damaged")
+
+
+class TestData:
+    @pytest.mark.parametrize(
+        "data",
+        [
+            frame().to_numpy(),
+            {"0": frame()["a"], "1": frame()["y"]},
+            frame().set_axis([0, 1], axis=1),
+        ],
+    )
+    def test_integer_names_may_be_named_by_integers(self, data):
+        assert table_task(data, 1).classes == ("p", "q")
+
+    def test_pairs_and_arrow_tables(self):
+        import pyarrow as pa
+
+        table = frame()
+        pair = table_task((table[["a"]], table["y"]), None)
+        assert pair.classes == ("p", "q")
+        assert table_task((table[["a"]].to_numpy(), list(table["y"])), None).y.tolist() == pair.y.tolist()
+        assert table_task(pa.table(table), "y").digest == make_task(table, "y", name="t").digest
+
+    def test_names_that_are_tuples(self):
+        table = frame().set_axis(pd.MultiIndex.from_tuples([("u", "a"), ("u", "y")]), axis=1)
+        assert table_task(table, ("u", "y")).classes == ("p", "q")
+
+    @pytest.mark.parametrize("data", [3, np.zeros(3), None and 0, {"a": [1], "b": [1, 2]}, ("a", "b"), object()])
+    def test_anything_else_is_one_line(self, data):
+        refused(data)
+
+    def test_a_named_index_is_said(self):
+        task = table_task(frame(b=[f"r{i}" for i in range(N)]).set_index("b"), "y")
+        assert "index ('b')" in task.info["remarks"][0]
+
+
+class TestFolds:
+    def make(self, cells):
+        return make_task(frame(f=np.resize(np.array(cells, object), N)), "y", name="t", test_fold="f")
+
+    def test_words(self):
+        assert set(self.make(["train", "test", "Train "]).test_fold) == {-1, 0}
+
+    @pytest.mark.parametrize(
+        ("cells", "says"),
+        [
+            (["train", "valid"], "'valid' is no fold"),
+            ([0, None, 1], "empty cells"),
+            ([0], "nothing trains"),
+            ([-1], "nothing is tested"),
+            (["train"], "nothing is tested"),
+            ([0.5, 1], "'0.5' is no fold"),
+            ([True, False], "'True' is no fold"),
+            ([-2, 0], "'-2' is no fold"),
+            ([np.inf, 0], "'inf' is no fold"),
+        ],
+    )
+    def test_others_are_refused(self, cells, says):
+        with pytest.raises(UserError, match=says):
+            self.make(cells)
+
+    def test_the_example(self):
+        task = load_spec(load_suite(str(case("test_fold/split.toml"))).tasks[0])
+        assert set(task.test_fold) == {-1, 0}
