@@ -10,7 +10,7 @@ from tabbench.files import file_hash, replace_text
 
 WEIGHTS = Path(__file__).parent / "weights" / "pfn.safetensors"
 CURVE_POINTS = 200
-LEARNING = ("columns", "evidence", "kernel", "linear", "network", "muon", "curriculum", "trainer")
+LEARNING = ("columns", "evidence", "kernel", "linear", "trees", "network", "muon", "curriculum", "trainer")
 
 
 def code_digest() -> str:
