@@ -15,7 +15,12 @@ load_models()
 MISFITS = "tests.support.misfits"
 
 
-@pytest.mark.parametrize("name", [name for name, model in MODELS.items() if not missing_imports(model)])
+# networks share one trainer: mlp and resnet stand for it here, tests/test_nets.py asks every one in fewer epochs
+SHARED = {name for name, model in MODELS.items() if "tabbench.models.nets.trainer" in model.imports} - {"resnet"}
+NAMES = [name for name, model in MODELS.items() if name not in SHARED and not missing_imports(model)]
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "requirement", [pytest.param(name, marks=[pytest.mark.slow] * (name == "own_process")) for name in REQUIREMENTS]
 )

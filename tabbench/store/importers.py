@@ -30,8 +30,23 @@ SIMPLE = frozenset(
 BEGINNINGS = {
     "boosting": ("xgb", "lightgbm", "catboost", "hist_gbdt", "gbm"),
     "network": (
-        *("mlp", "pfn", "tabpfn", "tabicl", "resnet", "rtdl", "saint", "fttransformer", "node", "danet", "tabnet", "stg", "vime"),
-        *("realmlp", "tabm", "mitra", "limix", "fastai", "neural", "torch", "nn"),
+        *(
+            "mlp",
+            "pfn",
+            "tabpfn",
+            "tabicl",
+            "resnet",
+            "rtdl",
+            "saint",
+            "fttransformer",
+            "ft_transformer",
+            "node",
+            "danet",
+            "tabnet",
+            "stg",
+            "vime",
+        ),
+        *("tabtransformer", "nam", "deepfm", "modernnca", "realmlp", "tabm", "mitra", "limix", "fastai", "neural", "torch", "nn"),
     ),
 }
 

@@ -111,6 +111,85 @@ TABZILLA_MODELS: dict[str, tuple[dict[str, Any], Space]] = {
             "learning_rate": Range(5e-4, 1e-3),
         },
     ),
+    "rtdl_mlp": ({"max_epochs": 100}, {"learning_rate": Range(1e-4, 1e-2, log=True)}),
+    "resnet": ({"max_epochs": 100}, {"learning_rate": Range(1e-4, 1e-2, log=True)}),
+    "ft_transformer": (
+        {"n_blocks": 3, "width": 192, "max_epochs": 100},
+        {"learning_rate": Range(1e-4, 1e-2, log=True)},
+    ),
+    "saint": (
+        {"width": 64, "depth": 3, "dropout": 0.5, "learning_rate": 3e-5},
+        {
+            "width": Choice((32, 64, 128, 256)),
+            "depth": Choice((1, 2, 3, 6, 12)),
+            "n_heads": Choice((2, 4, 8)),
+            "dropout": Range(0.0, 0.8),
+        },
+    ),
+    "node": (
+        {"n_layers": 4, "n_trees": 1024, "learning_rate": 1e-3},
+        {"n_layers": Choice((2, 4, 8)), "n_trees": Choice((1024, 2048)), "depth": Choice((6, 8))},
+    ),
+    "tabnet": (
+        {"momentum": 0.015, "learning_rate": 0.02, "max_epochs": 100},
+        {
+            "width": Range(8, 64, whole=True),
+            "n_steps": Range(3, 10, whole=True),
+            "gamma": Range(1.0, 2.0),
+            "embedding": Range(1, 3, whole=True),
+            "n_independent": Range(1, 5, whole=True),
+            "n_shared": Range(1, 5, whole=True),
+            "momentum": Range(4e-4, 0.04, log=True),
+            "mask": Choice(("sparsemax", "entmax")),
+        },
+    ),
+    "tabtransformer": (
+        {"n_blocks": 6, "learning_rate": 1e-4, "weight_decay": 1e-3, "dropout": 0.3},
+        {
+            "width": Choice((32, 64, 128, 256)),
+            "n_blocks": Choice((1, 2, 3, 6, 12)),
+            "n_heads": Choice((2, 4, 8)),
+            "weight_decay": Choice((1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)),
+            "learning_rate": Choice((1e-6, 1e-5, 1e-4, 1e-3)),
+            "dropout": Range(0.0, 0.5),
+        },
+    ),
+    "danet": (
+        {"n_layers": 16, "dropout": 0.2, "learning_rate": 8e-3},
+        {
+            "n_layers": Range(8, 32, whole=True),
+            "width": Choice((64, 96)),
+            "n_masks": Choice((8,)),  # theirs: meant 3 to 8
+            "dropout": Choice((0.0, 0.1, 0.2, 0.3)),
+        },
+    ),
+    "stg": (
+        {"max_epochs": 1000},
+        {
+            "hidden": Choice(("500-50-10", "60-20", "500-500-10", "500-400-20")),
+            "penalty": Range(1e-3, 10.0, log=True),
+            "learning_rate": Range(1e-4, 0.1, log=True),
+        },
+    ),
+    "vime": (
+        {},
+        {
+            "p_mask": Range(0.1, 0.9),
+            "alpha": Range(0.1, 10.0),
+            "beta": Range(0.1, 10.0),
+            "n_copies": Choice((2, 3, 5, 10, 15, 20)),
+        },
+    ),
+    "nam": (
+        {"learning_rate": 8e-3, "penalty": 0.05, "dropout": 0.5, "feature_dropout": 0.1},
+        {
+            "learning_rate": Range(1e-3, 0.1, log=True),
+            "penalty": Range(1e-3, 0.1, log=True),
+            "dropout": Range(0.0, 0.9),
+            "feature_dropout": Range(0.0, 0.2),
+        },
+    ),
+    "deepfm": ({"dropout": 0.5}, {"dropout": Range(0.0, 0.9)}),
 }
 
 PROTOCOLS: Registry[Protocol] = Registry("protocol")

@@ -1,0 +1,155 @@
+"""Networks of later years as entrants: TabM, ModernNCA and a perceptron on periodic embeddings."""
+
+from typing import Any
+
+from sklearn.base import ClassifierMixin
+
+from tabbench.models import Limits, Needs, Steps, model
+from tabbench.models.space import Choice, Range
+
+NATIVE = Needs(categories="native", scaled=True, complete=True)
+IMPORTS = ("torch", "torch._dynamo", "tabbench.models.nets.trainer")
+RATE, DECAY, DROP = Range(1e-4, 1e-2, log=True), Range(1e-5, 1e-1, log=True), Range(0.0, 0.5)
+STEPS = Steps("max_epochs", lambda net, train, validation, patience: net.fit(*train, validation, patience))
+
+
+@model(
+    "tabm",
+    family="network",
+    needs=NATIVE,
+    imports=IMPORTS,
+    tolerance=1e-5,
+    steps=STEPS,
+    space={
+        "n_blocks": Range(1, 4, whole=True),
+        "width": Choice((64, 128, 256)),
+        "dropout": DROP,
+        "learning_rate": RATE,
+        "weight_decay": DECAY,
+    },
+)
+def tabm(  # noqa: PLR0913 - its configuration
+    seed: int,
+    threads: int,
+    n_members: int = 16,
+    n_blocks: int = 2,
+    width: int = 128,
+    dropout: float = 0.1,
+    embedding: int = 8,
+    learning_rate: float = 2e-3,
+    weight_decay: float = 3e-4,
+    max_epochs: int = 150,
+) -> ClassifierMixin:
+    """TabM, perceptrons that share nearly all weights (Gorishniy et al. 2025).
+
+    The default is smaller than the paper's (16 members of 128; there 32 of 512), so that a CPU bears it.
+    """
+    from tabbench.models.nets.tabm import TabM
+    from tabbench.models.nets.trainer import NetClassifier, Recipe
+
+    config: dict[str, Any] = {
+        "n_members": n_members,
+        "n_blocks": n_blocks,
+        "width": width,
+        "dropout": dropout,
+        "embedding": embedding,
+    }
+    return NetClassifier(TabM, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=1500), seed, threads)
+
+
+@model(
+    "modernnca",
+    family="network",
+    needs=NATIVE,
+    limits=Limits(features=2000),
+    imports=IMPORTS,
+    tolerance=1e-5,
+    steps=STEPS,
+    space={
+        "width": Choice((64, 128, 256)),
+        "n_blocks": Choice((0, 1, 2)),
+        "dropout": DROP,
+        "sigma": Range(0.01, 10.0, log=True),
+        "share": Range(0.05, 0.6),
+        "learning_rate": RATE,
+    },
+)
+def modernnca(  # noqa: PLR0913 - its configuration
+    seed: int,
+    threads: int,
+    width: int = 128,
+    hidden: int = 256,
+    n_blocks: int = 0,
+    dropout: float = 0.1,
+    n_frequencies: int = 16,
+    sigma: float = 0.1,
+    embedding: int = 8,
+    share: float = 0.3,
+    learning_rate: float = 3e-3,
+    weight_decay: float = 1e-4,
+    max_epochs: int = 100,
+) -> ClassifierMixin:
+    """ModernNCA, soft nearest neighbours of learned encodings (Ye et al. 2025).
+
+    Answers are made of 10,000 training rows at most.
+    """
+    from tabbench.models.nets.modernnca import ModernNCA
+    from tabbench.models.nets.trainer import NetClassifier, Recipe
+
+    config: dict[str, Any] = {
+        "width": width,
+        "hidden": hidden,
+        "n_blocks": n_blocks,
+        "dropout": dropout,
+        "n_frequencies": n_frequencies,
+        "sigma": sigma,
+        "embedding": embedding,
+        "share": share,
+        "n_candidates": 10_000,
+    }
+    return NetClassifier(ModernNCA, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=800), seed, threads)
+
+
+@model(
+    "mlp_plr",
+    family="network",
+    needs=NATIVE,
+    limits=Limits(features=2000),
+    imports=IMPORTS,
+    tolerance=1e-5,
+    steps=STEPS,
+    space={
+        "n_layers": Range(1, 4, whole=True),
+        "width": Range(64, 512, log=True, whole=True),
+        "dropout": DROP,
+        "sigma": Range(0.01, 10.0, log=True),
+        "learning_rate": RATE,
+        "weight_decay": DECAY,
+    },
+)
+def mlp_plr(  # noqa: PLR0913 - its configuration
+    seed: int,
+    threads: int,
+    n_layers: int = 3,
+    width: int = 256,
+    dropout: float = 0.1,
+    n_frequencies: int = 16,
+    sigma: float = 0.1,
+    embedding: int = 8,
+    learning_rate: float = 1e-3,
+    weight_decay: float = 1e-2,
+    max_epochs: int = 150,
+) -> ClassifierMixin:
+    """Perceptron on periodic embeddings of numbers (Gorishniy et al. 2022)."""
+    from tabbench.models.nets.plr import PLRMLP
+    from tabbench.models.nets.trainer import NetClassifier, Recipe
+
+    config: dict[str, Any] = {
+        "n_layers": n_layers,
+        "width": width,
+        "dropout": dropout,
+        "n_frequencies": n_frequencies,
+        "sigma": sigma,
+        "embedding": embedding,
+    }
+    return NetClassifier(PLRMLP, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=2000), seed, threads)
