@@ -72,7 +72,7 @@ def remove_temporaries(folder: Path) -> None:
 
 def replace_text(path: Path, text: str) -> None:
     """`replace_file` for UTF-8 text with Unix line ends."""
-    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8", newline="\n"))
+    replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n"))
 
 
 def file_hash(path: Path) -> str:

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import msgspec
 
 from tabbench.errors import UserError
+from tabbench.forms import Few, Folds, LongText, Seed, Text, fit
 from tabbench.job import Subsample
 from tabbench.resources import Resources
-from tabbench.texts import one_line
 
 DEFAULT_MODELS = ("dummy", "logreg", "knn", "tree", "random_forest", "xgboost", "lightgbm", "catboost", "mlp", "pfn")
 SHARED = ("folds", "repeats", "seed", "threads", "protocol", "search")  # one result folder holds runs that agree in these
@@ -18,21 +18,21 @@ SHARED = ("folds", "repeats", "seed", "threads", "protocol", "search")  # one re
 class _Form(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """The JSON of a spec; what has a default here, earlier versions did not write."""
 
-    suite: str | None
-    data: str | None = None
-    file: str | None = None
-    target: str | None = None
+    suite: LongText | None
+    data: LongText | None = None
+    file: LongText | None = None
+    target: LongText | None = None
     classes: bool = False
-    tasks: tuple[str, ...] | None = None
-    models: tuple[str, ...]
-    folds: int | None
-    repeats: int
-    seed: int
-    subsamples: tuple[Subsample, ...]
-    protocol: str | None = None
-    configs: int = 1
-    search: str | None = None
-    shard: str | None = None
+    tasks: tuple[LongText, ...] | None = None
+    models: Annotated[tuple[LongText, ...], msgspec.Meta(min_length=1, max_length=10_000)]
+    folds: Folds | None
+    repeats: Few
+    seed: Seed
+    subsamples: Annotated[tuple[Subsample, ...], msgspec.Meta(min_length=1, max_length=10_000)]
+    protocol: Text | None = None
+    configs: Few = 1
+    search: Text | None = None
+    shard: Text | None = None
     workers: int
     threads: int
     time_limit: float
@@ -97,12 +97,13 @@ class Spec:
             del values["classes"]
         return {**values, **asdict(self.resources)}
 
+    def check(self) -> None:
+        """Raise UserError for a value out of range; those of a form and of an argument are the same."""
+        fit({**self.to_json(), "configs": 1 if self.configs is None else self.configs}, _Form)
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """The spec of such a form; raises UserError for a field that is wrong, missing or unknown."""
-        try:
-            form = msgspec.structs.asdict(msgspec.convert(value, _Form))
-        except msgspec.ValidationError as error:
-            raise UserError(one_line(error)) from None
+        form = msgspec.structs.asdict(fit(value, _Form))
         resources = Resources(**{one.name: form.pop(one.name) for one in fields(Resources)})
         return cls(**form, resources=resources)

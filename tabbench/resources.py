@@ -8,6 +8,8 @@ import psutil
 
 from tabbench.errors import UserError
 
+MOST, LONGEST, LARGEST = 10_000, 1e9, 1e12  # beyond these, infinite and NaN included, nothing is held
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -19,8 +21,10 @@ class Resources:
     memory_limit: float = 0.0  # 0: four fifths of the machine's memory, shared by the workers
 
     def __post_init__(self) -> None:
-        if self.workers < 1 or self.threads < 1 or self.time_limit <= 0 or self.memory_limit < 0:
-            raise UserError("workers, threads and limits must be positive")
+        if not (1 <= self.workers <= MOST and 1 <= self.threads <= MOST):
+            raise UserError(f"workers and threads must be positive, at most {MOST}")
+        if not (0 < self.time_limit <= LONGEST and 0 <= self.memory_limit <= LARGEST):
+            raise UserError(f"limits must be positive, of time at most {LONGEST:g} s, of memory at most {LARGEST:g} MB")
 
     def check_cores(self) -> None:
         """Raise UserError if this machine has fewer cores."""

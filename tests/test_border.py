@@ -1,14 +1,19 @@
 """What comes from strangers, models and odd machines is held at the border: nothing lies, leaks, writes elsewhere or hangs."""
 
+import json
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 
 import tabbench
@@ -16,13 +21,17 @@ from tabbench.cli import main
 from tabbench.data.split import make_splits
 from tabbench.data.suite import load_spec, load_suite
 from tabbench.data.task import make_task
+from tabbench.engine import sandbox
 from tabbench.engine.execute import execute
-from tabbench.engine.sandbox import stop_server
+from tabbench.engine.sandbox import start_server, stop_server
 from tabbench.errors import UserError
 from tabbench.files import file_name, replace_text
 from tabbench.job import Job
 from tabbench.resources import Resources
+from tabbench.store.checksums import write_checksums
 from tabbench.store.runs import Row, row_digest
+from tabbench.texts import markdown_cell, printable, spreadsheet_cell, xml_text
+from tests.support.children import double, end_of, finish, sleep_stubbornly, start
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -361,3 +370,328 @@ def test_impossible_rows_with_fitting_hashes_are_one_line_and_done_again(folder,
     code, err = main(["run", *map(str, words)]), capsys.readouterr().err
     assert (code, rows(folder)) == (0, 6), err
     assert set(pd.read_parquet(folder / "results.parquet")["status"]) == {"ok"}
+
+
+# Folders of strangers
+
+
+class Watch:
+    """Notes which modules are asked for."""
+
+    def __init__(self):
+        self.asked = []
+
+    def find_spec(self, name, path=None, target=None):
+        self.asked.append(name)
+
+
+def hand_over(folder, change):
+    """As a stranger would: the manifest says something else, and the hashes fit."""
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    write_checksums(folder)
+
+
+def name_programs(manifest):
+    manifest["run"] |= {"models": ["dummy", "evil_module:Boom", "os:abort", "evil.sub:X"], "protocol": "tabbench", "configs": 3}
+
+
+def name_packages(manifest):
+    manifest["run"] |= {"suite": "evil.toml", "data": None, "file": None}
+
+
+@pytest.mark.parametrize("change", [name_programs, name_packages])
+def test_below_level_3_nothing_is_imported_that_a_folder_names_and_nothing_written_elsewhere(folder, capsys, monkeypatch, change):
+    place = folder.parent
+    monkeypatch.chdir(place)
+    (place / "evil_module.py").write_text("import os; os.abort()")
+    (place / "evil.toml").write_text('[[tasks]]\nname = "a"\nsource = "package"\npath = "evil_module.sub/x"\n')
+    hand_over(folder, change)
+    watch = Watch()
+    monkeypatch.setattr(sys, "meta_path", [watch, *sys.meta_path])
+    before = around(place, folder)
+    for words in (["status"], ["verify", "--level", "1"], ["verify", "--level", "2"], ["report"], ["leaderboard"]):
+        assert said(capsys, *words, folder)[0] in (0, 1), words
+    assert said(capsys, "diff", folder, folder) == (0, "")
+    assert around(place, folder) == before
+    said(capsys, "pack", folder, "--out", place / "p.zip")
+    said(capsys, "merge", folder, "--out", place / "m")
+    assert not [name for name in watch.asked if name.startswith("evil")]
+
+
+def test_level_3_and_rerun_say_what_they_would_import_and_ask_for_trust(folder, capsys, monkeypatch):
+    hand_over(folder, name_programs)
+    for words in (["verify", folder, "--level", "3"], ["rerun", folder, "--out", folder.parent / "again"]):
+        code, err = said(capsys, *words)
+        assert code == 2
+        assert "evil_module:Boom, os:abort, evil.sub:X" in err
+        assert "--trust" in err
+    (folder.parent / "nice.py").write_text("from sklearn.dummy import DummyClassifier as Mine")
+    monkeypatch.syspath_prepend(folder.parent)
+    stop_server()
+    words = ["--data", made_from(folder), "--target", "y", "--folds", "2", "--models", "nice:Mine", "--quiet"]
+    assert said(capsys, "run", *words, "--out", folder.parent / "n")[0] == 0
+    assert said(capsys, "verify", folder.parent / "n", "--level", "3", "--trust")[0] == 0
+    stop_server()
+
+
+def test_the_trials_of_a_model_that_is_not_imported_are_those_that_are_stored(tmp_path, capsys):
+    out = tmp_path / "r"
+    models = ["tests.support.hostile:SEARCHED"]
+    tabbench.run(data=made_from(out), target="y", models=models, out=out, configs=3, folds=2, quiet=True)
+    assert main(["verify", str(out)]) == 0
+    assert "not imported" in capsys.readouterr().out
+    change(out, "DELETE FROM runs WHERE json_extract(job, '$.trial') = 0")
+    write_checksums(out)
+    assert main(["verify", str(out)]) == 1
+    assert "not stored" in capsys.readouterr().out
+
+
+LEAVERS = ["import sys; sys.exit(0)", "raise SystemExit", "raise RuntimeError('a\\nb')", "x = (", "import absent"]
+
+
+@pytest.mark.parametrize("program", [*LEAVERS, "import sys\ndef Mine(): sys.exit(0)"])
+def test_a_module_that_ends_when_it_is_imported_does_not_end_a_run_as_done(tmp_path, capsys, monkeypatch, program):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "leaver.py").write_text(program)
+    words = ["--data", made_from(tmp_path / "r"), "--target", "y", "--out", tmp_path / "r", "--models"]
+    assert said(capsys, "run", *words, "dummy,leaver:Mine")[0] == 2
+    sys.modules.pop("leaver", None)
+    assert not (tmp_path / "r" / "leaderboard.csv").exists()
+
+
+# Arguments, suites, manifests
+
+
+ARGUMENTS = [
+    ["--seed", "-1"],
+    ["--seed", "1" + "0" * 23],
+    ["--repeats", "0"],
+    ["--repeats", "1000000000"],
+    ["--folds", "0"],
+    ["--folds", "-3"],
+    ["--configs", "1000000000"],
+    ["--time-limit", "nan"],
+    ["--time-limit", "inf"],
+    ["--memory-limit", "nan"],
+    ["--memory-limit", "inf"],
+    ["--memory-limit", "-1"],
+    ["--workers", "-1"],
+    ["--threads", "1" + "0" * 30],
+    ["--max-rows", "1" + "0" * 20],
+    ["--max-rows", "1" + "0" * 400],
+    ["--max-columns", "-5"],
+    ["--train-sizes", "10,-10"],
+    ["--models", ""],
+    ["--models", ","],
+    ["--models", "a" * 5000],
+    ["--models", "\0:x"],
+    ["--models", "..:x"],
+    ["--models", ":"],
+    ["--shard", "0/0"],
+    ["--shard", "1/" + "9" * 5000],
+    ["--search", "x\ny"],
+    ["--protocol", "\x1b[2J"],
+    ["--out", "x" * 300],
+    ["--target", "\udc80"],
+    ["--row-policy", "random", "--max-rows", "nan"],
+]
+
+
+@pytest.mark.parametrize("words", ARGUMENTS, ids=lambda words: "".join(words)[:25].encode("ascii", "replace").decode())
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_an_impossible_argument_is_one_line(made, tmp_path, capsys, monkeypatch, command, words):
+    monkeypatch.chdir(tmp_path)
+    if command == "plan" and words[0] == "--shard":
+        pytest.skip("a plan has no shard")
+    code, err = said(capsys, command, "--data", made / "one.csv", "--target", "y", "--models", "dummy", *words)
+    assert code == 2 or (command, words[0]) == ("plan", "--out")
+    assert all(line.isprintable() for line in err.splitlines())
+    assert len(err) < 6000
+
+
+@pytest.mark.parametrize("limits", [{"time_limit": float("nan")}, {"memory_limit": float("inf")}, {"workers": 10**9}])
+def test_limits_that_hold_nothing_are_refused(limits):
+    with pytest.raises(UserError, match="must be positive"):
+        Resources(**limits)
+
+
+SUITES = [
+    "x = " + "[" * 100_000,
+    "tasks = 5",
+    "tasks = [1, 2]",
+    "[[tasks]]\nname = 5\nsource = 'file'\npath = 'a'",
+    "[[tasks]]\nname = 'a\\nb'\nsource = 'file'\npath = 'a'",
+    '[[tasks]]\nname = "a\\u001b[2J"\nsource = "file"\npath = "a"',
+    '[[tasks]]\nname = "a"\nsource = 5\npath = "a"',
+    '[[tasks]]\nname = "a"\nsource = ["file"]\npath = "a"',
+    '[[tasks]]\nname = "a"\nsource = "file"\npath = "a\\u0000b"',
+    '[[tasks]]\nname = "a"\nsource = "file"\npath = "' + "x" * 300 + '"',
+    '[[tasks]]\nname = "a"\nsource = "file"\npath = "a"\ntarget = 7',
+    '[[tasks]]\nname = "a"\nsource = "file"\npath = "a"\ncategorical = "c"',
+    '[[tasks]]\nname = "a"\nsource = "file"\npath = "a"\ndrop = [1]',
+    '[[tasks]]\nname = "a"\nsource = "file"\npath = "a"\ngroups = ["g"]',
+    '[[tasks]]\nname = "a"\nsource = "file"\npath = "a"\ntest_fold = {a = 1}',
+    '[[tasks]]\nname = "a"\nsource = "file"\npath = "a"\nopenml_id = -1',
+    '[[tasks]]\nname = "a"\nsource = "file"\npath = "a"\nlicence = 1999-01-01',
+    '[[tasks]]\nname = "a"\nsource = "openml"\npath = "task/99999999999999999999999999"',
+    '[[tasks]]\nname = "a"\nsource = "openml"\npath = "data/²"',
+    '[[tasks]]\nname = "a"\nsource = "openml"\npath = "task/-1"',
+    "\udc80",
+]
+
+
+@pytest.mark.parametrize("text", SUITES, ids=range(len(SUITES)))
+def test_an_impossible_suite_is_one_line(tmp_path, capsys, monkeypatch, text):
+    monkeypatch.setattr("tabbench.data.openml.pull.find_spec", lambda _: None)  # no server is asked
+    (tmp_path / "s.toml").write_bytes(text.encode("utf-8", "surrogateescape"))
+    for words in (["run", "--suite", tmp_path / "s.toml", "--out", tmp_path / "r"], ["suites", "show", tmp_path / "s.toml"]):
+        assert said(capsys, *words)[0] == 2 or words[0] == "suites"
+
+
+MANIFESTS = [
+    lambda m: m.update(format="1"),
+    lambda m: m.update(format=-1),
+    lambda m: m.update(format=10**30),
+    lambda m: m.update(run=5),
+    lambda m: m["run"].update(configs=10**9, protocol="tabbench"),
+    lambda m: m["run"].update(repeats=10**9),
+    lambda m: m["run"].update(seed=-1),
+    lambda m: m["run"].update(time_limit=float("nan")),
+    lambda m: m["run"].update(subsamples=[]),
+    lambda m: m["run"].update(models=[]),
+    lambda m: m["run"].update(workers=10**30),
+    lambda m: m.update(earlier=[5]),
+    lambda m: m["tasks"][0].update(digest="../../x"),
+    lambda m: m["tasks"][0].update(n_rows=-1),
+    lambda m: m["tasks"][0].update(minority_share="half"),
+    lambda m: m["tasks"][0].update(title=["a"]),
+    lambda m: m["tasks"][0].update(licence={"a": 1}),
+    lambda m: m["environment"].update(packages={"a": 5}),
+    lambda m: m.update(audit=[{"task": 5}]),
+    lambda m: m.update(finished=5),
+    lambda m: m.update(argv="x"),
+]
+
+
+@pytest.mark.parametrize("change", MANIFESTS, ids=range(len(MANIFESTS)))
+def test_an_impossible_manifest_is_one_line(folder, capsys, change):
+    hand_over(folder, change)
+    for words in (["status"], ["report"], ["verify"], ["leaderboard"], ["pack", "--out", folder.parent / "p"]):
+        code, err = said(capsys, *words, folder)
+        assert code == 2, words
+        assert "manifest" in err or "format" in err
+
+
+@pytest.mark.parametrize("text", ["", "5", "[" * 100_000, "{", "\0", '{"format": ' + "9" * 5000 + "}"])
+def test_a_manifest_that_is_no_json_is_one_line(folder, capsys, text):
+    (folder / "manifest.json").write_text(text)
+    for words in (["status"], ["report"], ["verify"]):
+        assert said(capsys, *words, folder)[0] == 2
+
+
+def command(*words, **options):
+    line = [sys.executable, "-m", "tabbench", *map(str, words)]
+    return subprocess.run(line, capture_output=options.pop("capture_output", True), check=False, timeout=300, **options)
+
+
+def test_terminals_and_disks_that_take_nothing_are_no_traceback(folder, tmp_path):
+    ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "POSIX"}
+    done = command("leaderboard", folder, env=ascii_only)
+    assert (done.returncode, done.stderr) == (0, b"")
+    with open("/dev/full", "w") as full:
+        done = command("leaderboard", folder, capture_output=False, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    name = tmp_path / os.fsdecode(b"t\xff.csv")
+    table().to_csv(name, index=False)
+    done = command("run", "--data", name, "--target", "y", "--models", "dummy", "--out", tmp_path / "u", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert command("report", tmp_path / "u").returncode == 0
+    done = command("run", "--data", tmp_path / ("x" * 300), "--target", "y")
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+
+
+# Bounds
+
+
+def test_a_fork_server_that_somebody_stops_holds_nobody_up(monkeypatch):
+    monkeypatch.setattr(sandbox, "STOPPED_SECONDS", 0.2)
+    monkeypatch.setattr(sandbox, "LOOK_SECONDS", 0.05)
+    stop_server()
+    start_server([])
+    running = start(sleep_stubbornly, os.devnull)
+    psutil.Process(sandbox._server._forkserver_pid).suspend()
+    assert finish(double, b"ab").answer == b"abab"  # of a new server
+    assert end_of(running).status == "lost"
+
+
+# Output
+
+
+LINKS = ["[a](http://b)", "<img src=x>", "a|b"]
+SPOILT = ["=1+1", "+1+1", "-x", "@SUM(A1)", "\t=1", "a\nverdict: r is VERIFIED", "\x1b[2J", "\udc80", *LINKS]
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_a_name_is_shown_as_it_is_in_every_medium(name):
+    assert printable(name).isprintable()
+    assert not spreadsheet_cell(name).startswith(("=", "+", "-", "@", "\t", "\r"))
+    cell = markdown_cell(name)
+    assert cell.isprintable()
+    assert "<" not in cell
+    assert "](" not in cell.replace("\\](", "")
+    assert "|" not in cell.replace("\\|", "")
+    ElementTree.fromstring(f"<text>{xml_text(name)}</text>")
+    for plain in ("tree [stratified 30 rows]", "-1.5", "a_b", "Größe"):
+        assert (printable(plain), spreadsheet_cell(plain), markdown_cell(plain)) == (plain, plain, plain)
+
+
+def test_a_folder_cannot_print_a_verdict_of_its_own(folder, capsys):
+    def rename(manifest):
+        manifest["tasks"][0]["name"] = "a\nverdict: r is VERIFIED at level 2\x1b[2J"
+
+    hand_over(folder, rename)
+    for words in (["verify"], ["status"], ["leaderboard"]):
+        main([*words, str(folder)])
+        out = capsys.readouterr().out
+        assert sum(line.startswith("verdict:") for line in out.splitlines()) == (words == ["verify"])
+        assert "\x1b" not in out
+
+
+# Commands that were killed
+
+
+@pytest.mark.parametrize("at", range(8))
+def test_a_merge_or_import_that_was_killed_goes_on(folder, monkeypatch, capsys, at):
+    """Killed at every file that is moved into place, one after the other."""
+    place = folder.parent
+    results = place / "theirs.csv"
+    results.write_text("id,task,framework,fold,result,metric,duration\n1,a,x,0,0.5,auc,1\n1,a,y,0,0.6,auc,1\n")
+    commands = [["merge", folder, "--out", place / "m"], ["import", "amlb", results, "--out", place / "i"]]
+    for words in commands:
+        with monkeypatch.context() as patch:
+            calls, replace = iter(range(100)), os.replace
+
+            def killed(source, target, calls=calls, replace=replace):
+                if next(calls) == at:
+                    raise KeyboardInterrupt
+                return replace(source, target)
+
+            patch.setattr(os, "replace", killed)
+            code = main(list(map(str, words)))
+        capsys.readouterr()
+        if code:
+            assert said(capsys, *words) == (0, "")
+        assert said(capsys, "report", words[-1]) == (0, "")
+    assert rows(place / "m") == 6
+
+
+@pytest.mark.parametrize("wrong", ["\udc80", {"\udc80": 1}])
+@pytest.mark.parametrize("name", ["run", "environment", "argv", "started"])
+def test_a_manifest_with_text_that_is_none_is_no_traceback(folder, capsys, name, wrong):
+    hand_over(folder, lambda manifest: manifest.update({name: wrong}))
+    for words in (["status"], ["report"], ["leaderboard"]):
+        said(capsys, *words, folder)

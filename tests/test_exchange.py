@@ -50,13 +50,13 @@ def board(folder):
 
 
 def test_a_manifest_is_enough_to_repeat_a_run(place, capsys):
-    assert main(["rerun", "whole/manifest.json", "--out", "again", "--quiet"]) == 0
+    assert main(["rerun", "whole/manifest.json", "--out", "again", "--trust", "--quiet"]) == 0
     assert board("again") == board("whole")
     capsys.readouterr()
     assert main(["diff", "whole", "again"]) == 0, capsys.readouterr().out
     (place / "t.csv").rename(place / "away.csv")
     (place / "data").rename(place / "data_away")
-    assert main(["rerun", "whole", "--out", "third"]) == 2
+    assert main(["rerun", "whole", "--out", "third", "--trust"]) == 2
     assert "dataset t: not to be had here" in capsys.readouterr().err
     (place / "data_away").rename(place / "data")
     (place / "away.csv").rename(place / "t.csv")

@@ -1,14 +1,17 @@
 """The `tabbench` command: a function per sub-command, in a file per family of commands, no logic of its own."""
 
+import io
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from tabbench import __version__
 from tabbench.cli import folders, metafeatures, models, openml, pfn, run, stats, suites, tuning
 from tabbench.cli.parser import Commands, Exit, Parser
 from tabbench.errors import UserError
+from tabbench.texts import printable
 
 GROUPS = ("run", "read", "check", "move", "build")
 
@@ -36,15 +39,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         import argcomplete
 
         argcomplete.autocomplete(parser)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal of ASCII shows what it can
     try:
         args = parser.parse_args(argv)
-        return int(args.func(args))
+        code = int(args.func(args))
+        sys.stdout.flush()
+        return code
     except UserError as error:
-        print(f"tabbench: {error}", file=sys.stderr)
-        return Exit.USAGE
+        return _trouble(str(error))
     except KeyboardInterrupt:
         print("tabbench: interrupted; what is finished is stored: run the same command again to go on", file=sys.stderr)
         return Exit.INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
+    except OSError as error:  # a full disk, a name that is too long, a folder that may not be read
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what could not be written would be tried again
+        return _trouble(f"{error.filename or 'output'}: {error.strerror or error}")
+
+
+def _trouble(text: str) -> int:
+    """Say in one line what is wrong, if anybody can be told."""
+    with suppress(OSError):
+        print(f"tabbench: {printable(text)}", file=sys.stderr)
+    return Exit.USAGE

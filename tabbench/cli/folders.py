@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from tabbench.cli.parser import Commands, Exit
 from tabbench.errors import UserError
+from tabbench.texts import printable
 
 if TYPE_CHECKING:
     from tabbench.api import Results
@@ -31,6 +32,7 @@ def _register_reading(commands: Commands) -> None:
     rerun.add_argument("manifest", type=Path, help="manifest.json, or its folder")
     rerun.add_argument("--out", type=Path, required=True, help="result folder of the repetition")
     rerun.add_argument("--quiet", action="store_true", help="no progress")
+    rerun.add_argument("--trust", action="store_true", help="import and run models that the manifest names by their module")
     rerun.set_defaults(func=_rerun)
     board = commands.add(
         "leaderboard",
@@ -64,6 +66,9 @@ def _register_checking(commands: Commands) -> None:
     verify.add_argument("folder", type=Path)
     verify.add_argument("--level", type=int, choices=[1, 2, 3], default=2, help="1 hashes, 2 + numbers, 3 + refits (default 2)")
     verify.add_argument("--sample", type=int, default=5, metavar="K", help="jobs to refit at level 3 (default 5)")
+    verify.add_argument(
+        "--trust", action="store_true", help="at level 3: import and run models that the folder names by their module"
+    )
     verify.set_defaults(func=_verify)
     diff = commands.add(
         "diff", "say why two result folders differ", example="tabbench diff results/my results/again", group="check"
@@ -152,7 +157,7 @@ def _verify(args: argparse.Namespace) -> int:
 
     if args.sample < 1:
         raise UserError(f"--sample {args.sample}: refit at least one job")
-    verification = verify(args.folder, args.level, args.sample)
+    verification = verify(args.folder, args.level, args.sample, trust=args.trust)
     print(verification)
     return Exit.FOUND if verification.problems else Exit.OK
 
@@ -161,7 +166,7 @@ def _diff(args: argparse.Namespace) -> int:
     from tabbench.folders.diff import compare_folders
 
     lines = compare_folders(args.first, args.second)
-    print("\n".join(lines) or "no difference but in times")
+    print("\n".join(map(printable, lines)) or "no difference but in times")
     return Exit.FOUND if lines else Exit.OK
 
 
@@ -175,7 +180,7 @@ def _status(args: argparse.Namespace) -> int:
 def _rerun(args: argparse.Namespace) -> int:
     from tabbench.folders.rerun import rerun
 
-    return _print_board(rerun(args.manifest, args.out, quiet=args.quiet))
+    return _print_board(rerun(args.manifest, args.out, trust=args.trust, quiet=args.quiet))
 
 
 def _merge(args: argparse.Namespace) -> int:

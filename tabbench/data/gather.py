@@ -10,6 +10,7 @@ from tabbench.data.reader import PACKED
 from tabbench.data.suite import load_spec, load_suite
 from tabbench.data.task import Task, make_task
 from tabbench.errors import UserError
+from tabbench.texts import printable
 
 
 def gather(
@@ -53,7 +54,7 @@ def table_task(data: Any, target: Any, *, classes: bool = False) -> Task:
 def table_name(path: Path) -> str:
     """What a table is called after its file: "t" for t.csv, and for t.csv.gz as well."""
     stem = path.stem if path.suffix[1:].lower() in PACKED else path.name
-    return Path(stem).stem
+    return printable(Path(stem).stem)
 
 
 def remarks_on(tasks: Iterable[Task]) -> list[str]:

@@ -14,6 +14,7 @@ import pandas as pd
 from tabbench.data.task import Task
 from tabbench.errors import UserError
 from tabbench.files import file_name, replace_file
+from tabbench.forms import Few, Folds, Seed, fit
 
 DEFAULT_FOLDS = 3
 
@@ -51,9 +52,12 @@ def make_splits(task: Task, n_folds: int | None, n_repeats: int, seed: int) -> l
     Of predefined folds and repeats the first `n_folds` and `n_repeats` are taken, `n_folds` None: all folds; without
     predefined folds None means `DEFAULT_FOLDS`. Raises UserError if the table is too small for `n_folds`.
     """
+    fit(n_folds, Folds | None, "folds")  # type: ignore[arg-type]
+    fit(n_repeats, Few, "repeats")
+    fit(seed, Seed, "seed")
     if task.test_fold is not None:
         return _linked(_predefined(task, n_folds, n_repeats))
-    n_folds = n_folds or DEFAULT_FOLDS
+    n_folds = DEFAULT_FOLDS if n_folds is None else n_folds
     splits = []
     for repeat in range(n_repeats):
         pairs = _stratified(task, n_folds, np.random.SeedSequence([seed, repeat]).generate_state(1)[0])

@@ -22,11 +22,15 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tabbench.data.openml.tables import described, suite_specs
 from tabbench.data.sources import SOURCES
 from tabbench.data.spec import TaskSpec
 from tabbench.data.task import Task, make_task
 from tabbench.errors import UserError
+from tabbench.forms import Count, LongText, Text, fit
+from tabbench.texts import one_line, printable
 
 OPENML = "openml:"
 FACTS = ("title", "licence", "openml_id", "url", "notes")
@@ -62,11 +66,11 @@ def load_suite(name: str) -> Suite:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(_unknown_suite(name)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise UserError(f"{path}: not a TOML file: {error}") from None
+    except (ValueError, OSError, RecursionError) as error:  # a NUL in its name, wrong TOML, text that is none, too many brackets
+        raise UserError(f"{printable(str(path))[:200]}: not a TOML file: {one_line(error)}") from None
     _refuse_unknown(raw, {"title", "tasks"}, str(path))
     entries = raw.get("tasks")
-    if not isinstance(entries, list) or not entries:
+    if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise UserError(f"{path}: no tasks: add a [[tasks]] table")
     tasks = tuple(_spec(entry, path) for entry in entries)
     names = [task.name for task in tasks]
@@ -85,16 +89,41 @@ def _unknown_suite(name: str) -> str:
 
 def _spec(entry: Mapping[str, Any], path: Path) -> TaskSpec:
     known = {field.name for field in fields(TaskSpec)} - {"folder"}
-    where = f"{path}, task {entry.get('name', '?')!r}"
+    where = f"{path}, task {str(entry.get('name', '?'))[:60]!r}"
     _refuse_unknown(entry, known, where)
     missing = [key for key in ("name", "source", "path") if key not in entry]
     if missing:
         raise UserError(f"{where}: key {missing[0]!r} is missing")
     if not isinstance(entry["name"], str) or not entry["name"] or set(entry["name"]) & set("/\\"):
         raise UserError(f"{where}: the name must be a text without slashes")
+    if not entry["name"].isprintable():
+        raise UserError(f"{where}: the name must be plain text")
+    fit({**entry, "path": str(entry["path"])}, _Form, where)
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
     SOURCES[values["source"]]
     return TaskSpec(**{**values, "path": str(values["path"]), "folder": path.parent})
+
+
+class _Form(msgspec.Struct):
+    """A task of a suite file."""
+
+    name: Text
+    source: Text
+    path: LongText
+    target: Text = ""
+    categorical: list[Text] = []
+    drop: list[Text] = []
+    na: list[Text | int | float] = []
+    groups: Text | None = None
+    test_fold: Text | list[Text] | None = None
+    title: LongText | None = None
+    licence: LongText | None = None
+    openml_id: Count | None = None
+    url: LongText | None = None
+    notes: LongText | None = None
+    rows: Count | None = None
+    features: Count | None = None
+    classes: Count | None = None
 
 
 def _refuse_unknown(table: Mapping[str, Any], known: set[str], where: str) -> None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -19,15 +19,12 @@ from tabbench.data.task import Task, load_features
 from tabbench.engine.execute import attempt, held_out_rows, score
 from tabbench.engine.sandbox import Child, Outcome
 from tabbench.errors import UserError
+from tabbench.forms import Count, LongText, Measure, Text
 from tabbench.job import Job, Run, Validation
 
 UNREADABLE = "the process sent an answer that cannot be read"
 NO_TABLE = b"no table\n"  # the answer of a child that could not read what it was given
 HIDDEN = -1  # the label of every row that is not trained on
-
-Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
-Measure = Annotated[float, msgspec.Meta(ge=0.0)]  # finite: JSON has no other numbers
-Text = Annotated[str, msgspec.Meta(max_length=1_000)]
 
 
 class Facts(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
@@ -50,7 +47,7 @@ class Head(msgspec.Struct, forbid_unknown_fields=True):
 
     status: Literal["ok", "failed", "memory"]
     reason: Text
-    details: Annotated[str, msgspec.Meta(max_length=50_000)]
+    details: LongText
     facts: Facts
 
 

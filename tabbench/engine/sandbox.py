@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ MAX_PROCESSES = 256  # of one job; more is a fork bomb
 HEAD = 8  # bytes before an answer that say how many it has
 RECEIVE_SECONDS = 0.1  # at a time, for a large answer
 NO_EXIT_CODE = 255  # what multiprocessing says of a child if there is no fork server to ask
+STOPPED_SECONDS, LOOK_SECONDS = 5.0, 0.5  # patience with a fork server that somebody has stopped
 START_TRIES = 3  # fork servers that are asked for a child; a job that runs beside it may kill the first
 
 
@@ -55,6 +57,7 @@ class Outcome:
 
 
 _server: Any = forkserver._forkserver  # the methods for stopping it are not public
+_watched: dict[str, int] = {}  # the fork server that `_watch` looks at
 _imported: set[str] = set()  # by the server that runs
 _importer = os.getpid()  # in a child: the server that it was forked from
 
@@ -83,12 +86,32 @@ def _ensure_server() -> None:
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:
         _server.ensure_running()
+        if _watched.get("server") != _server._forkserver_pid:
+            _watched["server"] = _server._forkserver_pid
+            threading.Thread(target=_watch, args=(_server._forkserver_pid,), daemon=True).start()
     finally:
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _watch(server: int) -> None:
+    """End a fork server that somebody has stopped: asked for a child, it would keep us waiting for ever, and its jobs with us."""
+    looks = 0
+    while _server._forkserver_pid == server and not is_dead(server):
+        looks = looks + 1 if _is_stopped(server) else 0
+        if looks * LOOK_SECONDS > STOPPED_SECONDS:  # not the moment in which a shell lets us all go on
+            os.kill(server, signal.SIGKILL)
+        time.sleep(LOOK_SECONDS)
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_STOPPED)
+    except psutil.Error:
+        return False
 
 
 def _has_died(server: int) -> bool:

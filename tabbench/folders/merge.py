@@ -9,10 +9,12 @@ from typing import Any
 from tabbench.errors import UserError
 from tabbench.folders.describe import describe_merged
 from tabbench.folders.results import Results
+from tabbench.store.checksums import NAME as CHECKSUMS
 from tabbench.store.checksums import write_checksums
 from tabbench.store.claims import Claims
 from tabbench.store.importers import join_imported
-from tabbench.store.manifest import add_earlier, check_protocol, open_folder, read_manifest, specs_of, write_manifest
+from tabbench.store.manifest import NAME as MANIFEST
+from tabbench.store.manifest import add_earlier, check_protocol, is_new, open_folder, read_manifest, specs_of, write_manifest
 from tabbench.store.runs import NAME as STORE
 from tabbench.store.runs import ResultStore, is_intact
 
@@ -23,8 +25,6 @@ def merge(folders: Sequence[Path], out: Path) -> Results:
     What was imported into them, and their metafeatures, come along. Raises UserError if protocols, datasets or splits differ, a
     stored run is damaged, or a folder holds imported results only.
     """
-    if out.exists() and any(out.iterdir()):
-        raise UserError(f"{out}: is not empty: give --out a new folder")
     manifest: dict[str, Any] = {}
     for folder in folders:
         made = read_manifest(folder)
@@ -40,6 +40,7 @@ def merge(folders: Sequence[Path], out: Path) -> Results:
         manifest = made
     *earlier, last = [replace(spec, shard=None) for spec in specs_of(manifest)]
     manifest |= {"run": last.to_json(), "earlier": [spec.to_json() for spec in dict.fromkeys(earlier) if spec != last]}
+    _check_new(out, manifest)
     open_folder(out)
     with Claims(out) as claims, claims.whole_folder():
         write_manifest(out, manifest)
@@ -53,6 +54,17 @@ def merge(folders: Sequence[Path], out: Path) -> Results:
         results.write_report()
         write_checksums(out)
     return results
+
+
+def _check_new(out: Path, manifest: dict[str, Any]) -> None:
+    """Raise UserError unless `out` is new, or what such a merge has left that was killed before its end."""
+    if not out.is_dir() or is_new(out):
+        return
+    if not (out / CHECKSUMS).exists() and (out / MANIFEST).exists():
+        begun = read_manifest(out)
+        if all(begun.get(name) == manifest.get(name) for name in ("run", "earlier", "tasks")):
+            return
+    raise UserError(f"{out}: is not empty: give --out a new folder")
 
 
 def _check_splits(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:

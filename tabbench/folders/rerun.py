@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tabbench.engine.runner import LocalEngine
 from tabbench.errors import UserError
-from tabbench.folders.recorded import recorded_tasks
+from tabbench.folders.recorded import check_trust, recorded_tasks
 from tabbench.folders.results import Results
 from tabbench.folders.run import Request, run_request
 from tabbench.models import get_model
@@ -13,13 +13,15 @@ from tabbench.resources import spare_workers
 from tabbench.store.manifest import NAME, read_manifest, specs_of
 
 
-def rerun(manifest: Path, out: Path, *, quiet: bool = False) -> Results:
+def rerun(manifest: Path, out: Path, *, trust: bool = False, quiet: bool = False) -> Results:
     """Do in `out` what made the folder of this manifest (its path, or the folder's), with at most the workers that fit here.
 
+    trust : whether models that the manifest names as "module:Class" may be imported and run.
     Raises UserError if a dataset of the recorded digest or a model is not to be had, or for a folder of imported results.
     """
     made = read_manifest(manifest.parent if manifest.name == NAME else manifest)
-    tasks, problems = recorded_tasks(made)
+    check_trust(made, trust, "it")
+    tasks, problems = recorded_tasks(made, fetch=True)
     if len(tasks) < len({facts["digest"] for facts in made["tasks"]}):
         raise UserError(problems[0])
     specs = specs_of(made)

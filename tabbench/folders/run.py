@@ -61,6 +61,8 @@ def make_request(spec: Spec, frame: Any = None, *, quiet: bool = True) -> Reques
 
 def check_spec(spec: Spec) -> None:
     """Raise UserError for what no tables are needed to find wrong."""
+    if not spec.models:
+        raise UserError("no model: name at least one")
     for name in spec.models:
         get_model(name)
     for sub in spec.subsamples:
@@ -68,6 +70,7 @@ def check_spec(spec: Spec) -> None:
     PROTOCOLS[spec.protocol or "tabbench"].check(spec.folds, spec.configs)
     check_search(spec.search or "random")
     _ = spec.part
+    spec.check()
 
 
 def settle(spec: Spec, tasks: list[Task]) -> Spec:

@@ -8,6 +8,7 @@ import pandas as pd
 from tabbench.folders.recorded import recorded_jobs
 from tabbench.folders.results import Results
 from tabbench.store.claims import Claims
+from tabbench.texts import printable
 
 N_SLOWEST = 5
 
@@ -30,7 +31,7 @@ def status(folder: Path) -> str:
     for place in seconds.nlargest(N_SLOWEST).index:
         row = frame.loc[place]
         lines.append(f"  {seconds[place]:8.1f} s  {row['model']} on {row['task']}, repeat {row['repeat']}, fold {row['fold']}")
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _is_at_work(folder: Path) -> bool:

@@ -23,7 +23,7 @@ from tabbench import __version__
 from tabbench.data.split import load_splits, make_splits, splits_digest, splits_file
 from tabbench.errors import UserError
 from tabbench.files import file_hash
-from tabbench.folders.recorded import recorded_jobs, recorded_tasks
+from tabbench.folders.recorded import check_trust, programs, recorded_jobs, recorded_tasks
 from tabbench.folders.refit import Material, refit
 from tabbench.folders.results import Results
 from tabbench.metrics import METRICS, compute_metrics
@@ -33,6 +33,7 @@ from tabbench.store.checksums import check_checksums, content_files, read_checks
 from tabbench.store.manifest import NUMERIC, environment, read_manifest, spec_of, specs_of
 from tabbench.store.runs import NAME as STORE
 from tabbench.store.runs import ResultStore, Stored
+from tabbench.texts import printable
 
 RESULT_TABLES = ("results.parquet", "trials.parquet")
 
@@ -68,12 +69,19 @@ class Verification:
             lines += [] if check.problems else [f"{check.name:9} ok    {check.summary}"]
         n = len(self.problems)
         outcome = f"NOT VERIFIED at level {self.level}: {n} problem{'s' * (n != 1)}" if n else f"VERIFIED at level {self.level}"
-        return "\n".join([*lines, f"verdict: {self.folder.name} is {outcome} by tabbench {__version__}"])
+        lines = [printable(line) for line in lines]  # a name may hold line ends, and a verdict of its own
+        return "\n".join([*lines, f"verdict: {printable(self.folder.name)} is {outcome} by tabbench {__version__}"])
 
 
-def verify(folder: Path, level: int = 2, sample: int = 5) -> Verification:
-    """Step a result folder; `sample` jobs are refitted at level 3. Raises UserError if it is no result folder."""
+def verify(folder: Path, level: int = 2, sample: int = 5, *, trust: bool = False) -> Verification:
+    """Check a result folder; `sample` jobs are refitted at level 3, which imports models.
+
+    trust : whether those that the folder names as "module:Class" may be imported and run. Raises UserError if it is no result
+    folder, or names such models and is not trusted.
+    """
     manifest, material = read_manifest(folder), Material({}, {})
+    if level > 2:
+        check_trust(manifest, trust, "level 3")
     steps: list[tuple[int, str, Callable[[Step], None]]] = [
         (1, "files", lambda check: _files(check, folder)),
         (1, "runs", lambda check: _runs(check, folder)),
@@ -145,7 +153,7 @@ def _packages_of(manifest: Mapping[str, Any]) -> set[str]:
 
 
 def _data(check: Step, manifest: Mapping[str, Any], material: Material) -> None:
-    tasks, problems = recorded_tasks(manifest)
+    tasks, problems = recorded_tasks(manifest, fetch=False)
     material.tasks.update(tasks)
     check.problems += problems
     check.summary = f"{len(tasks)} datasets have the digests of the manifest"
@@ -170,7 +178,13 @@ def _jobs(check: Step, folder: Path, manifest: Mapping[str, Any]) -> None:
     asked, stored = {job.key: job for job in recorded_jobs(folder, manifest)}, {stored.key for stored in _stored(folder)}
     lost = [job for key, job in asked.items() if key not in stored]
     check.problems += [f"not stored: {job}" for job in lost]
+    check.notes += [f"{name}: its trials are those that are stored: it is not imported" for name in _searched(manifest)]
     check.summary = f"all {len(asked)} jobs that were asked for are stored"
+
+
+def _searched(manifest: Mapping[str, Any]) -> list[str]:
+    """Models of the folder's own that were searched, in a space that is not known without them."""
+    return programs(manifest) if any(spec.protocol for spec in specs_of(manifest)) else []
 
 
 def _numbers(check: Step, folder: Path, material: Material) -> None:

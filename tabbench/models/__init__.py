@@ -17,6 +17,7 @@ from tabbench.models.space import Space
 from tabbench.prepare.needs import Needs
 from tabbench.registry import Registry
 from tabbench.request import DEFAULT_MODELS
+from tabbench.texts import one_line
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin
@@ -127,8 +128,8 @@ def _load_entry_point(entry_point: EntryPoint) -> None:
 
     try:
         found = entry_point.load()
-    except Exception as error:  # noqa: BLE001 - foreign code may raise anything
-        reason = " ".join(str(error).split())
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code may raise anything
+        reason = one_line(error)
         raise UserError(
             f"entry point {entry_point.name!r} ({entry_point.value}) fails to load: {type(error).__name__}: {reason}: "
             "mend or uninstall its package"

@@ -12,6 +12,7 @@ from typing import Any
 
 from tabbench.errors import UserError
 from tabbench.models import FAMILIES, Limits, Model, Needs
+from tabbench.texts import one_line
 
 SEEDS = ("random_state",)
 THREADS = ("n_jobs", "thread_count")
@@ -47,7 +48,7 @@ def as_model(found: Any, name: str) -> Model:
     build.__doc__ = (inspect.getdoc(found) or name).split("\n")[0]
     try:
         estimator = build(seed=0, threads=1)
-    except Exception as error:  # noqa: BLE001 - foreign code may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code may raise anything
         raise UserError(f"model {name!r} cannot be built: {_one_line(error)}") from None
     if not _is_classifier(estimator):
         raise UserError(f"model {name!r} gives {_a(estimator)}, which is not a classifier: it needs fit and predict_proba")
@@ -72,7 +73,7 @@ def _import(module_name: str, name: str) -> ModuleType:
         if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
             raise UserError(f"model {name!r}: no module {error.name!r}: install it or run in the folder that holds it") from None
         raise UserError(f"model {name!r}: importing {module_name!r} fails: {_one_line(error)}") from None
-    except Exception as error:  # noqa: BLE001 - foreign code may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code may raise anything
         raise UserError(f"model {name!r}: importing {module_name!r} fails: {_one_line(error)}") from None
 
 
@@ -107,4 +108,4 @@ def _a(thing: Any) -> str:
 
 
 def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return f"{type(error).__name__}: {one_line(error)}"

@@ -289,8 +289,8 @@ def _codes(X: pd.DataFrame) -> np.ndarray:
 def check_limits(max_rows: int | None, row_policy: str, max_columns: int | None, column_policy: str) -> None:
     """Raise UserError if a limit is below its least value (2 rows, 1 column) or a policy is unknown."""
     for name, limit, least in (("max_rows", max_rows, 2), ("max_columns", max_columns, 1)):
-        if limit is not None and limit < least:
-            raise UserError(f"{name} must be at least {least}, got {limit}")
+        if limit is not None and not least <= limit <= 2**53:
+            raise UserError(f"{name} must be at least {least}, got {str(limit)[:30]}{'' if limit < least else ', too much'}")
     if max_rows is not None:
         ROW_POLICIES[row_policy]
     if max_columns is not None:

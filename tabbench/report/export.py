@@ -11,10 +11,11 @@ from tabbench.metrics import METRICS
 from tabbench.report import plots, tables
 from tabbench.report.curves import learning_curves
 from tabbench.report.gaps import relations
-from tabbench.report.leaderboard import recorded_metrics, rounded
+from tabbench.report.leaderboard import csv_text, recorded_metrics, rounded
 from tabbench.report.page import critical_difference, read_metafeatures, time_quality
 from tabbench.report.summary_text import markdown_table
 from tabbench.report.verdict import Comparison, compare
+from tabbench.texts import printable
 
 
 def write_figures(folder: Path, results: pd.DataFrame, manifest: Mapping[str, Any], out: Path) -> list[Path]:
@@ -84,9 +85,9 @@ def _write_figure(svg: str, path: Path) -> Iterator[Path]:
 
 
 def _write_table(table: pd.DataFrame, path: Path) -> Iterator[Path]:
-    text = table.astype(object).where(table.notna(), "")
+    text = table.astype(object).where(table.notna(), "").map(lambda cell: printable(cell) if isinstance(cell, str) else cell)
     forms = {
-        "csv": table.to_csv(index=False, lineterminator="\n"),
+        "csv": csv_text(table),
         "md": markdown_table(text.astype(str)) + "\n",
         "tex": text.style.hide(axis="index").format(escape="latex").format_index(axis=1, escape="latex").to_latex(hrules=True),
     }

@@ -18,6 +18,7 @@ from tabbench.metrics import METRICS
 from tabbench.stats.failures import common, common_folds, fill_worst
 from tabbench.stats.ranks import TOLERANCE, normalized_scores, rank_table, win_tie_loss
 from tabbench.stats.ratings import rank_intervals, ratings
+from tabbench.texts import printable, spreadsheet_cell
 
 DEFAULT_METRIC = "roc_auc_ovo"
 ANY_CLASSES = "auc_or_log_loss"  # ROC AUC for two classes, log loss for more
@@ -167,7 +168,7 @@ def rounded(board: pd.DataFrame) -> pd.DataFrame:
 def format_leaderboard(board: pd.DataFrame, form: Literal["text", "csv", "md", "json"] = "text") -> str:
     """The leaderboard as CSV, as Markdown with the remarks, as JSON records, or as a table for a terminal."""
     if form == "csv":
-        return rounded(board).to_csv(index=False, lineterminator="\n").rstrip()
+        return csv_text(rounded(board)).rstrip()
     if form == "json":
         return str(board.to_json(orient="records", indent=1))
     return _markdown(board) if form == "md" else _terminal_table(board)
@@ -189,10 +190,18 @@ def _terminal_table(board: pd.DataFrame) -> str:
     }
     blocks = [[cell.rjust(max(map(len, [title, *cells]))) for cell in (title, *cells)] for title, cells in columns.items()]
     space = TERMINAL_WIDTH - sum(2 + len(block[0]) for block in blocks)
-    names = [name if len(name) <= space else name[: space - 1] + "…" for name in ("model", *board["model"])]
+    names = [name if len(name) <= space else name[: space - 1] + "…" for name in ("model", *map(printable, board["model"]))]
     width = max(map(len, names))
     lines = ["  ".join(line) for line in zip([name.ljust(width) for name in names], *blocks, strict=True)]
     return "\n".join([*lines, *(textwrap.fill(remark, TERMINAL_WIDTH) for remark in remarks(board))])
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """A table as CSV, whose texts no spreadsheet runs."""
+    safe = table.rename(columns=lambda name: spreadsheet_cell(str(name)))
+    texts = [column for column in safe if not pd.api.types.is_numeric_dtype(safe[column].dtype)]
+    safe = safe.assign(**{column: [spreadsheet_cell(v) if isinstance(v, str) else v for v in safe[column]] for column in texts})
+    return str(safe.to_csv(index=False, lineterminator="\n"))
 
 
 def _number(value: float, places: int) -> str:

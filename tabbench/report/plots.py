@@ -1,11 +1,12 @@
 """Figures as inline SVG: plain text, the same bytes for the same numbers, coloured by the page, readable without scripts."""
 
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+
+from tabbench.texts import xml_text
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b07d00", "#56b4e9", "#8c6bb1", "#7f7f7f")  # after Okabe and Ito 2008
 GLYPH = 6.9  # mean width of a letter at 12 px, rounded up
@@ -35,12 +36,12 @@ class Axis(NamedTuple):
 def _svg(width: float, height: float, label: str, parts: Sequence[str]) -> str:
     return (
         f'<svg viewBox="0 0 {width:g} {height:g}" style="max-width:{width:g}px;min-width:{0.8 * width:g}px" role="img" '
-        f'aria-label="{escape(label)}">{"".join(parts)}</svg>'
+        f'aria-label="{xml_text(label)}">{"".join(parts)}</svg>'
     )
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", extra: str = "") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {extra}>{escape(text)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {extra}>{xml_text(text)}</text>'
 
 
 def _path(points: Sequence[tuple[float, float]], kind: str, extra: str = "") -> str:
@@ -48,7 +49,7 @@ def _path(points: Sequence[tuple[float, float]], kind: str, extra: str = "") -> 
 
 
 def _dot(x: float, y: float, kind: str, name: object) -> str:
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" class="{kind}"><title>{escape(str(name))}</title></circle>'
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" class="{kind}"><title>{xml_text(str(name))}</title></circle>'
 
 
 def critical_difference(ranks: pd.Series, groups: Sequence[tuple[str, ...]], cd: float) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from tabbench.report.leaderboard import TERMINAL_WIDTH
 from tabbench.report.verdict import p_text
 from tabbench.stats.summary import Settings, Summary, as_records
+from tabbench.texts import markdown_cell
 
 Form = Literal["text", "md", "json"]
 LARGEST_SHARE = 1.5  # scores beyond are percentages, losses or the like
@@ -267,6 +268,6 @@ def markdown_table(table: pd.DataFrame) -> str:
     """A table of texts as Markdown."""
 
     def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(cell.strip().replace('|', chr(92) + '|') for cell in cells)} |"
+        return f"| {' | '.join(markdown_cell(cell) for cell in cells)} |"
 
     return "\n".join([line(list(table.columns)), line(["---"] * table.shape[1]), *map(line, _rows(table))])

@@ -13,11 +13,12 @@ import pandas as pd
 
 from tabbench.data.reader import read_typed
 from tabbench.errors import UserError
-from tabbench.files import file_hash, replace_file
+from tabbench.files import file_hash, refuse_links, replace_file
 from tabbench.metrics import METRICS
 from tabbench.registry import Registry
 from tabbench.store.checksums import NAME as CHECKSUMS
-from tabbench.store.manifest import new_manifest, read_manifest, write_manifest
+from tabbench.store.manifest import NAME as MANIFEST
+from tabbench.store.manifest import is_new, new_manifest, read_manifest, write_manifest
 from tabbench.store.runs import COUNTS, IDENTITY, TIMES
 
 IMPORTERS: Registry[Callable[[pd.DataFrame], pd.DataFrame]] = Registry("importer")
@@ -156,7 +157,8 @@ def import_results(kind: str, path: Path, folder: Path, *, force: bool = False) 
     read = IMPORTERS[kind]
     if not path.is_file():
         raise UserError(f"{path}: no such file")
-    is_merge = folder.is_dir() and any(folder.iterdir())
+    digest = file_hash(path)
+    is_merge = folder.is_dir() and not _has_begun(folder, kind, digest)
     if is_merge and not force:
         raise UserError(
             f"{folder}: holds results on other splits than {path.name}: use another --out, or --force to mark and merge"
@@ -172,9 +174,21 @@ def import_results(kind: str, path: Path, folder: Path, *, force: bool = False) 
     frame = _results_frame(rows, kind, path)
     if is_merge:
         frame["model"] += f" ({kind})"
-    note = {"kind": kind, "file": path.name, "sha256": file_hash(path), "rows": len(frame)}
+    note = {"kind": kind, "file": path.name, "sha256": digest, "rows": len(frame)}
     _write(folder, frame, note, is_merge)
     return frame
+
+
+def _has_begun(folder: Path, kind: str, digest: str) -> bool:
+    """Whether a folder is empty, or holds no more than the same import, which may have been killed before its end."""
+    refuse_links(folder)
+    if is_new(folder) or {path.name for path in folder.iterdir() if not path.name.endswith((".tmp", ".lock"))} == {NAME}:
+        return True
+    if not (folder / MANIFEST).exists() or (folder / CHECKSUMS).exists():
+        return False
+    manifest = read_manifest(folder)
+    notes = [(note["kind"], note.get("sha256")) for note in manifest.get("imported", [])]
+    return notes == [(kind, digest)] and not manifest["tasks"]
 
 
 def _write(folder: Path, frame: pd.DataFrame, note: dict[str, object], is_merge: bool) -> None:

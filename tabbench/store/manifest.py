@@ -19,6 +19,7 @@ from tabbench import __version__
 from tabbench.data.audit import Finding
 from tabbench.errors import UserError
 from tabbench.files import refuse_links, replace_text
+from tabbench.forms import Count, Digest, LongText, Text
 from tabbench.request import SHARED, Spec
 from tabbench.texts import one_line
 
@@ -117,6 +118,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         written = manifest["format"]
+        if not isinstance(written, int) or written < 1:
+            raise UserError(f"{path}: damaged manifest: format {one_line(ValueError(str(written)), 60)}")
         if written > FORMAT:
             raise UserError(f"{path}: format {written} was written by a newer tabbench: upgrade it")
     except FileNotFoundError:
@@ -126,7 +129,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         msgspec.convert(manifest, _Form)
         specs_of(manifest)
-    except (msgspec.ValidationError, UserError) as error:
+    except (msgspec.ValidationError, UnicodeError, UserError) as error:
         raise UserError(f"{path}: damaged manifest: {one_line(error)}") from None
     return manifest
 
@@ -134,17 +137,27 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 class _Import(msgspec.Struct):
     """What stands for a run where results come from elsewhere."""
 
-    suite: str
-    folds: int | None
-    models: list[str]
+    suite: LongText
+    folds: Count | None
+    models: list[LongText]
 
 
 class _Task(msgspec.Struct):
-    name: str
-    digest: str
-    n_rows: int
-    n_features: int
-    splits: str = ""
+    name: LongText
+    digest: Digest
+    n_rows: Count
+    n_features: Count
+    splits: Text = ""
+    n_categorical: Count = 0
+    n_missing: Count = 0
+    n_classes: Count = 0
+    minority_share: float = 0.0
+    title: LongText | None = None
+    source: LongText | None = None
+    licence: LongText | None = None
+    url: LongText | None = None
+    notes: LongText | None = None
+    openml_id: Count | None = None
 
 
 class _Missing(msgspec.Struct):

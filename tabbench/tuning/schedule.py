@@ -1,15 +1,19 @@
 """Schedule: the jobs of a run, as far as they are known; a search asks for more when it has seen how these ended."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from tabbench.data.split import Split
 from tabbench.errors import UserError
 from tabbench.job import Job, TaskLike, plan
+from tabbench.models.space import Space
 from tabbench.request import Spec
 from tabbench.store.runs import ResultStore
-from tabbench.tuning.protocols import PROTOCOLS, search_space
+from tabbench.tuning.protocols import PROTOCOLS, Protocol, search_space
 from tabbench.tuning.search import Rounds, Series, check_search, loss
+
+Searched = tuple[Mapping[str, Any], Space]  # defaults that differ from the model's own, and what is searched
 
 
 class Schedule:
@@ -52,15 +56,18 @@ class Schedule:
             losses = [self._losses[job.key] for job in jobs]
 
 
-def series_of(spec: Spec, tasks: Sequence[tuple[TaskLike, Sequence[Split]]]) -> Iterator[Series]:
+def series_of(
+    spec: Spec, tasks: Sequence[tuple[TaskLike, Sequence[Split]]], space_of: Callable[[Protocol, str], Searched] = search_space
+) -> Iterator[Series]:
     """The series of trials that a run is asked for on these tasks, or those of its shard.
 
-    Without a protocol, or with one configuration, a series is one job. Raises UserError for what cannot be searched here.
+    Without a protocol, or with one configuration, a series is one job. space_of : as `search_space`, which imports the models.
+    Raises UserError for what cannot be searched here.
     """
     protocol, search = spec.protocol or "", spec.search or "random"
     check_search(search)
     rules = PROTOCOLS[protocol] if protocol else None
-    spaces = {name: search_space(rules, name) if rules else ({}, {}) for name in spec.models}
+    spaces = {name: space_of(rules, name) if rules else ({}, {}) for name in spec.models}
     entrants = [(name, default) for name, (default, _) in spaces.items()]
     n_rows = {(task.digest, split.repeat, split.fold): len(split.train) for task, splits in tasks for split in splits}
     number, of = spec.part

@@ -15,6 +15,7 @@ import psutil
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from tabbench.models import Limits, Model, Needs
+from tabbench.models.space import Range
 
 
 class _Base(ClassifierMixin, BaseEstimator):
@@ -384,4 +385,5 @@ class Waits(LabelsOnly):
         return False
 
 
+SEARCHED = Model("searched", lambda seed, threads, depth=1: LabelsOnly(), Needs(), Limits(), (), space={"depth": Range(1, 9)})
 LIMITED = Model("limited", lambda seed, threads: LabelsOnly(), Needs(), Limits(classes=10), ())

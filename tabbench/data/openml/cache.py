@@ -151,7 +151,7 @@ class Cache:
 
     def entries(self, kind: Kind) -> Iterator[int]:
         """Ids of the complete entries, ascending."""
-        for number in sorted(int(path.name) for path in (self.folder / kind).glob("[0-9]*")):
+        for number in sorted(int(path.name) for path in (self.folder / kind).glob("[0-9]*") if path.name.isdecimal()):
             if self.has(kind, number):
                 yield number
 

@@ -26,6 +26,9 @@ GRACE_SECONDS, SLOWEST = 30.0, 2_000.0  # after the grace period a body must hav
 OFFLINE_SECONDS = 6.0  # patience with a server that has not answered even once
 AGAIN = {408, 425, 429, 500, 502, 503, 504}
 CHUNK = 2**16
+MAX_BYTES = 4 * 2**30  # of a body when it is unpacked; OpenML's largest table of a suite has 1.6 GB
+MAX_RATIO = 200  # of unpacked to received bytes, beyond the first megabytes: text packs ten- or twentyfold
+FREE_BYTES = 2**24
 OFFLINE = {  # what the libraries say of a server that cannot be reached → what we say
     "refused": "connection refused",
     "name or service": "unknown host",
@@ -143,6 +146,10 @@ class _Session(requests.Session):
             self.patience.check()
             parts.append(part)
             size += len(part)
+            received = response.raw.tell() or size
+            if size > MAX_BYTES or (size > FREE_BYTES and size > MAX_RATIO * received):
+                response.close()
+                raise FetchError(f"its answer is larger than a table may be: {size:,} bytes, unpacked from {received:,}")
             seconds = time.monotonic() - started
             if seconds > GRACE_SECONDS and size < SLOWEST * seconds:
                 response.close()

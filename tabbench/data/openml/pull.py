@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 WORKERS = 4
 NOT_INSTALLED = "fetching from OpenML needs the package openml: pip install 'tabbench-harness[openml]'"
+NOT_ASKED = "not on this machine: run `tabbench fetch` where there is a network, or `tabbench mirror import`"
+_asking = ContextVar("asking", default=True)
 UNIT_TRIES = 2  # of a dataset or task whose content came damaged
 
 
 def parse_path(path: str) -> tuple[Literal["suite", "task", "data"], int]:
     """("task", 3) of "task/3"; raises UserError if it is none of suite/N, task/N, data/N."""
     kind, _, number = path.partition("/")
-    if kind not in ("suite", "task", "data") or not number.isdigit():
+    if kind not in ("suite", "task", "data") or not (number.isascii() and number.isdecimal() and len(number) < 19):
         raise UserError(f"openml:{path}: write openml:suite/99, openml:task/3 or openml:data/31")
     return kind, int(number)  # type: ignore[return-value]
 
@@ -57,6 +60,8 @@ def pull(paths: Iterable[str], *, workers: int = WORKERS, quiet: bool = False, c
     """
     cache = open_cache()
     missing = [path for path in dict.fromkeys(paths) if not _is_here(cache, path, check)]
+    if not _asking.get():
+        return dict.fromkeys(missing, NOT_ASKED)
     if missing and find_spec("openml") is None:
         return dict.fromkeys(missing, NOT_INSTALLED)
     if not missing:
@@ -83,7 +88,19 @@ def pull(paths: Iterable[str], *, workers: int = WORKERS, quiet: bool = False, c
 
 
 @contextmanager
+def offline() -> Iterator[None]:
+    """Inside, no server is asked: what is not in the cache is not to be had."""
+    before = _asking.set(False)
+    try:
+        yield
+    finally:
+        _asking.reset(before)
+
+
+@contextmanager
 def _connection() -> "Iterator[Line]":
+    if not _asking.get():
+        raise UserError(NOT_ASKED)
     if find_spec("openml") is None:
         raise UserError(NOT_INSTALLED)
     from tabbench.data.openml.client import connected
