@@ -448,3 +448,15 @@ class TestFolds:
     def test_the_example(self):
         task = load_spec(load_suite(str(case("test_fold/split.toml"))).tasks[0])
         assert set(task.test_fold) == {-1, 0}
+
+
+def test_constant_features_give_the_shares_of_the_classes(capsys):
+    frame().assign(a=1.0).to_csv("t.csv", index=False)
+    assert (
+        main(["run", "--data", "t.csv", "--target", "y", "--models", "tree,catboost", "--folds", "2", "--out", "r", "--quiet"])
+        == 0
+    )
+    table = pd.read_parquet("r/results.parquet")
+    assert table["status"].tolist() == ["ok"] * 4
+    assert table["roc_auc_ovo"].tolist() == [0.5] * 4
+    assert table["note"].str.contains("no feature varies").all()

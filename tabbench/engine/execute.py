@@ -18,7 +18,7 @@ from tabbench.job import Job, Run, Validation
 from tabbench.metrics import compute_metrics
 from tabbench.models import Model, get_model, missing_imports
 from tabbench.prepare.early_stopping import EarlyStopping
-from tabbench.prepare.preprocess import Preprocessor
+from tabbench.prepare.preprocess import Preprocessor, varies
 from tabbench.prepare.subsample import SubsampledClassifier, class_probabilities
 from tabbench.texts import one_line, printable, storable
 from tabbench.tuning.protocols import PROTOCOLS, inner_parts, needs_under
@@ -131,6 +131,9 @@ def _fit_predict(
     if len(present) == 1:
         proba[:, present[0]] = 1.0
         return _with_note(facts, "one class in the training part: it is predicted", proba)
+    if not any(varies(X_train[column]) for column in X_train):
+        proba[:, present] = np.bincount(y_train) / len(y_train)
+        return _with_note(facts, "no feature varies in the training part: the shares of the classes are predicted", proba)
     estimator = build_estimator(job, get_model(job.model), _validation(task, held_out, present))
     _, facts["fit_seconds"], facts["fit_cpu_seconds"] = _timed(lambda: estimator.fit(X_train, y_train))
     if not hasattr(estimator, "predict_proba"):

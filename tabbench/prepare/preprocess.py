@@ -43,7 +43,7 @@ class Preprocessor(TransformerMixin, BaseEstimator):
 
     def fit(self, X: pd.DataFrame, y: Any = None) -> Preprocessor:
         """Learn levels, medians, means and scales from the training rows `X` (n, d); `y` is ignored."""
-        self.columns_ = [c for c in X if _varies(X[c])]
+        self.columns_ = [c for c in X if varies(X[c])]
         self.categorical_ = [c for c in self.columns_ if isinstance(X[c].dtype, pd.CategoricalDtype)]
         self.numeric_ = [c for c in self.columns_ if c not in self.categorical_]
         self.levels_ = {c: _levels(X[c]) for c in self.categorical_}
@@ -145,7 +145,7 @@ def _positions(counts: np.ndarray) -> np.ndarray:
     return position
 
 
-def _varies(column: pd.Series) -> bool:
+def varies(column: pd.Series) -> bool:
     """Whether a column holds at least two distinct values, missing counting as one."""
     values = _codes(column) if isinstance(column.dtype, pd.CategoricalDtype) else column.to_numpy(np.float64)
     return bool(np.any((values != values[0]) & ~(np.isnan(values) & np.isnan(values[0]))))
