@@ -249,3 +249,16 @@ def test_the_server_is_the_environments_or_the_clients(tmp_path, monkeypatch):
     assert server_url() == "http://mirror.example/api/v1/xml"
     monkeypatch.setenv("OPENML_SERVER", "http://other.example/api")
     assert open_cache().folder.name == "other.example"
+
+
+def test_columns_of_a_file_in_another_order_than_the_metadata_keep_their_names(tmp_path):
+    """By position the target would be another column, silently."""
+    client = pytest.importorskip("tabbench.data.openml.client")
+    file = tmp_path / "d.arff"
+    file.write_text("@relation d\n@attribute y {p,q}\n@attribute 'a b' numeric\n@data\np,1\nq,2\n", encoding="utf-8")
+    frame = client._read_arff(file, [("a_b", "numeric"), ("y", "nominal")])
+    assert list(frame) == ["a_b", "y"]
+    assert frame["a_b"].tolist() == [1.0, 2.0]
+    assert frame["y"].tolist() == ["p", "q"]
+    with pytest.raises(client.Damaged, match=r"column 2 is 'a b' in the file and 'z' in its description"):
+        client._read_arff(file, [("y", "nominal"), ("z", "numeric")])

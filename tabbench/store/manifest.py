@@ -170,10 +170,28 @@ class _Imported(msgspec.Struct):
     file: str
 
 
-class _Environment(msgspec.Struct):
+class _Machine(msgspec.Struct):
+    cpu: str | None = None
+    cores: Count | None = None
+    memory_mb: Count | None = None
+    platform: str | None = None
+
+
+class _Environment(_Machine, kw_only=True):
     tabbench: str
     python: str
     packages: dict[str, str]
+
+
+class _Engine(msgspec.Struct):
+    name: str = ""
+    limits: str = ""
+    machines: list[_Machine] = []
+
+
+class _Git(msgspec.Struct):
+    commit: str = ""
+    dirty: bool = False
 
 
 class _Form(msgspec.Struct, kw_only=True):
@@ -185,10 +203,10 @@ class _Form(msgspec.Struct, kw_only=True):
     missing_tasks: list[_Missing]
     imported: list[_Imported] = []
     audit: list[Finding] = []
-    engine: dict[str, Any] = {}
+    engine: _Engine = msgspec.field(default_factory=_Engine)
     families: dict[str, str] = {}
     environment: _Environment
-    git: dict[str, Any] | None
+    git: _Git | None
     argv: list[str]
     started: str
     finished: str | None

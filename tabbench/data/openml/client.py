@@ -8,6 +8,7 @@ ARFF file is taken, checked against the description's MD5 by the client, and par
 
 import logging
 import os
+import re
 import shutil
 import tempfile
 import xml.parsers.expat
@@ -91,7 +92,7 @@ def _call(what: str) -> Iterator[None]:
         raise Damaged(f"{what}: damaged on the way or on the server: {_brief(error)}") from None
     except openml.exceptions.OpenMLServerException as error:
         raise FetchError(f"{what}: the server says: {' '.join(str(error.message).split())[:200]}") from None
-    except (openml.exceptions.PyOpenMLError, ValueError, KeyError, TypeError, AssertionError, OSError) as error:
+    except (openml.exceptions.PyOpenMLError, ValueError, KeyError, TypeError, AssertionError, OverflowError, OSError) as error:
         raise Damaged(f"{what}: not understood: {type(error).__name__}: {_brief(error)}") from None
     finally:
         _SCRATCH.reset(token)
@@ -119,12 +120,14 @@ def get_task(number: int) -> tuple[dict[str, Any], np.ndarray]:
         task: Any = openml.tasks.get_task(number, download_data=False, download_qualities=False)
         if task.task_type_id != openml.tasks.TaskType.SUPERVISED_CLASSIFICATION:
             raise FetchError(f"is {task.task_type!r}, and tabbench does supervised classification")
-        procedure = task.estimation_procedure
+        procedure = task.estimation_procedure or {}
+        if "type" not in procedure:
+            raise FetchError("has no estimation procedure, so no official splits: take its dataset (data/<number>) instead")
         facts = {
             "dataset": int(task.dataset_id),
             "target": task.target_name,
             "procedure": procedure["type"],
-            "parameters": dict(procedure["parameters"]),
+            "parameters": dict(procedure.get("parameters") or {}),
         }
         return facts, _test_folds(task.download_split().split)
 
@@ -179,25 +182,43 @@ def _names(stated: str | list[str] | None, frame: pd.DataFrame) -> list[str]:
 
 
 def _read_arff(path: Path, features: list[tuple[str, str]]) -> pd.DataFrame:
-    """Dense or sparse ARFF in the types stated; names by position, as the metadata spell them."""
+    """Dense or sparse ARFF in the types stated, its columns in the order of the metadata and spelt as there."""
     with path.open(encoding="utf-8") as file:
         sparse = _is_sparse(path)
         content = arff.load(file, return_type=arff.LOD_GEN if sparse else arff.DENSE_GEN)
         attributes = content["attributes"]
         if len(attributes) != len(features):
             raise Damaged(f"the file has {len(attributes)} columns, its description {len(features)}")
+        order = _order([name for name, _ in attributes], [name for name, _ in features])
+        by_place = [features[place] for place in order]
         empty = [kind[0] if isinstance(kind, list) else 0.0 for _, kind in attributes]  # what a sparse row leaves out
         rows = content["data"]
         parts = []
         while batch := list(islice(rows, ROWS_AT_A_TIME)):
             dense = [[row.get(i, value) for i, value in enumerate(empty)] for row in batch] if sparse else batch
-            parts.append([_column(values, kind) for values, (_, kind) in zip(zip(*dense, strict=True), features, strict=True)])
+            parts.append([_column(values, kind) for values, (_, kind) in zip(zip(*dense, strict=True), by_place, strict=True)])
     if not parts:
         raise Damaged("the file has no rows")
     columns = [pd.concat(pieces, ignore_index=True) for pieces in zip(*parts, strict=True)]
     frame = pd.concat(columns, axis=1)
-    frame.columns = [name for name, _ in features]
+    frame.columns = [name for name, _ in by_place]
+    frame = frame[[name for name, _ in features]]
     return frame.astype({name: "category" for name, kind in features if kind != "numeric"})
+
+
+def _order(found: list[str], stated: list[str]) -> list[int]:
+    """The place in the metadata of every column of the file; names may be spelt otherwise where they stand at their place.
+
+    Raises Damaged if the two do not name the same columns.
+    """
+    plain = [[re.sub(r"[\W_]+", "", name).lower() for name in names] for names in (found, stated)]
+    if plain[0] == plain[1]:
+        return list(range(len(found)))
+    places = {name: place for place, name in enumerate(plain[1])}
+    if len(places) == len(stated) and set(plain[0]) == set(places):
+        return [places[name] for name in plain[0]]
+    wrong = next(i for i, (a, b) in enumerate(zip(*plain, strict=True)) if a != b)
+    raise Damaged(f"column {wrong + 1} is {found[wrong]!r} in the file and {stated[wrong]!r} in its description")
 
 
 def _is_sparse(path: Path) -> bool:
