@@ -6,8 +6,8 @@ from typing import Annotated, Any, Self
 
 import msgspec
 
+from tabbench.border.forms import Few, Folds, LongText, Seed, Text, fit
 from tabbench.errors import UserError
-from tabbench.forms import Few, Folds, LongText, Seed, Text, fit
 from tabbench.job import Subsample
 from tabbench.resources import Resources
 

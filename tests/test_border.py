@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 import tabbench
+from tabbench.border.texts import markdown_cell, printable, spreadsheet_cell, xml_text
 from tabbench.cli import main
 from tabbench.data.split import make_splits
 from tabbench.data.suite import load_spec, load_suite
@@ -30,7 +31,6 @@ from tabbench.job import Job
 from tabbench.resources import Resources
 from tabbench.store.checksums import write_checksums
 from tabbench.store.runs import Row, row_digest
-from tabbench.texts import markdown_cell, printable, spreadsheet_cell, xml_text
 from tests.support.children import double, end_of, finish, sleep_stubbornly, start
 
 

@@ -36,9 +36,9 @@ def ranks(found):
 @pytest.mark.parametrize(
     ("text", "remark"),
     [
-        (WIDE.replace(",", ";"), None),
-        (WIDE.replace(",", "\t"), None),
-        (WIDE.replace(",", ";").replace("0.", "0,"), None),
+        (WIDE.replace(",", ";"), "semicolons"),
+        (WIDE.replace(",", "\t"), "tabs"),
+        (WIDE.replace(",", ";").replace("0.", "0,"), "semicolons"),
         ("".join(f"{i},{line}\n" for i, line in zip(["", 0, 1, 2, 3], WIDE.splitlines(), strict=True)), "only numbers the rows"),
         (WIDE + "Average,0.9275,0.95\n", "'Average' sum up the datasets"),
         (WIDE + "Mean rank,1.75,1.25\n", "'Mean rank' sum up the datasets"),
@@ -86,7 +86,7 @@ def test_what_cannot_be_known_is_asked_for(stats, text, asked):
 
 
 def test_a_name_settles_it(stats):
-    assert ranks(stats(",iris,wine\nRF,0.9,0.8\nXGB,0.8,0.9\n", "--model-column", "Unnamed: 0")) == {"RF": 1.5, "XGB": 1.5}
+    assert ranks(stats(",iris,wine\nRF,0.9,0.8\nXGB,0.8,0.9\n", "--model-column", "")) == {"RF": 1.5, "XGB": 1.5}
     tidy = "dataset,model,metric,score\na,x,auc,0.5\na,y,auc,0.6\na,x,f1,0.3\na,y,f1,0.2\n"
     assert ranks(stats(tidy, "--metric", "f1")) == {"x": 1.0, "y": 2.0}
     assert "no metric 'r2'" in stats(tidy, "--metric", "r2")

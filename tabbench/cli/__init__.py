@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from tabbench import __version__
+from tabbench.border.texts import printable
 from tabbench.cli import folders, metafeatures, models, openml, pfn, run, stats, suites, tuning
 from tabbench.cli.parser import Commands, Exit, Parser
 from tabbench.errors import UserError
-from tabbench.texts import printable
 
 GROUPS = ("run", "read", "check", "move", "build")
 

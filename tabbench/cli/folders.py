@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tabbench.border.texts import printable
 from tabbench.cli.parser import Commands, Exit
 from tabbench.errors import UserError
-from tabbench.texts import printable
 
 if TYPE_CHECKING:
     from tabbench.api import Results

@@ -4,13 +4,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from tabbench.border.texts import printable
 from tabbench.data.frames import TARGET, as_frame
 from tabbench.data.openml.pull import pull
 from tabbench.data.reader import PACKED
 from tabbench.data.suite import load_spec, load_suite
 from tabbench.data.task import Task, make_task
 from tabbench.errors import UserError
-from tabbench.texts import printable
 
 
 def gather(

@@ -115,6 +115,8 @@ def _cells(path: Path) -> Table:
         raise UserError(f"{path}: no such file") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except ValueError as error:  # a NUL in the name
+        raise UserError(f"{str(path)!r}: cannot be read: {error}") from None
     try:
         return _read(content, path.name)
     except UserError as error:

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tabbench.border.forms import Few, Folds, Seed, fit
 from tabbench.data.task import Task
 from tabbench.errors import UserError
 from tabbench.files import file_name, replace_file
-from tabbench.forms import Few, Folds, Seed, fit
 
 DEFAULT_FOLDS = 3
 

@@ -24,13 +24,13 @@ from typing import Any
 
 import msgspec
 
+from tabbench.border.forms import Count, LongText, Text, fit
+from tabbench.border.texts import one_line, printable
 from tabbench.data.openml.tables import described, suite_specs
 from tabbench.data.sources import SOURCES
 from tabbench.data.spec import TaskSpec
 from tabbench.data.task import Task, make_task
 from tabbench.errors import UserError
-from tabbench.forms import Count, LongText, Text, fit
-from tabbench.texts import one_line, printable
 
 OPENML = "openml:"
 FACTS = ("title", "licence", "openml_id", "url", "notes")

@@ -14,12 +14,12 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from tabbench.border.forms import Count, LongText, Measure, Text
 from tabbench.data.split import Split
 from tabbench.data.task import Task, load_features
 from tabbench.engine.execute import attempt, held_out_rows, score
 from tabbench.engine.sandbox import Child, Outcome
 from tabbench.errors import UserError
-from tabbench.forms import Count, LongText, Measure, Text
 from tabbench.job import Job, Run, Validation
 
 UNREADABLE = "the process sent an answer that cannot be read"

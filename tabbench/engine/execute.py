@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import make_pipeline
 
+from tabbench.border.texts import one_line, printable, storable
 from tabbench.data.split import Split
 from tabbench.data.task import Task
 from tabbench.job import Job, Run, Validation
@@ -20,7 +21,6 @@ from tabbench.models import Model, get_model, missing_imports
 from tabbench.prepare.early_stopping import EarlyStopping
 from tabbench.prepare.preprocess import Preprocessor, varies
 from tabbench.prepare.subsample import SubsampledClassifier, class_probabilities
-from tabbench.texts import one_line, printable, storable
 from tabbench.tuning.protocols import PROTOCOLS, inner_parts, needs_under
 
 T = TypeVar("T")

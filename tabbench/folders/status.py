@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from tabbench.border.texts import printable
 from tabbench.folders.recorded import recorded_jobs
 from tabbench.folders.results import Results
 from tabbench.store.claims import Claims
-from tabbench.texts import printable
 
 N_SLOWEST = 5
 

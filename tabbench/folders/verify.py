@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from tabbench import __version__
+from tabbench.border.texts import printable
 from tabbench.data.split import load_splits, make_splits, splits_digest, splits_file
 from tabbench.errors import UserError
 from tabbench.files import file_hash
@@ -33,7 +34,6 @@ from tabbench.store.checksums import check_checksums, content_files, read_checks
 from tabbench.store.manifest import NUMERIC, environment, read_manifest, spec_of, specs_of
 from tabbench.store.runs import NAME as STORE
 from tabbench.store.runs import ResultStore, Stored
-from tabbench.texts import printable
 
 RESULT_TABLES = ("results.parquet", "trials.parquet")
 

@@ -12,12 +12,12 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from tabbench.border.texts import one_line
 from tabbench.errors import UserError
 from tabbench.models.space import Space
 from tabbench.prepare.needs import Needs
 from tabbench.registry import Registry
 from tabbench.request import DEFAULT_MODELS
-from tabbench.texts import one_line
 
 if TYPE_CHECKING:
     from sklearn.base import ClassifierMixin

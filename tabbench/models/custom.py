@@ -10,9 +10,9 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from tabbench.border.texts import one_line
 from tabbench.errors import UserError
 from tabbench.models import FAMILIES, Limits, Model, Needs
-from tabbench.texts import one_line
 
 SEEDS = ("random_state",)
 THREADS = ("n_jobs", "thread_count")

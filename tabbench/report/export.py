@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from tabbench.border.texts import printable
 from tabbench.files import replace_file, replace_text
 from tabbench.metrics import METRICS
 from tabbench.report import plots, tables
@@ -15,7 +16,6 @@ from tabbench.report.leaderboard import csv_text, recorded_metrics, rounded
 from tabbench.report.page import critical_difference, read_metafeatures, time_quality
 from tabbench.report.summary_text import markdown_table
 from tabbench.report.verdict import Comparison, compare
-from tabbench.texts import printable
 
 
 def write_figures(folder: Path, results: pd.DataFrame, manifest: Mapping[str, Any], out: Path) -> list[Path]:

@@ -13,12 +13,12 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from tabbench.border.texts import printable, spreadsheet_cell
 from tabbench.files import replace_text
 from tabbench.metrics import METRICS
 from tabbench.stats.failures import common, common_folds, fill_worst
 from tabbench.stats.ranks import TOLERANCE, normalized_scores, rank_table, win_tie_loss
 from tabbench.stats.ratings import rank_intervals, ratings
-from tabbench.texts import printable, spreadsheet_cell
 
 DEFAULT_METRIC = "roc_auc_ovo"
 ANY_CLASSES = "auc_or_log_loss"  # ROC AUC for two classes, log loss for more

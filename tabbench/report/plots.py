@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tabbench.texts import xml_text
+from tabbench.border.texts import xml_text
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#b07d00", "#56b4e9", "#8c6bb1", "#7f7f7f")  # after Okabe and Ito 2008
 GLYPH = 6.9  # mean width of a letter at 12 px, rounded up

@@ -7,10 +7,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from tabbench.border.texts import markdown_cell
 from tabbench.report.leaderboard import TERMINAL_WIDTH
 from tabbench.report.verdict import p_text
 from tabbench.stats.summary import Settings, Summary, as_records
-from tabbench.texts import markdown_cell
 
 Form = Literal["text", "md", "json"]
 LARGEST_SHARE = 1.5  # scores beyond are percentages, losses or the like

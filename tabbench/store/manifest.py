@@ -16,12 +16,12 @@ import msgspec
 import psutil
 
 from tabbench import __version__
+from tabbench.border.forms import Count, Digest, LongText, Text
+from tabbench.border.texts import one_line
 from tabbench.data.audit import Finding
 from tabbench.errors import UserError
 from tabbench.files import refuse_links, replace_text
-from tabbench.forms import Count, Digest, LongText, Text
 from tabbench.request import SHARED, Spec
-from tabbench.texts import one_line
 
 FORMAT = 1
 NAME = "manifest.json"

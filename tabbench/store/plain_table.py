@@ -110,8 +110,8 @@ def read_plain_table(path: Path, named: Named = Named()) -> PlainTable:
     for column in (named.dataset, named.model):
         _check_column(table, column, path)
     table = _without_index(table, named, remarks)
-    dataset = named.dataset or _found(table, DATASET, "dataset", path)
-    model = named.model or _found(table, MODEL, "model", path)
+    dataset = _found(table, DATASET, "dataset", path) if named.dataset is None else named.dataset
+    model = _found(table, MODEL, "model", path) if named.model is None else named.model
     folds, seeds = ([column for column in table.columns if _plain(column) in names] for names in (FOLDS, SEEDS))
     folds, seeds = ([column for column in group if column not in (dataset, model)] for group in (folds, seeds))
     if model is not None:

@@ -22,9 +22,9 @@ from urllib.parse import quote
 import numpy as np
 import pandas as pd
 
+from tabbench.border.texts import one_line, storable
 from tabbench.errors import UserError
 from tabbench.job import COUNTS, Job, Run, decode, encode, read_facts, read_job
-from tabbench.texts import one_line, storable
 
 FORMAT = 2
 LOCKED_SECONDS = 60.0  # patience with others that write to the file

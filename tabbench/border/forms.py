@@ -8,8 +8,8 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from msgspec import Meta
 
+from tabbench.border.texts import one_line
 from tabbench.errors import UserError
-from tabbench.texts import one_line
 
 T = TypeVar("T")
 
