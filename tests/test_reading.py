@@ -352,6 +352,8 @@ class TestFormats:
             ("t.csv", b"", ("empty",)),
             ("t.csv", "a,y\n1,2\n".encode("utf-16")[2:], ("UTF-16",)),
         ],
+        # not the bytes themselves: gzip writes the time into them
+        ids=lambda value: "" if isinstance(value, bytes) else None,
     )
     def test_what_cannot_be_read_is_one_line(self, name, content, words, capsys):
         refused(written(content, name), *words)
