@@ -79,7 +79,7 @@ OPENML_SUITES = {
 
 def test_openml_suites_list_what_was_published():
     suites = {name: {spec.path: spec for spec in load_suite(name).tasks} for name in list_suites()}
-    assert set(suites) == {"smoke", "starter", *OPENML_SUITES, *(f"{name}-smoke" for name in OPENML_SUITES)}
+    assert set(suites) == {"smoke", "starter", "engineering", *OPENML_SUITES, *(f"{name}-smoke" for name in OPENML_SUITES)}
     for name, size in OPENML_SUITES.items():
         assert len(suites[name]) == size
         assert len(suites[f"{name}-smoke"]) == 3

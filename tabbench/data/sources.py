@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from tabbench.data.formulas.tables import TABLES
 from tabbench.data.openml.tables import table
 from tabbench.data.reader import Table, read_file
 from tabbench.data.spec import TaskSpec
@@ -89,6 +90,12 @@ def from_sklearn_openml(spec: TaskSpec) -> Table:
 def from_openml(spec: TaskSpec) -> Table:
     """Return a fetched OpenML table: path "task/3" (with its official splits) or "data/31"."""
     return table(spec), []
+
+
+@source("formula")
+def from_formula(spec: TaskSpec) -> Table:
+    """Return the table of designs of that name, drawn and labelled by its formulas; columns `class` and `fold`."""
+    return TABLES[spec.path].frame(), []
 
 
 def package_file(path: str, name: str) -> Path:

@@ -1,0 +1,1 @@
+"""Engineering problems as plain formulas: designs to be optimised, and tables of designs that hold or fail."""
