@@ -1,9 +1,15 @@
 """What all tests share."""
 
+import os
 import signal
 from importlib.util import find_spec
 
 from hypothesis import HealthCheck, settings
+
+# Before anything that computes is imported: one thread a process unless the caller says otherwise. Beside a second test process,
+# the threads of small fits spend their time waiting for each other; tests of threads ask for them by name.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # A shell in the background ignores SIGINT, and so would the runners that tests start and stop with it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
