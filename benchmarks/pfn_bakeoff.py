@@ -13,6 +13,7 @@ import argparse
 import csv
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def variants(base: Config) -> dict[str, Config]:
 
 
 def train(config: Config, seconds: float, folder: Path) -> Trainer:
-    """Train for so many CPU seconds, those of earlier tries included."""
+    """Train for so many CPU seconds, those of earlier tries included (the state is kept in `folder`)."""
     trainer = Trainer(config, torch.device("cpu"))
     if (folder / "state.json").exists():
         trainer.restore(*load_trunk(folder, torch.device("cpu")))
@@ -163,11 +164,11 @@ def main() -> None:
     print(pd.read_csv(args.out).to_markdown(index=False))
 
 
-def append(path: Path, row: dict[str, object]) -> None:
+def append(path: Path, row: dict[str, object], columns: Sequence[str] = COLUMNS) -> None:
     """Add a row to the CSV file."""
     begins = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, columns)
         if begins:
             writer.writeheader()
         writer.writerow(row)

@@ -21,11 +21,11 @@ from tabbench.data.task import make_task
 from tabbench.errors import UserError
 
 LABEL = st.text(st.sampled_from("abcXYZ ,;'\"äß"), min_size=1, max_size=5).map(lambda text: f"l{text}l")
-CELLS = {
-    "price": st.none() | st.integers(-99_999, 99_999).map(lambda cents: Decimal(cents) / 100),
-    "count": st.none() | st.integers(-50, 10**6),
-    "name of it": st.none() | LABEL | st.sampled_from(["None", "NA", "null", "yes"]),
-    "day": st.none() | st.dates(dt.date(1950, 1, 1), dt.date(2100, 1, 1)),
+KNOWN = {
+    "price": st.integers(-99_999, 99_999).map(lambda cents: Decimal(cents) / 100),
+    "count": st.integers(-50, 10**6),
+    "name of it": LABEL | st.sampled_from(["None", "NA", "null", "yes"]),
+    "day": st.dates(dt.date(1950, 1, 1), dt.date(2100, 1, 1)),
 }
 
 
@@ -34,10 +34,10 @@ def tables(draw):
     """Columns of plain Python values, no column without a known cell, and a target `y` of three labels."""
     n = draw(st.integers(6, 12))
     columns = {}
-    for name, cells in CELLS.items():
-        columns[name] = [draw(cells.filter(lambda value: value is not None)), *(draw(cells) for _ in range(n - 1))]
+    for name, known in KNOWN.items():
+        columns[name] = [draw(known), *draw(st.lists(st.none() | known, min_size=n - 1, max_size=n - 1))]
     columns["name of it"][0] = "word"  # texts that are all words for missing would be none
-    columns["y"] = ["None", "b", "c", *(draw(st.sampled_from(["None", "b", "c"])) for _ in range(n - 3))]
+    columns["y"] = ["None", "b", "c", *draw(st.lists(st.sampled_from(["None", "b", "c"]), min_size=n - 3, max_size=n - 3))]
     return columns
 
 
