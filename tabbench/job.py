@@ -181,6 +181,8 @@ class Run:
     status : "ok", "failed", "timeout", "memory" or "unsupported"; reason : one line, empty if ok; details : the traceback.
     facts : counts, times (seconds), peak memory (MB), metrics and a note, by the names of the results table.
     proba : (n_test, n_classes) float64, empty unless ok. validation : of a job under a protocol that is ok.
+    curve : (n_points, 3) float64, of such a job whose model is trained in steps: the step, the validation log loss after it (NaN
+    where there is none) and the CPU seconds of the inner fits so far; else no rows. `tuning.curves` says more.
     """
 
     status: str
@@ -189,6 +191,7 @@ class Run:
     facts: dict[str, Any] = field(default_factory=dict)
     proba: np.ndarray = field(default_factory=lambda: np.empty((0, 0)))
     validation: Validation | None = None
+    curve: np.ndarray = field(default_factory=lambda: np.empty((0, 3)))
 
 
 COUNTS = ("n_train", "n_train_used", "n_test", "n_features", "n_features_used", "n_classes")
@@ -200,7 +203,7 @@ def read_facts(text: str) -> dict[str, Any]:
     if not isinstance(facts, dict):
         raise ValueError(f"its facts are {str(facts)[:60]}")
     for name, value in facts.items():
-        if name in (*COUNTS, "n_val"):
+        if name in (*COUNTS, "n_val", "n_curve"):
             is_sound = type(value) is int and 0 <= value <= 2**53
         elif name == "note":
             is_sound = isinstance(value, str)
@@ -217,9 +220,11 @@ _NO_FACTS = {*(field.name for field in fields(Job)), "key", "status", "reason"}
 def encode(run: Run) -> tuple[dict[str, Any], bytes]:
     """What JSON can say of a run, and its arrays as float64, row by row.
 
-    The arrays: predictions of the test rows; with a validation, those of its rows and the codes of test and validation rows.
+    The arrays: predictions of the test rows; with a validation, those of its rows and the codes of test and validation rows, and
+    the curve, whose points the fact n_curve counts.
     """
-    more = (run.validation.proba.ravel(), run.validation.y_test, run.validation.y_val) if run.validation else ()
+    kept = run.validation
+    more = (kept.proba.ravel(), kept.y_test, kept.y_val, run.curve.ravel()) if kept else ()
     head = {"status": run.status, "reason": run.reason, "details": run.details, "facts": run.facts}
     return head, np.concatenate([run.proba.ravel(), *more]).astype(np.float64).tobytes()
 
@@ -233,6 +238,23 @@ def decode(head: Mapping[str, Any], arrays: bytes) -> Run:
     if "n_val" not in facts:
         return Run(**head, proba=values.reshape(n_test, -1))
     n_val, k = facts["n_val"], facts["n_classes"]
-    proba, validation, y_test, y_val = np.split(values, np.cumsum([n_test * k, n_val * k, n_test]))
+    sizes = [n_test * k, n_val * k, n_test, n_val]
+    proba, validation, y_test, y_val, curve = np.split(values, np.cumsum(sizes))
     kept = Validation(validation.reshape(n_val, k), y_val.astype(np.int64), y_test.astype(np.int64))
-    return Run(**head, proba=proba.reshape(n_test, k), validation=kept)
+    return Run(**head, proba=proba.reshape(n_test, k), validation=kept, curve=read_curve(curve, facts.get("n_curve", 0)))
+
+
+def read_curve(values: np.ndarray, n_points: int) -> np.ndarray:
+    """(n_points, 3) curve of its values in a row; raises ValueError if they cannot be one (see `Run`)."""
+    curve = values.reshape(n_points, 3)
+    step, loss, seconds = curve.T
+    ordered = (np.diff(step, prepend=0) > 0).all() and (np.diff(seconds, prepend=0) >= 0).all()  # NaN is not ordered
+    if not (
+        ordered
+        and np.isfinite(curve[:, [0, 2]]).all()
+        and (step % 1 == 0).all()
+        and not (loss < 0).any()
+        and not np.isinf(loss).any()
+    ):
+        raise ValueError(f"its curve of {n_points} points is none")
+    return curve

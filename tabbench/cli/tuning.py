@@ -19,6 +19,7 @@ def register(commands: Commands) -> None:
     replay.add_argument("--configs", type=int, metavar="N", help="only the first N trials")
     replay.add_argument("--ensemble", choices=["greedy", "none"], default="greedy", help="how trials are put together")
     replay.add_argument("--metric", help="metric to rank by (default as in leaderboard)")
+    replay.add_argument("--curves", type=Path, metavar="FILE", help="draw validation loss by boosting round or epoch, as SVG")
     replay.add_argument("--format", choices=["text", "csv", "md", "json"], default="text")
     replay.set_defaults(func=_replay)
 
@@ -31,4 +32,25 @@ def _replay(args: argparse.Namespace) -> int:
     budget = Budget(parse_seconds(args.budget) if args.budget else None, args.configs)
     frame = replay_trials(args.folder, budget, ensemble=args.ensemble == "greedy")
     print(format_leaderboard(leaderboard(frame, args.metric or default_metric(frame)), args.format))
+    if args.curves:
+        _draw_curves(args.folder, args.curves)
     return Exit.OK
+
+
+def _draw_curves(folder: Path, file: Path) -> None:
+    from tabbench.api import open_results
+    from tabbench.errors import UserError
+    from tabbench.files import replace_text
+    from tabbench.report.plots import standalone
+    from tabbench.report.training import training_figure, trainings
+
+    points = open_results(folder).points
+    figure = "" if points is None else training_figure(points)
+    if points is None or not figure:
+        raise UserError(f"{folder}: no trial has a curve with a loss: models trained in steps record them since tabbench 0.2")
+    replace_text(file, standalone(figure))
+    for row in trainings(points):
+        losses = f"least validation log loss {row.at_end:.4f} at the end, {row.at_best:.4f} at the best step"
+        seconds = f"{row.seconds_to_best:.1f} of {row.seconds:.1f} CPU seconds a fold"
+        print(f"{row.model}: {losses}, after {row.share:.0%} of the steps; {seconds} ({row.n_curves} curves)")
+    print(f"curves: {file}")

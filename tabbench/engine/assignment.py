@@ -17,10 +17,11 @@ import numpy as np
 from tabbench.border.forms import Count, LongText, Measure, Text
 from tabbench.data.split import Split
 from tabbench.data.task import Task, load_features
+from tabbench.engine.curves import POINTS
 from tabbench.engine.execute import attempt, held_out_rows, score
 from tabbench.engine.sandbox import Child, Outcome
 from tabbench.errors import UserError
-from tabbench.job import Job, Run, Validation
+from tabbench.job import Job, Run, Validation, read_curve
 
 UNREADABLE = "the process sent an answer that cannot be read"
 NO_TABLE = b"no table\n"  # the answer of a child that could not read what it was given
@@ -39,6 +40,7 @@ class Facts(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     predict_seconds: Measure | None = None
     predict_cpu_seconds: Measure | None = None
     trial_seconds: Measure | None = None
+    n_curve: Count | None = None
     peak_rss_mb: Measure | None = None
 
 
@@ -73,14 +75,14 @@ def start_child(assignment: Assignment, path: Path, limits: Mapping[str, float])
 
 
 def _work(given: Assignment, path: str) -> bytes:
-    """Answer: a line of JSON, then the predictions of the test rows and of those held out, as float64, row by row."""
+    """Answer: a line of JSON, then the predictions of test and held-out rows and the curve, as float64, row by row."""
     try:
         X, classes = load_features(Path(path), given.digest)
     except UserError:
         return NO_TABLE
     run = attempt(given.job, Task("", X, hide(given, len(X)), classes), given.split)
     head = {"status": run.status, "reason": run.reason, "details": run.details, "facts": run.facts}
-    parts = [run.proba.ravel(), *([run.validation.proba.ravel()] if run.validation else [])]
+    parts = [run.proba.ravel(), *([run.validation.proba.ravel()] if run.validation else []), run.curve.ravel()]
     return json.dumps(head).encode() + b"\n" + np.concatenate(parts).astype(np.float64).tobytes()
 
 
@@ -114,9 +116,9 @@ def _read(answer: bytes, job: Job, task: Task, split: Split) -> Run:
     if head.status != "ok":
         return Run(head.status, head.reason or "no reason given", head.details, facts)
     n_val = len(held_out_rows(job, task, split))
-    values = np.frombuffer(arrays)
-    if len(values) != (n_test + n_val) * k:
+    values, n_curve = np.frombuffer(arrays), facts.get("n_curve", 0)
+    if len(values) != (n_test + n_val) * k + 3 * n_curve or n_curve > POINTS or (n_curve and not job.protocol):
         raise ValueError(UNREADABLE)
-    proba, held_out = values[: n_test * k].reshape(n_test, k), values[n_test * k :].reshape(n_val, k)
-    validation = Validation(held_out, np.empty(0, np.int64), np.empty(0, np.int64)) if job.protocol else None
-    return Run("ok", facts=facts, proba=proba, validation=validation)
+    proba, held_out, curve = np.split(values, np.cumsum([n_test * k, n_val * k]))
+    validation = Validation(held_out.reshape(n_val, k), np.empty(0, np.int64), np.empty(0, np.int64)) if job.protocol else None
+    return Run("ok", facts=facts, proba=proba.reshape(n_test, k), validation=validation, curve=read_curve(curve, n_curve))

@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from tabbench.border.texts import one_line, printable, storable
 from tabbench.data.split import Split
 from tabbench.data.task import Task
+from tabbench.engine.curves import InnerCurve, Watched, inner_curve, mean_curve
 from tabbench.job import Job, Run, Validation
 from tabbench.metrics import compute_metrics
 from tabbench.models import Model, get_model, missing_imports
@@ -60,12 +61,12 @@ def attempt(job: Job, task: Task, split: Split) -> Run:
         "n_train_used": len(split.train),
         "n_features_used": task.X.shape[1],
     }
-    validation = None
+    validation, curve = None, np.empty((0, 3))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # convergence and the like: the score tells
             if job.protocol:
-                proba, validation = _trial(job, task, split, facts)
+                proba, validation, curve = _trial(job, task, split, facts)
             else:
                 proba = _fit_predict(job, task, (split.train, split.test), facts)
     except MemoryError:
@@ -73,7 +74,7 @@ def attempt(job: Job, task: Task, split: Split) -> Run:
     except Exception as error:  # noqa: BLE001 - the one place where anything a model does is contained
         return Run("failed", _one_line(error), _traceback(), facts)
     facts["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return Run("ok", facts=facts, proba=proba, validation=validation)
+    return Run("ok", facts=facts, proba=proba, validation=validation, curve=curve)
 
 
 def score(job: Job, task: Task, split: Split, run: Run) -> Run:
@@ -93,7 +94,7 @@ def score(job: Job, task: Task, split: Split, run: Run) -> Run:
         facts |= compute_metrics(task.y[split.test], run.proba)
     except ValueError as error:
         return Run("failed", _one_line(error), "", facts)
-    return Run("ok", facts=facts, proba=run.proba, validation=validation)
+    return Run("ok", facts=facts, proba=run.proba, validation=validation, curve=run.curve)
 
 
 def held_out_rows(job: Job, task: Task, split: Split) -> np.ndarray:
@@ -102,28 +103,43 @@ def held_out_rows(job: Job, task: Task, split: Split) -> np.ndarray:
     return np.concatenate([rows for _, rows in parts]) if parts else np.empty(0, np.int64)
 
 
-def _trial(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> tuple[np.ndarray, Validation]:
-    """Predictions of the test rows, and what is kept for choosing among trials; without a refit one fit serves both."""
+def _trial(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> tuple[np.ndarray, Validation, np.ndarray]:
+    """Predictions of the test rows, and what is kept for choosing among trials, the curve at the end.
+
+    Without a refit one fit serves both.
+    """
     started = time.perf_counter()
     parts = inner_parts(job.protocol, task, split, job.inner_seed)
     held_out = np.concatenate([rows for _, rows in parts])
+    curves: list[InnerCurve] = []
     if PROTOCOLS[job.protocol].refit:
         unused = {"n_train_used": 0, "n_features_used": 0}
-        validation = np.concatenate([_fit_predict(job, task, part, unused) for part in parts])
+        validation = np.concatenate([_fit_predict(job, task, part, unused, curves=curves) for part in parts])
         proba = _fit_predict(job, task, (split.train, split.test), facts)
     else:
         [(train, _)] = parts
         facts |= {"n_train": len(train), "n_train_used": len(train)}
-        both = _fit_predict(job, task, (train, np.concatenate([split.test, held_out])), facts, held_out)
+        both = _fit_predict(job, task, (train, np.concatenate([split.test, held_out])), facts, held_out, curves)
         proba, validation = both[: len(split.test)], both[len(split.test) :]
+    curve = mean_curve(curves) if len(curves) == len(parts) else np.empty((0, 3))
+    if len(curve):
+        facts["n_curve"] = len(curve)
     facts["trial_seconds"] = time.perf_counter() - started
-    return proba, Validation(validation, np.empty(0, np.int64), np.empty(0, np.int64))
+    return proba, Validation(validation, np.empty(0, np.int64), np.empty(0, np.int64)), curve
 
 
 def _fit_predict(
-    job: Job, task: Task, rows: tuple[np.ndarray, np.ndarray], facts: dict[str, Any], held_out: np.ndarray | None = None
+    job: Job,
+    task: Task,
+    rows: tuple[np.ndarray, np.ndarray],
+    facts: dict[str, Any],
+    held_out: np.ndarray | None = None,
+    curves: list[InnerCurve] | None = None,
 ) -> np.ndarray:
-    """Probabilities (n, n_classes) of the second rows by a model fitted to the first; the held-out rows may stop it early."""
+    """Probabilities (n, n_classes) of the second rows by a model fitted to the first; the held-out rows may stop it early.
+
+    curves : gets the curve of the fit, if there is one, on the held-out rows, which are the second ones unless given.
+    """
     train, test = rows
     X_train, X_test = task.X.iloc[train], task.X.iloc[test]
     present, y_train = np.unique(task.y[train], return_inverse=True)
@@ -142,6 +158,10 @@ def _fit_predict(
         lambda: class_probabilities(estimator, X_test, len(present))
     )
     _record_subsample(estimator, facts)
+    if curves is not None:
+        watched = test if held_out is None else held_out
+        rows_of = Watched(task.X.iloc[watched], task.y[watched], present, len(task.classes))
+        curves += inner_curve(estimator, get_model(job.model).steps, rows_of, facts["fit_cpu_seconds"])
     proba[:, present] = part
     return proba
 

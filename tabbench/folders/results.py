@@ -21,7 +21,7 @@ from tabbench.store.metadata import write_metadata
 from tabbench.store.runs import NAME as STORE
 from tabbench.store.runs import ResultStore
 from tabbench.tuning.protocols import PROTOCOLS, Protocol
-from tabbench.tuning.replay import Budget, replay, trials_table
+from tabbench.tuning.replay import Budget, curve_points, replay, trials_table
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,15 @@ class Results:
         with ResultStore(self.path / STORE) as store:
             return trials_table(store)
 
+    @cached_property
+    def points(self) -> pd.DataFrame | None:
+        """The training curves of a tuned run, point by point (see `curve_points`); None without any."""
+        if not self.protocol:
+            return None
+        with ResultStore(self.path / STORE) as store:
+            points = curve_points(store)
+        return points if len(points) else None
+
     def leaderboard(self, metric: str | None = None, ties: Literal["average", "min"] = "average") -> pd.DataFrame:
         """One row per model, best mean rank first; metric None: ROC AUC, or the first that was recorded.
 
@@ -102,7 +111,7 @@ class Results:
         if self.jobs is not self.frame:
             replace_file(self.path / "trials.parquet", lambda temporary: self.jobs.to_parquet(temporary, index=False))
         comparisons = [self._compared(metric) for metric in recorded_metrics(self.frame)]
-        write_report(self.path, self.frame, self.described, comparisons)
+        write_report(self.path, self.frame, self.described, comparisons, self.points)
         write_metadata(self.path, self.manifest)
         return self.path / "report.html"
 

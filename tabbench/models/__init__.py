@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -43,10 +43,14 @@ class Steps:
 
     parameter : says how many steps there are, at most. stop : (estimator, training part, validation part, patience), fits until
     the validation part has not been predicted better for so many steps; a part is a table and its labels.
+    staged : (fitted estimator, table, number), yields so many steps at most, the last among them, each with the class
+    probabilities (n, k) that the model would predict if it had ended there. A model that records held-out losses as it is fitted,
+    as the networks do in `curve_`, needs none.
     """
 
     parameter: str
     stop: Callable[[Any, Labelled, Labelled, int], object] | None = None
+    staged: Callable[[Any, Any, int], Iterator[tuple[int, Any]]] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Gradient-boosted decision trees of four libraries, each in its own way with categories and missing values."""
 
+from collections.abc import Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -36,6 +37,33 @@ def _stop_catboost(estimator: Any, train: Labelled, validation: Labelled, patien
     estimator.fit(*train, validation=validation, patience=patience)
 
 
+def _grid(n_steps: int, number: int) -> list[int]:
+    """Steps evenly spaced from the first to the last, `number` at most."""
+    return sorted({round(step) for step in np.linspace(1, n_steps, min(n_steps, number))})
+
+
+def _staged_xgboost(estimator: Any, X: pd.DataFrame, number: int) -> Iterator[tuple[int, np.ndarray]]:
+    for step in _grid(estimator.get_booster().num_boosted_rounds(), number):
+        yield step, estimator.predict_proba(X, iteration_range=(0, step))
+
+
+def _staged_lightgbm(estimator: Any, X: pd.DataFrame, number: int) -> Iterator[tuple[int, np.ndarray]]:
+    for step in _grid(estimator.booster_.current_iteration(), number):
+        yield step, estimator.predict_proba(X, num_iteration=step)
+
+
+def _staged_catboost(estimator: Any, X: pd.DataFrame, number: int) -> Iterator[tuple[int, np.ndarray]]:
+    filled = _fill_categories(X)
+    for step in _grid(estimator.model_.tree_count_, number):
+        yield step, estimator.model_.predict_proba(filled, ntree_end=step)
+
+
+def _staged_hist_gbdt(estimator: Any, X: pd.DataFrame, number: int) -> Iterator[tuple[int, np.ndarray]]:
+    wanted = set(_grid(estimator[-1].n_iter_, number))
+    stages = estimator[-1].staged_predict_proba(estimator[:-1].transform(X))
+    return ((step, proba) for step, proba in enumerate(stages, start=1) if step in wanted)
+
+
 @model(
     "hist_gbdt",
     family="boosting",
@@ -46,7 +74,7 @@ def _stop_catboost(estimator: Any, train: Labelled, validation: Labelled, patien
         "max_iter": Range(50, 500, log=True, whole=True),
         "max_leaf_nodes": Range(4, 128, log=True, whole=True),
     },
-    steps=Steps("max_iter"),
+    steps=Steps("max_iter", staged=_staged_hist_gbdt),
 )
 def hist_gbdt(
     seed: int, threads: int, max_iter: int = 100, learning_rate: float = 0.1, max_leaf_nodes: int = 31
@@ -82,7 +110,7 @@ def hist_gbdt(
         "reg_alpha": Range(1e-8, 1.0, log=True),
         "reg_lambda": Range(1e-3, 10.0, log=True),
     },
-    steps=Steps("n_estimators", _stop_xgboost),
+    steps=Steps("n_estimators", _stop_xgboost, _staged_xgboost),
 )
 def xgboost(
     seed: int,
@@ -122,7 +150,7 @@ def xgboost(
         "reg_alpha": Range(1e-8, 10.0, log=True),
         "reg_lambda": Range(1e-8, 10.0, log=True),
     },
-    steps=Steps("n_estimators", _stop_lightgbm),
+    steps=Steps("n_estimators", _stop_lightgbm, _staged_lightgbm),
 )
 def lightgbm(
     seed: int,
@@ -164,7 +192,7 @@ def lightgbm(
         "depth": Range(3, 9, whole=True),
         "l2_leaf_reg": Range(0.5, 30.0, log=True),
     },
-    steps=Steps("iterations", _stop_catboost),
+    steps=Steps("iterations", _stop_catboost, _staged_catboost),
 )
 def catboost(
     seed: int,

@@ -19,21 +19,27 @@ from tabbench.report.curves import learning_curves
 from tabbench.report.gaps import relations
 from tabbench.report.leaderboard import N_DRAWS, POLICY, recorded_metrics, write_leaderboard
 from tabbench.report.numbers import page_numbers
+from tabbench.report.training import training_figure, trainings
 from tabbench.report.verdict import ALPHA, ROPE, Comparison, compare, verdict
 
 FOLDER = Path(__file__).parent
 
 
 def write_report(
-    folder: Path, results: pd.DataFrame, manifest: Mapping[str, Any], comparisons: Sequence[Comparison] | None = None
+    folder: Path,
+    results: pd.DataFrame,
+    manifest: Mapping[str, Any],
+    comparisons: Sequence[Comparison] | None = None,
+    points: pd.DataFrame | None = None,
 ) -> None:
     """Write leaderboard.csv, leaderboard.md and report.html into `folder`, with its metafeatures if there are any.
 
-    comparisons : of the results by every recorded metric, the default one first, if they are at hand.
+    comparisons : of the results by every recorded metric, the default one first, if they are at hand. points : of training
+    curves, see `training.best_points`.
     """
     comparisons = comparisons or [compare(results, metric) for metric in recorded_metrics(results)]
     write_leaderboard(folder, comparisons[0].board)
-    replace_text(folder / "report.html", render(results, manifest, read_metafeatures(folder), comparisons))
+    replace_text(folder / "report.html", render(results, manifest, read_metafeatures(folder), comparisons, points))
 
 
 def read_metafeatures(folder: Path) -> pd.DataFrame | None:
@@ -47,10 +53,11 @@ def render(
     manifest: Mapping[str, Any],
     metafeatures: pd.DataFrame | None = None,
     comparisons: Sequence[Comparison] | None = None,
+    points: pd.DataFrame | None = None,
 ) -> str:
     """Return the page as HTML; everything that comes from data is escaped.
 
-    metafeatures : by dataset. comparisons : as in `write_report`, if they are at hand.
+    metafeatures : by dataset. comparisons, points : as in `write_report`, if they are at hand.
     The manifest names the "families" of the models, by which they are compared.
     """
     environment = jinja2.Environment(
@@ -74,6 +81,8 @@ def render(
         default_metric=metric,
         views=views,
         related=related,
+        trainings=[] if points is None else trainings(points),
+        training_figure="" if points is None else training_figure(points),
         numbers=page_numbers(results, comparisons, facts, why, related),
         n_draws=N_DRAWS,
         style=_part("style.css"),

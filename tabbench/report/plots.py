@@ -160,6 +160,21 @@ def curves(series: Mapping[str, Mapping[int, float]], name: str) -> str:
     return _svg(WIDTH, HEIGHT, f"{name} against training size by model", parts)
 
 
+def training(shares: np.ndarray, series: Mapping[str, np.ndarray]) -> str:
+    """Loss above the least of each line by share of the steps, both axes linear, a line a model, labelled at its right end."""
+    left, top, right, bottom = CHART
+    x_axis = _linear_axis(pd.Series([0.0, 100.0]), left, right)
+    y_axis = _linear_axis(pd.Series(np.concatenate(list(series.values()))), bottom, top)
+    name = "validation log loss above its least, nats"
+    parts, ends = _frame(x_axis.ticks, y_axis.ticks, "% of the boosting rounds or epochs", name), {}
+    for i, (model, line) in enumerate(series.items()):
+        points = [(x_axis.of(100 * share), y_axis.of(value)) for share, value in zip(shares, line, strict=True)]
+        parts.append(_path(points, "curve", f'style="stroke:{COLOURS[i % len(COLOURS)]}"'))
+        ends[model] = points[-1]
+    parts += _labels(list(ends.values()), list(ends), len(ends))
+    return _svg(WIDTH, HEIGHT, f"{name}, by model and share of the steps", parts)
+
+
 def _frame(x_ticks: Sequence[tuple[float, str]], y_ticks: Sequence[tuple[float, str]], x_name: str, y_name: str) -> list[str]:
     """Axes with ticks, labels and grid lines."""
     left, top, right, bottom = CHART

@@ -1,10 +1,11 @@
 """ResultStore: the runs of a result folder in one SQLite file (WAL), which survives a kill at any moment.
 
-Format 2. Table `runs`: id (grows with every run stored), key (the job's content hash), job (JSON), status, reason, details,
+Format 3. Table `runs`: id (grows with every run stored), key (the job's content hash), job (JSON), status, reason, details,
 facts (JSON: counts, times, metrics), limits (JSON: seconds, memory_mb), proba (float64, row-major, n_test × n_classes; of a
-tuning trial followed by the n_val × n_classes predictions of the validation rows and the codes of both, see `job.encode`), sha256
-(over all the others but id). A run and its predictions are one row, so they appear together or not at all. Table `meta`: format.
-Format 1 had no id and hashed the predictions alone; it is brought to format 2 when it is opened.
+tuning trial followed by the n_val × n_classes predictions of the validation rows, the codes of both and the curve, see
+`job.encode`), sha256 (over all the others but id). A run and its predictions are one row, so they appear together or not at all.
+Table `meta`: format. Format 2 had no curves; it is read as it is, and the first run that is added makes it format 3.
+Format 1 had no id and hashed the predictions alone; it is brought to the present format when it is opened.
 """
 
 import hashlib
@@ -26,7 +27,8 @@ from tabbench.border.texts import one_line, storable
 from tabbench.errors import UserError
 from tabbench.job import COUNTS, Job, Run, decode, encode, read_facts, read_job
 
-FORMAT = 2
+FORMAT = 3
+AS_IT_IS = 2  # the earliest format that need not be changed to be read
 LOCKED_SECONDS = 60.0  # patience with others that write to the file
 NAME = "store.sqlite"
 STATUSES = ("ok", "failed", "timeout", "memory", "unsupported")
@@ -90,7 +92,7 @@ class ResultStore:
         with self._reading("cannot be opened as a result store"):
             self._db = _connect(path)
             found = self._format()
-            if found < FORMAT:
+            if found < AS_IT_IS:
                 self._upgrade()
         if found > FORMAT:
             raise UserError(f"{path}: format {found} was written by a newer tabbench: upgrade it")
@@ -136,11 +138,11 @@ class ResultStore:
         return [str(name) for _, name, *_, hidden in self._db.execute(f"PRAGMA table_xinfo({table})") if not hidden]
 
     def _upgrade(self) -> None:
-        """Make a new file a store, or bring format 1 to format 2, in one transaction; of two runners one does it."""
+        """Make a new file a store, or bring format 1 to the present one, in one transaction; of two runners one does it."""
         self._db.execute("BEGIN IMMEDIATE")
         with self._db:
             found = self._format()
-            if found == FORMAT:
+            if found >= AS_IT_IS:
                 return
             if found == 0:
                 self._db.execute(_META)
@@ -153,7 +155,10 @@ class ResultStore:
                     intact = hashlib.sha256(content.proba).hexdigest() == old
                     self._insert(content, row_digest(content) if intact else old)
                 self._db.execute("DROP TABLE runs_1")
-            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('format', ?)", (str(FORMAT),))
+            self._stamp()
+
+    def _stamp(self) -> None:
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES ('format', ?)", (str(FORMAT),))
 
     def _insert(self, row: Row, digest: str) -> None:
         marks = ",".join("?" * (len(row) + 1))
@@ -171,6 +176,7 @@ class ResultStore:
             with self._db:
                 self._db.execute("BEGIN IMMEDIATE")
                 self._check_schema(FORMAT)
+                self._stamp()
                 self._insert(row, digest)
         except sqlite3.Error as error:
             raise UserError(f"{self.path}: cannot write ({error}): what was stored is safe; run the same command again") from None
@@ -265,6 +271,14 @@ class ResultStore:
                 names = {"base": job.model, "model": job.contender, "seconds": seconds}
                 trials.append({"key": key, **asdict(job), **names, "status": status, "reason": reason, **known})
         return trials
+
+    def curves(self) -> Iterator[Stored]:
+        """Every intact run that has a curve, by key."""
+        with self._reading():
+            query = f"SELECT {CONTENT}, sha256 FROM runs WHERE facts LIKE '%\"n_curve\"%' AND status = 'ok' ORDER BY key"
+            for *row, digest in self._db.execute(query):
+                if is_intact(Row(*row), digest):
+                    yield _stored(Row(*row))
 
     def rows(self) -> Iterator[tuple[Row, str]]:
         """Every row by key, with its hash."""

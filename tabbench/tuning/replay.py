@@ -82,6 +82,23 @@ def trials_table(store: ResultStore) -> pd.DataFrame:
     return as_table(rows, list(METRICS)).merge(more, on="key").set_index("key").loc[more["key"]].reset_index()
 
 
+def curve_points(store: ResultStore) -> pd.DataFrame:
+    """Every point of every curve (see `engine.curves`), in the order of trials and steps; empty where no trial has one.
+
+    Columns: task, repeat, fold, model (without the configuration), config, trial, rung, step, val_log_loss (NaN where a loss left
+    all bounds), cpu_seconds (of the inner fits so far).
+    """
+    frames = []
+    for _, job, run in store.curves():
+        facts = {name: getattr(job, name) for name in ("task", "repeat", "fold", "config", "trial", "rung")}
+        step, loss, seconds = run.curve.T
+        columns = {"step": step.astype(np.int64), "val_log_loss": loss, "cpu_seconds": seconds}
+        frames.append(pd.DataFrame({**facts, "model": job.contender, **columns}))
+    names = ["task", "repeat", "fold", "model", "config", "trial", "rung", "step", "val_log_loss", "cpu_seconds"]
+    points = pd.concat(frames)[names] if frames else pd.DataFrame(columns=names)
+    return points.sort_values(["task", "repeat", "fold", "model", "rung", "trial", "step"], ignore_index=True)
+
+
 def affordable(trials: Sequence[Trial], budget: Budget, limit: float) -> list[Trial]:
     """Return the first trials that keep to the budget, at least one."""
     seconds = np.cumsum([trial["seconds"] for trial in trials])
