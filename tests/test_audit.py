@@ -46,6 +46,11 @@ def planted():
     money, almost = [f"${i % 90},000" for i in range(N)], frame["a"].round(1).astype(str).mask(np.arange(N) < 3, "over 9")
     yield "almost_numeric", frame.assign(money=money), ("money",)
     yield "almost_numeric", frame.assign(almost=almost), ("almost",)
+    days = [f"{i % 28 + 1:02d}/{i % 12 + 1:02d}/2024" for i in range(N)]
+    yield "almost_numeric", frame.assign(weight=[f"{i % 90} kg" for i in rng.permutation(N)]), ("weight",)
+    dates = pd.Series(pd.date_range("2024-01-01", periods=60).strftime("%Y-%m-%d")[rng.integers(0, 60, N)])
+    yield "almost_numeric", frame.assign(day=dates.mask(np.arange(N) < 3, "soon")), ("day",)
+    yield "written_date", frame.assign(day=rng.permutation(days)), ("day",)
     yield "word_for_missing", frame.assign(kind=frame["kind"].mask(np.arange(N) % 7 == 0, "NA")), ("kind",)
     yield "word_for_missing", frame.assign(y=frame["y"].mask(np.arange(N) % 7 == 0, "None")), ()
     yield "alike_labels", frame.assign(kind=frame["kind"].mask(np.arange(N) % 7 == 0, "P")), ("kind",)

@@ -103,6 +103,30 @@ class TestFields:
     def test_other_numbers_of_fields_are_refused(self, text, says):
         refused(written(text), *says)
 
+    def test_row_names_are_whole_numbers_or_texts(self):
+        body = [f"{i},{i},{i}.5,{'pq'[i % 2]}" for i in range(N)]
+        task = table_task(written("\n".join(["Unnamed: 0.1,Unnamed: 0,a,y", *body])), "y")
+        assert list(task.X) == ["a"]
+        assert "row names" in task.info["remarks"][0]
+        measured = "\n".join([",b,y", *(f"{i}.5,{i},{'pq'[i % 2]}" for i in range(N))])
+        assert list(table_task(written(measured), "y").X) == ["", "b"]
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("My table\n\n" + PLAIN, ("line 3 has 3 fields", "is the first line a title?")),
+            ("# by me, in May\n" + PLAIN, ("line 2 has 3 fields, the header 2",)),
+            (PLAIN.replace("3.5,3", "3\0.5,3", 1), ("line 5 holds a NUL byte",)),
+            (PLAIN + "Total,40\n", ("line 26 has 2 fields",)),
+            (PLAIN.replace(",", ":"), ("no column 'y'", "a:b:y")),
+            ("a,b,y\n" + '1,"x" ,p\n' * 4, ("quote",)),
+            ("a,b,y\n" + "1,'u, v',p\n" * 4, ("4 fields",)),
+            ("a,b,y\n" + '1,"v \\"w\\"",p\n' * 4, ("quote",)),
+        ],
+    )
+    def test_what_is_no_table_says_where(self, text, says):
+        refused(written(text), *says)
+
     @pytest.mark.parametrize("name", ["first", "last"])
     def test_the_examples(self, name):
         task = table_task(case(f"fields/{name}.csv"), "y")
@@ -175,6 +199,69 @@ class TestNumbers:
         task = load_spec(load_suite("s.toml").tasks[0])
         assert task.X["b"][3] == 3003.5
         assert task.X["c"][3] == 3
+
+    @pytest.mark.parametrize("mark", [";", "\t", "|"])
+    def test_decimal_commas_are_points_where_commas_do_not_separate(self, mark):
+        cells = [f"{i},5" if i % 3 else "NA" for i in range(N)]
+        task = table_task(written("\n".join([f"a{mark}y", *(f"{c}{mark}{'pq'[i % 2]}" for i, c in enumerate(cells))])), "y")
+        assert task.X["a"].tolist()[1:3] == [1.5, 2.5]
+        assert task.X["a"].isna().sum() == N // 3
+        assert "decimal commas in 'a'" in " ".join(task.info["remarks"])
+
+    def test_grouped_digits_are_not_taken_for_decimals(self):
+        body = [f"{i + 1},{i:03d}\t{'pq'[i % 2]}" for i in range(N)]
+        assert table_task(written("\n".join(["a\ty", *body])), "y").categorical == ["a"]
+
+    @pytest.mark.parametrize(
+        ("write", "third"),
+        [
+            (lambda i: f"{i + 1},{i:03d}", 4003),
+            (lambda i: f"{i + 1}.{i:03d},50 €", 4003.5),
+            (lambda i: f"{i},5", 3.5),
+            (lambda i: f"{i + 1}'{i:03d}.25", 4003.25),
+            (lambda i: f"{i + 1} {i:03d}", 4003),
+            (lambda i: f"USD {i}.5", 3.5),
+            (lambda i: f"{i} kg", 3),
+            (lambda i: f"({i})", -3),
+            (lambda i: f"-${i}.50" if i % 2 else "0", -3.5),
+            (lambda i: f"{i}‰", 3),
+            (lambda i: "?" if i == 5 else f"$ {i}", 3),
+        ],
+    )
+    def test_numbers_in_peoples_ways_are_read_when_declared(self, write, third, capsys):
+        table = frame(b=[write(i) for i in range(N)])
+        assert make_task(table, "y", name="t").categorical == ["b"]
+        assert make_task(table, "y", name="t", numeric=["b"]).X["b"][3] == third
+        table.to_csv("t.csv", index=False)
+        assert main(["audit", "t.csv", "--target", "y"]) == 0
+        assert "numeric = ['b']" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("cells", [["$1", "€2"], ["1M", "2K"], ["1/2", "3/4"], ["1.2.3", "2.3.4"], ["a1", "b2"]])
+    def test_what_is_no_one_number_is_refused_when_declared(self, cells):
+        with pytest.raises(UserError, match="is no number"):
+            make_task(frame(b=np.resize(cells, N)), "y", name="t", numeric=["b"])
+
+    def test_blanks_of_every_kind_and_the_typographic_minus_belong_to_numbers(self):
+        table = frame(b=["\u00a01.5", "\u22122", " 3\u202f"] * (N // 3))
+        assert make_task(table, "y", name="t").X["b"][:3].tolist() == [1.5, -2.0, 3.0]
+
+    def test_numeric_must_be_a_list(self):
+        written('[[tasks]]\nname = "t"\nsource = "file"\npath = "t.csv"\ntarget = "y"\nnumeric = "b"\n', "s.toml")
+        with pytest.raises(UserError, match="numeric"):
+            load_suite("s.toml")
+
+    @pytest.mark.parametrize("value", [1j, np.complex128(1j), Decimal("sNaN"), pd.DateOffset(days=1)])
+    def test_other_objects_are_refused(self, value):
+        refused(frame(b=pd.Series([value] * N, dtype=object)), "column 'b'")
+
+    def test_the_example_of_money(self, capsys):
+        path = case("money/money.csv")
+        assert main(["audit", str(path), "--target", "y"]) == 0
+        out = capsys.readouterr().out
+        for cell, name in (("19,329", "income"), ("23.7%", "share"), ("$100.25", "b")):
+            assert f"{name}: Numbers that are written as '{cell}'" in out
+            assert f"numeric = ['{name}']" in out
+        assert "names the rows" not in out
 
     def test_the_examples(self):
         blank, clean = (table_task(case(f"numbers/{name}.csv"), "y") for name in ("blank", "clean"))
@@ -280,6 +367,60 @@ class TestDates:
         table.to_parquet("t.parquet")
         for data in (table, "t.parquet"):
             assert table_task(data, "y").X["b"].tolist() == [i % 24 * 3600 + 1805.0 for i in range(N)]
+
+    @pytest.mark.parametrize(
+        ("write", "seconds"),
+        [
+            (lambda i: f"2020/1/{i + 1}", 86400),
+            (lambda i: f"2020.01.{i + 1:02d}", 86400),
+            (lambda i: f" 2020-01-{i + 1:02d} ", 86400),
+            (lambda i: f"2020-01-{i + 1:02d} 10:30", 86400),
+            (lambda i: f"2020-01-{i + 1:02d} 10:30:00.250 UTC", 86400),
+            (lambda i: f"2020-01-01T{i:02d}:00:00+01:00", 3600),
+            (lambda i: f"2020-01-{i + 1:02d}" if i != 7 else "0000-00-00", 86400),
+            (lambda i: f"{i:02d}:30", 3600),
+            (lambda i: f"{i:02d}:30:00+00:00", 3600),
+            (lambda i: f"{i % 12 or 12}:30 {'AP'[i // 12]}M", 3600),
+            (lambda i: f"{i + 90}:00:00", 3600),
+            (lambda i: f"P{i}DT1H", 86400),
+        ],
+    )
+    def test_texts_that_can_be_read_in_one_way_are_dates_and_times(self, write, seconds):
+        task = make_task(frame(b=[write(i) for i in range(N)]), "y", name="t")
+        assert set(np.diff(task.X["b"].dropna()[:6])) == {seconds}
+        assert "column 'b'" in task.info["remarks"][0]
+
+    @pytest.mark.parametrize("freq", ["M", "Q", "D", "h"])
+    def test_periods_are_the_same_in_a_file(self, freq):
+        table = frame(b=pd.period_range("2020-01-01", periods=N, freq=freq))
+        table.to_csv("t.csv", index=False)
+        expected = table["b"].dt.to_timestamp().astype("datetime64[s]").astype("int64").tolist()
+        for data in (table, "t.csv"):
+            assert table_task(data, "y").X["b"].tolist() == expected
+
+    def test_periods_as_classes_keep_their_names(self):
+        table = frame(y=pd.PeriodIndex(np.resize(["2020-01", "2020-02"], N), freq="M"))
+        table.to_csv("t.csv", index=False)
+        assert table_task("t.csv", "y").classes == table_task(table, "y").classes == ("2020-01", "2020-02")
+
+    def test_days_of_any_year_and_nanoseconds_of_a_day(self):
+        import pyarrow as pa
+
+        long_ago = pa.array(np.arange(N) - 10**6, pa.int32()).cast(pa.date32())
+        noon = pa.array([i * 3600 * 10**9 + 5 for i in range(N)], pa.int64()).cast(pa.time64("ns"))
+        table = pa.table({"b": long_ago, "c": noon, "y": ["p", "q"] * (N // 2)})
+        task = table_task(table, "y")
+        assert task.X["b"][0] == -(10**6) * 86400.0
+        assert task.X["c"][2] == 7200 + 5e-9
+        held = pd.DataFrame(
+            {"b": pd.Series(pd.arrays.ArrowExtensionArray(pa.chunked_array([long_ago]))), "y": ["p", "q"] * (N // 2)}
+        )
+        assert table_task(held, "y").X["b"].tolist() == task.X["b"].tolist()
+
+    def test_dates_that_may_mean_two_days_are_labels_and_the_audit_says_so(self, capsys):
+        frame(b=[f"{i % 12 + 1:02d}/01/2020" for i in range(N)]).to_csv("t.csv", index=False)
+        assert main(["audit", "t.csv", "--target", "y"]) == 0
+        assert "written_date" in capsys.readouterr().out
 
     def test_the_year_9999_is_far_and_no_trouble(self):
         table = frame(b=[date(9999, 12, 31) if i == 3 else day for i, day in enumerate(DAYS)])

@@ -5,6 +5,7 @@ Findings are warnings for people; nothing is dropped or changed because of them.
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,13 +14,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tabbench.data.columns import decorated_number, text_number
+from tabbench.data.columns import READERS, decorated_numbers, is_sign, text_number
 from tabbench.data.split import Split
 from tabbench.data.task import Task
 from tabbench.files import replace_text
 from tabbench.registry import Registry
 
-FORMAT = 2  # enters the names of kept audits: raise it when a check changes
+FORMAT = 3  # enters the names of kept audits: raise it when a check changes
 SAMPLE = 5000  # rows on which columns are tried as predictors
 LEAVES = 32  # of the tree that tries a numeric column
 LEAK = 0.95  # share of the errors of always guessing the largest class that a leaking column saves
@@ -27,6 +28,10 @@ SORTED = 0.5  # the same for the row number
 TWINS = 0.01  # share of test rows with a twin among the training rows that is worth a word
 ALMOST = 0.5  # share of numbers that makes other cells of a column worth a word
 GONE = {"", "?", "NA", "N/A", "n/a", "<NA>", "#N/A", "NaN", "nan", "NULL", "null", "None", "NaT"}  # labels that may mean missing
+SOME = 5  # fewest distinct numbers or dates for that
+DATED = re.compile(  # dates that can be read in several ways, or in a language
+    r"\d{1,2}([-/.])\d{1,2}\1(\d{4}|\d\d)\b.*|\d{1,2}[- ]?[^\W\d]{3,9}\.?[- ,]*\d{2,4}\b.*|[^\W\d]{3,9}\.? \d{1,2},? \d{4}\b.*"
+)
 UNIQUE = 0.95  # share of distinct labels that makes a column a name
 CODES = 10  # most distinct whole numbers that still look like codes
 NUMBERS = 20  # fewest distinct numbers that do not look like labels
@@ -150,7 +155,8 @@ def row_number(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple
 def identifier(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
     """Columns that name the rows: nearly all labels distinct, or whole numbers without a gap or a repetition."""
     n = len(task.y)
-    for column in task.X if n >= FEW else ():
+    written = {column for check_ in (almost_numeric, written_date) for _, columns in check_(task, splits) for column in columns}
+    for column in task.X.columns.difference(written, sort=False) if n >= FEW else ():
         series = task.X[column]
         distinct = series.nunique()
         if isinstance(series.dtype, pd.CategoricalDtype):
@@ -193,25 +199,42 @@ def numeric_category(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str,
 
 @check
 def almost_numeric(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
-    """Categorical columns of numbers that are written with currency, commas or per-cent signs, or beside a few other cells."""
+    """Categorical columns of numbers written with currency, commas, per-cent signs or units, or beside a few other cells."""
     for column in task.categorical:
         series = task.X[column]
-        levels, counts = series.cat.categories, np.bincount(series.cat.codes[series.cat.codes >= 0])
-        plain = np.array([text_number(level) is not None for level in levels], bool)
-        decorated = np.array([decorated_number(level) is not None for level in levels], bool) & ~plain
-        others = ~plain & ~decorated
-        if decorated.any() and not others.any():
+        levels, counts = (
+            series.cat.categories,
+            np.bincount(series.cat.codes[series.notna()], minlength=len(series.cat.categories)),
+        )
+        signs = np.array([is_sign(level) for level in levels], bool)
+        read = {what: np.array([f(level) is not None for level in levels], bool) for what, f in READERS.items()}
+        decorated = np.array([number is not None for number in decorated_numbers(list(levels))], bool) & ~read["numbers"]
+        if decorated.any() and np.all(decorated | read["numbers"] | signs):
             yield (
                 f"Numbers that are written as {_cells(levels[decorated])}: read with numeric = [{column!r}] in a suite.",
                 (column,),
             )
-        elif plain.sum() >= FEW and others.any() and counts[plain].sum() >= ALMOST * counts.sum():
-            n, named = int(counts[~plain].sum()), ", ".join(repr(level) for level in levels[~plain][:3])
-            yield (
-                f"Numbers, but for {n} cells ({_cells(levels[~plain])}): categories because of them; if they mean missing, "
-                f"na = [{named}] in a suite makes it a column of numbers.",
-                (column,),
-            )
+            continue
+        for what, known in read.items():
+            rest = levels[~known]
+            if len(rest) and known.sum() >= SOME and (signs[~known].all() or counts[known].sum() >= ALMOST * counts.sum()):
+                named = ", ".join(repr(level) for level in rest[:3])
+                n = int(counts[~known].sum())
+                yield (
+                    f"{what.capitalize()}, but for {n} cells ({_cells(rest)}): categories because of them; if they mean missing, "
+                    f"na = [{named}] in a suite makes it a column of numbers.",
+                    (column,),
+                )
+
+
+@check
+def written_date(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Categorical columns of dates that are not written with the year first."""
+    for column in task.categorical:
+        levels = task.X[column].cat.categories
+        dated = [level for level in levels if DATED.fullmatch(level.strip())]
+        if len(dated) >= SOME and len(dated) >= ALMOST * len(levels):
+            yield f"Dates that are written as {_cells(dated)}: labels here; as 2024-05-31 they would be numbers.", (column,)
 
 
 @check

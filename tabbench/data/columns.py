@@ -5,10 +5,11 @@ docs/data.md says the rules in words. A cell is missing if it is empty (None, Na
 
 import math
 import re
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from numbers import Real
 from typing import Any
 
@@ -19,16 +20,27 @@ from tabbench.errors import UserError
 
 WORDS = frozenset(  # in lower case; in a column of numbers or dates they mean that there is none
     "na n/a nan -nan nat <na> #na #n/a null (null) none nil \\n missing unknown 1.#ind -1.#ind 1.#qnan -1.#qnan "
-    "#div/0! #value! #ref! #name? #num! #null!".split()
+    "#div/0! #value! #ref! #name? #num! #null! 0000-00-00".split()
 )
 MARKS = frozenset(["", "?", "-", "--", "–", "—", ".", "..", "...", "*", "_"])  # the same, if most cells are numbers
+COMPLEX = "Complex data not supported: give the parts of the numbers as columns of their own"
 SHOWN = 3  # distinct cells that a remark quotes
-_NUMBER = re.compile(r"[ \t]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t]*", re.ASCII)
-_INFINITE = re.compile(r"[ \t]*([+-]?)inf(inity)?[ \t]*", re.IGNORECASE)
+_BLANK = "[ \t\u00a0\u2007\u2009\u202f]"  # those that stand around numbers and in them
+_NUMBER = re.compile(rf"{_BLANK}*[-+]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?{_BLANK}*", re.ASCII)
+_INFINITE = re.compile(rf"{_BLANK}*([-+]?)inf(inity)?{_BLANK}*", re.IGNORECASE)
 _WHOLE = re.compile(r"(-?(?:0|[1-9]\d*))\.0+", re.ASCII)
-_ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:?\d\d)?)?", re.ASCII)
-_CLOCK = re.compile(r"(?:(-?\d+) days?,? \+?)?(\d{1,2}):(\d\d):(\d\d)(\.\d{1,9})?", re.ASCII)
-_DECORATED = re.compile(r"[-+(]?\s*[$€£¥]?\s*[-+]?(\d{1,3}(,\d{3})+|\d+)?(\.\d*)?\s*[%$€£¥]?\)?", re.ASCII)
+_DATE = re.compile(  # a day, with a time or not, or a month; the year stands first, so there is one way to read it
+    r"(?P<year>\d{4})(?:-(?P<month>\d\d)|([-/.])(?P<month_>\d\d?)\3(?P<day>\d\d?)"
+    r"(?:[T ](?P<hour>\d\d?):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:[.,](?P<rest>\d{1,9}))?)?"
+    r" ?(?P<zone>Z|UTC|GMT|[-+]\d\d(?::?\d\d)?)?)?)",
+    re.ASCII,
+)
+_QUARTER = re.compile(r"(\d{4})-?Q([1-4])", re.ASCII)
+_CLOCK = re.compile(
+    r"(?:(-?\d+) days?,? \+?)?(\d{1,4}):([0-5]\d)(?::([0-5]\d)(\.\d{1,9})?)?(?: ?([AP])M)?(?:Z|[-+]\d\d:?\d\d)?",
+    re.ASCII | re.IGNORECASE,
+)
+_ISO_LENGTH = re.compile(r"(-?)P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)(\.\d+)?S)?)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -107,7 +119,7 @@ def normal_column(
     if not (as_category or cells.declared):
         if not cells.values:
             return Column(pd.Series(np.nan, column.index, np.float64, name=column.name))
-        for read, what in ((value_number, "numbers"), (_instant, "dates"), (_length, "times")):
+        for what, read in READERS.items():
             found = _read_all(cells, read)
             if found is not None:
                 remark = _remark_on(cells, found, what)
@@ -128,7 +140,7 @@ def known_numbers(column: pd.Series, where: str) -> pd.Series:
     found = []
     for value in cells.values:
         number = next((n for n in (read(value) for read in (_switch, value_number, _instant, _length)) if n is not None), None)
-        if number is None and not _is_sign(value):
+        if number is None and not is_sign(value):
             raise UserError(f"{where} held numbers when fitted and now holds {str(value)[:40]!r}")
         found.append(math.nan if number is None else number)
     return _finite(cells.spread(found), column.name, where)
@@ -154,17 +166,30 @@ def plain(column: pd.Series, where: str) -> pd.Series:
     elif isinstance(dtype, pd.ArrowDtype):
         column = from_arrow(column.array.__arrow_array__()).set_axis(column.index).rename(column.name)
     elif isinstance(dtype, pd.PeriodDtype):
-        column = column.dt.to_timestamp()
+        column = column.astype(object)
     if pd.api.types.is_complex_dtype(column.dtype):
-        raise UserError(f"{where}: Complex data not supported: give the parts of the numbers as columns of their own")
+        raise UserError(f"{where}: {COMPLEX}")
     return column
 
 
 def from_arrow(array: Any) -> pd.Series:
-    """An Arrow array as a Series that loses nothing: integers with gaps and decimals stay exact."""
+    """An Arrow array as a Series, as `from_table` does."""
     import pyarrow as pa
 
-    return pa.table({"x": array}).to_pandas(ignore_metadata=True, integer_object_nulls=True)["x"]
+    return from_table(pa.table({"x": array}))["x"]
+
+
+def from_table(table: Any) -> pd.DataFrame:
+    """An Arrow table as a DataFrame that loses nothing: integers with gaps, decimals and days of any year stay exact."""
+    import pyarrow as pa
+
+    for i, field in enumerate(table.schema):
+        if pa.types.is_date(field.type):
+            table = table.set_column(i, field.name, table.column(i).cast(pa.timestamp("s")))
+        elif field.type == pa.time64("ns"):
+            table = table.set_column(i, field.name, table.column(i).cast(pa.int64()).cast(pa.duration("ns")))
+    frame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
+    return frame.set_axis(table.column_names, axis=1)
 
 
 def _seconds_of(column: pd.Series) -> pd.Series:
@@ -227,13 +252,21 @@ def _distinct_objects(column: pd.Series, where: str) -> tuple[np.ndarray, list[A
     rank: dict[tuple[type, Any], int] = {}
     codes = np.full(len(column), -1, np.int64)
     objects = column.astype(object).to_numpy()
-    for i in np.flatnonzero(~pd.isna(objects)):
+    try:
+        known = np.flatnonzero(~pd.isna(objects))
+    except InvalidOperation:
+        raise UserError(f"{where}: a Decimal that is a signaling NaN: leave the cell empty") from None
+    for i in known:
         value = objects[i]
+        if isinstance(value, complex | np.complexfloating):
+            raise UserError(f"{where}: {COMPLEX}")
         if isinstance(value, bytes | bytearray | memoryview | tuple | list | dict | set | frozenset | np.ndarray | pd.Series):
             kind = "binary" if isinstance(value, bytes | bytearray | memoryview) else "nested"
             raise UserError(f"{where}: {kind} cells ({str(value)[:40]!r}): give each cell one number or text, or drop the column")
         try:
             codes[i] = rank.setdefault((type(value), value), len(rank))
+            if isinstance(value, pd.tseries.offsets.BaseOffset):
+                raise TypeError
         except TypeError:
             raise UserError(f"{where}: cells of type {type(value).__name__}: give each cell one number or text") from None
     return codes, [value for _, value in rank]
@@ -242,7 +275,7 @@ def _distinct_objects(column: pd.Series, where: str) -> tuple[np.ndarray, list[A
 def _read_all(cells: Cells, read: Callable[[Any], float | None]) -> list[float] | None:
     """A number for each distinct value, NaN for signs that there is none; None if a cell is neither, or too few are numbers."""
     found = [read(value) for value in cells.values]
-    signs = np.array([number is None and _is_sign(value) for number, value in zip(found, cells.values, strict=True)], bool)
+    signs = np.array([number is None and is_sign(value) for number, value in zip(found, cells.values, strict=True)], bool)
     known = np.array([number is not None for number in found], bool)
     plain_known = known & np.array([not isinstance(value, bool | np.bool_) for value in cells.values], bool)
     if not plain_known.any() or not np.all(known | signs):
@@ -257,7 +290,8 @@ def _is_word(value: Any) -> bool:
     return isinstance(value, str) and value.strip().lower() in WORDS
 
 
-def _is_sign(value: Any) -> bool:
+def is_sign(value: Any) -> bool:
+    """Whether a cell is one of the usual words and signs for missing."""
     return _is_word(value) or (isinstance(value, str) and value.strip() in MARKS)
 
 
@@ -272,6 +306,7 @@ def _remark_on(cells: Cells, found: list[float], what: str) -> str | None:
 
 def text_number(text: str) -> float | None:
     """The number a text is, as Python reads it; None if it is none. "inf" is one, "nan" and "1_000" are not."""
+    text = text.replace("\u2212", "-")  # the typographic minus
     if _NUMBER.fullmatch(text):
         return float(text)
     infinite = _INFINITE.fullmatch(text)
@@ -290,19 +325,46 @@ def value_number(value: Any) -> float | None:
     return None
 
 
-def decorated_number(text: str) -> float | None:
-    """The number in "$41,230", "12.5%" or "(300)"; None for other texts. A per-cent sign does not divide."""
-    if not _DECORATED.fullmatch(text.strip()) or not any(sign.isdigit() for sign in text):
-        return None
-    number = float(re.sub(r"[^\d.]", "", text))
-    return -number if "-" in text or "(" in text else number
+_SYMBOL = r"[$¢£¤¥₠-⃏]"
+_CODE = r"(?:US|R|A|C)?\$|[A-Z]{3}|kr\.?|Rs\.?|zł|Kč"
+_DECORATED = re.compile(
+    rf"(?P<out>\()?(?P<sign>[-+\u2212])?{_BLANK}*(?P<before>{_SYMBOL}|{_CODE})?{_BLANK}*(?P<sign_>[-+\u2212])?"
+    rf"(?P<core>[.,]?\d(?:[\d.,'’_]|{_BLANK}(?=\d))*){_BLANK}*(?P<after>[%‰]|{_SYMBOL}|{_CODE}|°?[^\W\d_]{{1,12}}[²³]?)?\)?"
+)
+_POINT = re.compile(rf"(\d{{1,3}}([,'’_]|{_BLANK})\d{{3}}(\2\d{{3}})*|\d*)(\.\d*)?")
+_COMMA = re.compile(rf"(\d{{1,3}}([.'’_]|{_BLANK})\d{{3}}(\2\d{{3}})*|\d*)(,\d*)?")
+
+
+def decorated_numbers(texts: Sequence[str]) -> list[float | None]:
+    """The number in each of a column's texts like "$41,230", "12.5%", "(300)", "1.234,50 €" or "5 kg"; None for others.
+
+    All must carry the same sign or unit, or none. Commas group digits where that fits all texts; else they are decimal commas,
+    as in "0,5". A per-cent sign does not divide.
+    """
+    parts = [_DECORATED.fullmatch(text.strip()) for text in texts]
+    worn = [(part["before"] or "", part["after"] or "") if part else None for part in parts]
+    usual = Counter(affix for affix in worn if affix and any(affix)).most_common(1)
+    alike = {("", ""), *(affix for affix, _ in usual)}
+    cores = [part["core"] if part and affix in alike else None for part, affix in zip(parts, worn, strict=True)]
+    form = _POINT if all(_POINT.fullmatch(core) for core in cores if core) else _COMMA
+    mark = "." if form is _POINT else ","
+    return [
+        None if core is None or part is None or not form.fullmatch(core) else _signed(part, core, mark)
+        for part, core in zip(parts, cores, strict=True)
+    ]
+
+
+def _signed(part: re.Match[str], core: str, mark: str) -> float:
+    number = float(re.sub(rf"[^\d{mark}]", "", core).replace(",", "."))
+    return -number if part["out"] or {part["sign"], part["sign_"]} & {"-", "\u2212"} else number
 
 
 def _declared_numbers(cells: Cells, where: str) -> Iterable[float]:
-    for value in cells.values:
-        number = value_number(value)
-        if number is None and isinstance(value, str):
-            number = math.nan if _is_sign(value) else decorated_number(value)
+    decorated = decorated_numbers([value if isinstance(value, str) else "" for value in cells.values])
+    for value, written in zip(cells.values, decorated, strict=True):
+        number = written if value_number(value) is None else value_number(value)
+        if number is None and isinstance(value, str) and is_sign(value):
+            number = math.nan
         if number is None:
             raise UserError(f"{where}: {str(value)[:40]!r} is no number: name such cells in na, or do not list it as numeric")
         yield number
@@ -312,9 +374,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _instant(value: Any) -> float | None:
-    """Seconds since 1970 UTC of a date, or of a text in ISO 8601; without a zone they are read as UTC."""
+    """Seconds since 1970 UTC of a date or period, or of a text that gives the year first; without a zone they are read as UTC."""
     if isinstance(value, str):
-        return _iso_seconds(value) if _ISO.fullmatch(value) else None
+        return _date_seconds(value.strip())
     if isinstance(value, pd.Period):
         value = value.to_timestamp()
     if isinstance(value, np.datetime64 | pd.Timestamp):
@@ -325,24 +387,42 @@ def _instant(value: Any) -> float | None:
     return None
 
 
-def _iso_seconds(text: str) -> float | None:
-    whole, point, rest = text.partition(".")
-    digits = re.match(r"\d*", rest)[0]  # type: ignore[index]
+def _date_seconds(text: str) -> float | None:
+    quarter, found = _QUARTER.fullmatch(text), _DATE.fullmatch(text)
+    if quarter:
+        return _seconds(datetime(int(quarter[1]), 3 * int(quarter[2]) - 2, 1, tzinfo=UTC) - _EPOCH) if int(quarter[1]) else None
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = (
+        int(part or least)
+        for part, least in (
+            (found["year"], 0),
+            (found["month"] or found["month_"], 0),
+            (found["day"], 1),
+            *((found[name], 0) for name in ("hour", "minute", "second")),
+        )
+    )
     try:
-        moment = datetime.fromisoformat(whole + rest[len(digits) :])
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
-    return _seconds(moment.replace(tzinfo=moment.tzinfo or UTC) - _EPOCH) + (float(f"0.{digits}") if point else 0.0)
+    rest = float(f"0.{found['rest']}") if found["rest"] else 0.0
+    return _seconds(moment - _EPOCH) - _offset(found["zone"] or "") + rest
+
+
+def _offset(zone: str) -> int:
+    """Seconds by which a zone like +01:30 is ahead of UTC."""
+    if not zone.startswith(("+", "-")):
+        return 0
+    digits = f"{zone[1:].replace(':', '')}00"
+    ahead = int(digits[:2]) * 3600 + int(digits[2:4]) * 60
+    return -ahead if zone[0] == "-" else ahead
 
 
 def _length(value: Any) -> float | None:
-    """Seconds of a duration, or of a time since midnight, or of a text like 12:30:00 or 2 days 01:00:00."""
+    """Seconds of a duration, or of a time since midnight, or of a text like 12:30, 12:30:00 or 2 days 01:00:00."""
     if isinstance(value, str):
-        found = _CLOCK.fullmatch(value)
-        if not found:
-            return None
-        days, hours, minutes, seconds = (int(part or 0) for part in found.groups()[:4])
-        return days * 86400 + hours * 3600 + minutes * 60 + seconds + float(f"0{found[5] or '.0'}")
+        return _text_length(value.strip())
     if isinstance(value, np.timedelta64 | pd.Timedelta):
         return float(_seconds_of(pd.Series([value]))[0])
     if isinstance(value, timedelta):
@@ -350,6 +430,26 @@ def _length(value: Any) -> float | None:
     if isinstance(value, time):
         return value.hour * 3600 + value.minute * 60 + value.second + value.microsecond / 10**6
     return None
+
+
+def _text_length(text: str) -> float | None:
+    found, iso = _CLOCK.fullmatch(text), _ISO_LENGTH.fullmatch(text)
+    if found:
+        days, hours, minutes, seconds = (int(part or 0) for part in found.groups()[:4])
+        if found[6]:
+            if not 1 <= hours <= 12:
+                return None
+            hours = hours % 12 + (12 if found[6].upper() == "P" else 0)
+        return days * 86400 + hours * 3600 + minutes * 60 + seconds + float(f"0{found[5] or '.0'}")
+    if iso and text.strip("-PT"):
+        days, hours, minutes, seconds = (int(part or 0) for part in iso.groups()[1:5])
+        length = days * 86400 + hours * 3600 + minutes * 60 + seconds + float(f"0{iso[6] or '.0'}")
+        return -length if iso[1] else length
+    return None
+
+
+# what a column of texts and objects may hold besides labels, and how a cell is read; None: it is none
+READERS: dict[str, Callable[[Any], float | None]] = {"numbers": value_number, "dates": _instant, "times": _length}
 
 
 def _seconds(length: timedelta) -> float:

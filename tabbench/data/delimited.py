@@ -9,6 +9,7 @@ from itertools import islice
 
 import pandas as pd
 
+from tabbench.data.columns import is_sign
 from tabbench.errors import UserError
 
 SEPARATORS = (",", "\t", ";", "|")
@@ -16,9 +17,10 @@ NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars", " ": "blan
 LOOKED_AT = 200  # records from which the separator is told
 ROWS_AT_A_TIME = 20_000
 _BLANK_QUOTE = re.compile(r'[ \t]+"')
-_COMMA_NUMBER = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
-_WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
-_POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?", re.ASCII)
+_COMMA_NUMBER = re.compile(r" *[+-]?(\d*|\d{1,3}(\.\d{3})+),\d+([eE][+-]?\d+)? *", re.ASCII)
+_GROUPED = re.compile(r" *[+-]?[1-9]\d{0,2}(,\d{3})+ *", re.ASCII)  # 41,230: a decimal comma, or one that groups digits?
+_WHOLE = re.compile(r" *[+-]?\d+ *", re.ASCII)
+_POINT_NUMBER = re.compile(r" *[+-]?\d*\.\d+([eE][+-]?\d+)? *", re.ASCII)
 
 
 def read_delimited(text: str) -> tuple[pd.DataFrame, list[str]]:
@@ -28,6 +30,9 @@ def read_delimited(text: str) -> tuple[pd.DataFrame, list[str]]:
     row names, for which a header may have no field, are a first column called "". Raises UserError, without the file's name, for
     rows that have another number of fields than the header.
     """
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UserError(f"line {line} holds a NUL byte: the file is damaged, or no text")
     text, separator, remarks = _separator(text)
     is_blank = separator == " "
     table = _Table(text, separator, skip=is_blank)
@@ -37,9 +42,7 @@ def read_delimited(text: str) -> tuple[pd.DataFrame, list[str]]:
     if not names:
         raise UserError("the file has no columns")
     frame.columns = names
-    if separator == ";":
-        frame = _with_points(frame, remarks)
-    return frame, remarks
+    return frame if separator == "," else _with_points(frame, remarks, surely=separator == ";"), remarks
 
 
 class _Table:
@@ -105,9 +108,8 @@ def _cut(record: list[str], width: int, line: int) -> int:
     """Cut empty fields off the end; raises UserError if that does not give the header's number."""
     n_fields = len(record)
     if n_fields < width or any(field.strip() for field in record[width:]):
-        raise UserError(
-            f"line {line} has {n_fields} fields, the header {width}: quote fields that hold the separator, or mend the line"
-        )
+        advice = "quote fields that hold the separator, or mend the line" if width > 1 else "is the first line a title? remove it"
+        raise UserError(f"line {line} has {n_fields} fields, the header {width}: {advice}")
     del record[width:]
     return 1
 
@@ -151,18 +153,25 @@ def _fit(text: str, separator: str) -> float:
     return max(1e-3, (widths[n_names] + 0.9 * (widths[n_names - 1] + widths[n_names + 1])) / max(1, n_rows))
 
 
-def _with_points(frame: pd.DataFrame, remarks: list[str]) -> pd.DataFrame:
-    """Decimal commas as points, where semicolons separate and no number is written with a point."""
+def _with_points(frame: pd.DataFrame, remarks: list[str], *, surely: bool) -> pd.DataFrame:
+    """Decimal commas as points, if no number of the table is written with a point.
+
+    surely : 41,230 has a decimal comma; else it may be grouped digits, so that another number must show what commas mean.
+    """
     cells = {column: frame[column][frame[column] != ""] for column in frame}
     if any(len(known) and known.str.fullmatch(_POINT_NUMBER.pattern).any() for known in cells.values()):
         return frame
-    decimal = [
-        column
-        for column, known in cells.items()
-        if known.str.fullmatch(_COMMA_NUMBER.pattern).any()
-        and known.str.fullmatch(f"{_COMMA_NUMBER.pattern}|{_WHOLE.pattern}").all()
-    ]
+    decimal = [column for column, known in cells.items() if _has_decimal_commas(known)]
+    if not (surely or any(not cells[column].str.fullmatch(f"{_GROUPED.pattern}|{_WHOLE.pattern}").all() for column in decimal)):
+        return frame
     if not decimal:
         return frame
     remarks.append(f"decimal commas in {', '.join(map(repr, decimal[:4]))}{', …' if len(decimal) > 4 else ''} are read as points")
-    return frame.assign(**{column: frame[column].str.replace(",", ".") for column in decimal})
+    points = {column: frame[column].str.replace(".", "", regex=False).str.replace(",", ".", regex=False) for column in decimal}
+    return frame.assign(**points)
+
+
+def _has_decimal_commas(cells: pd.Series) -> bool:
+    """Whether cells are whole numbers and numbers with a comma, some of these among them; signs for missing may stand beside."""
+    commas, whole = (cells.str.fullmatch(form.pattern).to_numpy(bool) for form in (_COMMA_NUMBER, _WHOLE))
+    return bool(commas.any()) and all(map(is_sign, cells[~(commas | whole)].unique()))

@@ -21,11 +21,12 @@ import pandas as pd
 
 from tabbench.data.arff import read_arff
 from tabbench.data.columns import WORDS, value_number
+from tabbench.data.columns import from_table as plain_frame
 from tabbench.data.delimited import read_delimited
 from tabbench.errors import UserError
 
 Table = tuple[pd.DataFrame, list[str]]
-NO_NAME = ("", "Unnamed: 0")  # what a column of row names is called
+NO_NAME = re.compile(r"\s*|Unnamed: \d+(\.\d+)?")  # what a column of row names is called
 PARQUET = (".parquet", ".pq", ".parq")
 NOT_READ = {  # first bytes → what that is
     b"\x89HDF": "an HDF5 file",
@@ -70,10 +71,18 @@ def read_file(path: Path) -> Table:
     missing, empty, damaged, of a format that is not read, or not of one shape.
     """
     frame, remarks = _cells(path)
-    if frame.shape[1] > 1 and len(frame) and str(frame.columns[0]).strip() in NO_NAME and frame.iloc[:, 0].is_unique:
+    while frame.shape[1] > 1 and len(frame) and _are_row_names(frame.iloc[:, 0]):
         said = "the first column has no name and tells every row apart, so it holds row names: left out"
-        return frame.iloc[:, 1:], [*remarks, said]
+        frame, remarks = frame.iloc[:, 1:], [*remarks, said] if said not in remarks else remarks
     return frame, remarks
+
+
+def _are_row_names(column: pd.Series) -> bool:
+    """Whether a column without a name holds another text or whole number in every row."""
+    if not NO_NAME.fullmatch(str(column.name)) or not column.is_unique:
+        return False
+    numbers = [value_number(value) for value in column]
+    return all(number is None or number.is_integer() for number in numbers)
 
 
 def read_typed(path: Path, *, words: bool = False) -> Table:
@@ -276,10 +285,9 @@ def _parquet_folder(path: Path) -> Table:
 
 
 def from_table(table: Any) -> Table:
-    """An Arrow table as a DataFrame that loses nothing: integers with gaps and decimals stay exact, an index is left out."""
+    """The columns of an Arrow table (`columns.from_table`); an index that pandas has stored is left out."""
     stored = (table.schema.pandas_metadata or {}).get("index_columns", [])
     index = [name for name in stored if isinstance(name, str) and name in table.column_names]
     remarks = [f"the index ({', '.join(map(repr, index))}) is no column: left out"] if index else []
     table = table.drop_columns(index) if index else table
-    frame = table.to_pandas(ignore_metadata=True, integer_object_nulls=True)
-    return frame.set_axis(table.column_names, axis=1), remarks
+    return plain_frame(table), remarks

@@ -112,6 +112,7 @@ class _Form(msgspec.Struct):
     path: LongText
     target: Text = ""
     categorical: list[Text] = []
+    numeric: list[Text] = []
     drop: list[Text] = []
     na: list[Text | int | float] = []
     groups: Text | None = None
