@@ -17,9 +17,20 @@ from tabbench.folders.run import run as run_spec
 from tabbench.job import Subsample
 from tabbench.models import usual_models
 from tabbench.request import Spec
-from tabbench.resources import Resources
+from tabbench.resources import Bounds, Resources
 
-__all__ = ["Resources", "Results", "Subsample", "UserError", "audit_data", "metafeatures", "open_results", "replay_trials", "run"]
+__all__ = [
+    "Bounds",
+    "Resources",
+    "Results",
+    "Subsample",
+    "UserError",
+    "audit_data",
+    "metafeatures",
+    "open_results",
+    "replay_trials",
+    "run",
+]
 
 
 def run(  # noqa: PLR0913 - the one call that has everything to say
@@ -38,6 +49,7 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     protocol: str = "tabbench",
     configs: int | None = None,
     search: str = "random",
+    limits: Bounds = Bounds(),
     shard: str | None = None,
     retry_failed: bool = False,
     quiet: bool = False,
@@ -53,7 +65,8 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
 
     protocol, configs, search : configurations of every model, the default and others that a search ("random", "tpe", "halving")
     finds (None: as many as the protocol says); with more than one, default, tuned and ensembled are rows of their own (see
-    `replay`). shard : "i/n", do only the i-th of n parts, for `tabbench merge`; trials of a model on a fold stay together.
+    `replay`). limits : of what is chosen and ranked; what exceeds them is stored, but has no scores in the results.
+    shard : "i/n", do only the i-th of n parts, for `tabbench merge`; trials of a model on a fold stay together.
     log : file to append events to, JSON lines. scheduler : address of a Dask scheduler; the jobs are done on the workers of its
     cluster, as many as they have threads for.
     Raises UserError on bad input, before anything is run; KeyboardInterrupt leaves a folder that the same call continues.
@@ -71,6 +84,7 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
         protocol=protocol,
         configs=configs,
         search=search,
+        limits=limits,
         shard=shard,
         resources=resources,
     )

@@ -2,17 +2,25 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 
 from tabbench.border.forms import Few, Folds, LongText, Seed, Text, fit
 from tabbench.errors import UserError
 from tabbench.job import Subsample
-from tabbench.resources import Resources
+from tabbench.resources import Bounds, Resources
 
 DEFAULT_MODELS = ("dummy", "logreg", "knn", "tree", "random_forest", "xgboost", "lightgbm", "catboost", "mlp", "pfn")
-SHARED = ("folds", "repeats", "seed", "threads", "protocol", "search")  # one result folder holds runs that agree in these
+SHARED = (
+    "folds",
+    "repeats",
+    "seed",
+    "threads",
+    "protocol",
+    "search",
+    "limits",
+)  # one result folder holds runs that agree in these
 
 
 class _Form(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -37,6 +45,7 @@ class _Form(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     threads: int
     time_limit: float
     memory_limit: float
+    limits: dict[Literal["fit_seconds", "model_mb", "rss_mb"], float] = {}
 
 
 @dataclass(frozen=True)
@@ -47,7 +56,8 @@ class Spec:
     table. classes : the target is declared to hold classes. tasks : names of the datasets that are to be had (None: not known
     yet, or not recorded).
     folds, configs : None until `folders.run.settle` says how many. protocol : None where no configuration is chosen.
-    search : None for random search. shard : "i/n", the i-th of n parts of the jobs, counted from 1.
+    search : None for random search. shard : "i/n", the i-th of n parts of the jobs, counted from 1. limits : of what is chosen
+    and ranked; they change no job.
     """
 
     suite: str | None = None
@@ -66,6 +76,7 @@ class Spec:
     search: str | None = None
     shard: str | None = None
     resources: Resources = field(default_factory=Resources)
+    limits: Bounds = field(default_factory=Bounds)
 
     @property
     def part(self) -> tuple[int, int]:
@@ -95,6 +106,9 @@ class Spec:
             del values["tasks"]
         if not self.classes:
             del values["classes"]
+        values["limits"] = self.limits.asked
+        if not self.limits.asked:
+            del values["limits"]
         return {**values, **asdict(self.resources)}
 
     def check(self) -> None:
@@ -106,4 +120,4 @@ class Spec:
         """The spec of such a form; raises UserError for a field that is wrong, missing or unknown."""
         form = msgspec.structs.asdict(fit(value, _Form))
         resources = Resources(**{one.name: form.pop(one.name) for one in fields(Resources)})
-        return cls(**form, resources=resources)
+        return cls(**{**form, "limits": Bounds(**form["limits"])}, resources=resources)

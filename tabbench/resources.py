@@ -1,8 +1,9 @@
 """Resources: how many jobs at a time, and what one of them may take."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import psutil
 
@@ -37,6 +38,44 @@ class Resources:
         """Limits of one job as they are recorded: seconds, memory_mb."""
         share = 0.8 * psutil.virtual_memory().total / 2**20 / self.workers
         return {"seconds": self.time_limit, "memory_mb": self.memory_limit or round(share)}
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What a fitted model may have cost to be chosen and ranked; None: whatever.
+
+    fit_seconds : wall seconds of one fit on a training part. model_mb : size of what it needs to predict, see `facts`.
+    rss_mb : most memory that its process held. Sizes are in units of 2**20 bytes.
+    """
+
+    fit_seconds: float | None = None
+    model_mb: float | None = None
+    rss_mb: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, bound in self.asked.items():
+            if not 0 < bound <= LARGEST:
+                raise UserError(f"limit of {name} {bound:g}: must be positive, at most {LARGEST:g}")
+
+    @property
+    def asked(self) -> dict[str, float]:
+        """The limits there are, by name."""
+        return {name: bound for name, bound in asdict(self).items() if bound is not None}
+
+    @property
+    def facts(self) -> dict[str, float]:
+        """The same by the columns of the results table that they limit."""
+        return {"peak_rss_mb" if name == "rss_mb" else name: bound for name, bound in self.asked.items()}
+
+    def exceeded(self, facts: Mapping[str, Any]) -> str:
+        """Why a job with these facts is not within the limits; "" if it is. What was not recorded is not within."""
+        for name, bound in self.facts.items():
+            value = facts.get(name)
+            if value is None or value != value:
+                return f"no {name} is recorded, so it may exceed the limit of {bound:g}"
+            if value > bound:
+                return f"{name} {value:.4g} exceeds the limit of {bound:g}"
+        return ""
 
 
 def spare_workers(threads: int) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tabbench.border.texts import printable
-from tabbench.cli.parser import Commands, Exit
+from tabbench.cli.parser import Commands, Exit, add_limits, limits_of
 from tabbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def _register_reading(commands: Commands) -> None:
     board.add_argument("folder", type=Path)
     board.add_argument("--metric", help="metric to rank by (default roc_auc_ovo, or the first recorded)")
     board.add_argument("--ties", choices=["average", "min"], default="average", help="rank of equal scores (default average)")
+    add_limits(board)
     board.add_argument("--format", choices=["text", "csv", "md", "json"], default="text")
     board.set_defaults(func=_leaderboard)
     report = commands.add(
@@ -138,9 +139,17 @@ def _report(args: argparse.Namespace) -> int:
 
 def _leaderboard(args: argparse.Namespace) -> int:
     from tabbench.api import open_results
-    from tabbench.report.leaderboard import format_leaderboard
+    from tabbench.report.leaderboard import default_metric, format_leaderboard, leaderboard
+    from tabbench.tuning.replay import check_met
 
-    print(format_leaderboard(open_results(args.folder).leaderboard(args.metric, args.ties), args.format))
+    results, limits = open_results(args.folder), limits_of(args)
+    if limits.asked:
+        frame = results.within(limits)
+        check_met(frame, limits)
+        board = leaderboard(frame, args.metric or default_metric(frame), args.ties)
+    else:
+        board = results.leaderboard(args.metric, args.ties)
+    print(format_leaderboard(board, args.format))
     return Exit.OK
 
 

@@ -3,9 +3,12 @@
 import argparse
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tabbench.errors import UserError
+
+if TYPE_CHECKING:
+    from tabbench.resources import Bounds
 
 
 class Exit(IntEnum):
@@ -93,3 +96,19 @@ def whole_numbers(text: str) -> list[int]:
         return [int(number) for number in text.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r}: give whole numbers separated by commas") from None
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """Add the options that limit what is chosen and ranked."""
+    parser.add_argument(
+        "--limit-fit-seconds", type=float, metavar="S", help="choose and rank only models fitted in S wall seconds"
+    )
+    parser.add_argument("--limit-model-mb", type=float, metavar="MB", help="only fitted models of at most so many MB")
+    parser.add_argument("--limit-rss-mb", type=float, metavar="MB", help="only models whose process held at most so many MB")
+
+
+def limits_of(args: argparse.Namespace) -> "Bounds":
+    """The limits that are given."""
+    from tabbench.resources import Bounds
+
+    return Bounds(args.limit_fit_seconds, args.limit_model_mb, args.limit_rss_mb)

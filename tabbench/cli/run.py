@@ -4,7 +4,18 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabbench.cli.parser import AddUp, Commands, Exit, Parser, complete_models, complete_suites, names, whole_numbers
+from tabbench.cli.parser import (
+    AddUp,
+    Commands,
+    Exit,
+    Parser,
+    add_limits,
+    complete_models,
+    complete_suites,
+    limits_of,
+    names,
+    whole_numbers,
+)
 from tabbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -79,6 +90,7 @@ def _add_request(run: Parser) -> None:
     )
     run.add_argument("--max-columns", type=int, metavar="N", help="cut every table to N columns")
     run.add_argument("--column-policy", default="mutual_info", help="how columns are chosen (default mutual_info)")
+    add_limits(run)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -146,6 +158,7 @@ def _spec(args: argparse.Namespace) -> "Spec":
         search=args.search,
         shard=args.shard,
         resources=Resources(workers, args.threads, args.time_limit, args.memory_limit),
+        limits=limits_of(args),
     )
 
 

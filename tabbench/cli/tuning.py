@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from tabbench.cli.parser import Commands, Exit
+from tabbench.cli.parser import Commands, Exit, add_limits, limits_of
 
 
 def register(commands: Commands) -> None:
@@ -19,6 +19,7 @@ def register(commands: Commands) -> None:
     replay.add_argument("--configs", type=int, metavar="N", help="only the first N trials")
     replay.add_argument("--ensemble", choices=["greedy", "none"], default="greedy", help="how trials are put together")
     replay.add_argument("--metric", help="metric to rank by (default as in leaderboard)")
+    add_limits(replay)
     replay.add_argument("--curves", type=Path, metavar="FILE", help="draw validation loss by boosting round or epoch, as SVG")
     replay.add_argument("--format", choices=["text", "csv", "md", "json"], default="text")
     replay.set_defaults(func=_replay)
@@ -30,7 +31,7 @@ def _replay(args: argparse.Namespace) -> int:
     from tabbench.tuning.replay import Budget, parse_seconds
 
     budget = Budget(parse_seconds(args.budget) if args.budget else None, args.configs)
-    frame = replay_trials(args.folder, budget, ensemble=args.ensemble == "greedy")
+    frame = replay_trials(args.folder, budget, ensemble=args.ensemble == "greedy", limits=limits_of(args))
     print(format_leaderboard(leaderboard(frame, args.metric or default_metric(frame)), args.format))
     if args.curves:
         _draw_curves(args.folder, args.curves)

@@ -42,6 +42,7 @@ class Facts(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     trial_seconds: Measure | None = None
     n_curve: Count | None = None
     peak_rss_mb: Measure | None = None
+    model_mb: Measure | None = None
 
 
 class Head(msgspec.Struct, forbid_unknown_fields=True):

@@ -16,6 +16,7 @@ from tabbench.border.texts import one_line, printable, storable
 from tabbench.data.split import Split
 from tabbench.data.task import Task
 from tabbench.engine.curves import InnerCurve, Watched, inner_curve, mean_curve
+from tabbench.engine.model_size import model_size
 from tabbench.job import Job, Run, Validation
 from tabbench.metrics import compute_metrics
 from tabbench.models import Model, get_model, missing_imports
@@ -158,6 +159,8 @@ def _fit_predict(
         lambda: class_probabilities(estimator, X_test, len(present))
     )
     _record_subsample(estimator, facts)
+    if curves is None or held_out is not None:  # the fit that predicts the test rows
+        facts |= model_size(estimator)
     if curves is not None:
         watched = test if held_out is None else held_out
         rows_of = Watched(task.X.iloc[watched], task.y[watched], present, len(task.classes))
@@ -211,6 +214,7 @@ def _with_note(facts: dict[str, Any], note: str, proba: np.ndarray) -> np.ndarra
         "predict_seconds": 0.0,
         "fit_cpu_seconds": 0.0,
         "predict_cpu_seconds": 0.0,
+        "model_mb": 0.0,
     }
     return proba
 

@@ -15,13 +15,14 @@ from tabbench.report.leaderboard import default_metric, leaderboard, recorded_me
 from tabbench.report.page import write_report
 from tabbench.report.verdict import Comparison, compare
 from tabbench.request import Spec
+from tabbench.resources import Bounds
 from tabbench.store.importers import family_by_name, read_imported
 from tabbench.store.manifest import read_manifest, spec_of
 from tabbench.store.metadata import write_metadata
 from tabbench.store.runs import NAME as STORE
 from tabbench.store.runs import ResultStore
 from tabbench.tuning.protocols import PROTOCOLS, Protocol
-from tabbench.tuning.replay import Budget, curve_points, replay, trials_table
+from tabbench.tuning.replay import Budget, check_met, curve_points, keep_within, replay, trials_table
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,26 @@ class Results:
         """By which configurations were chosen, if they were."""
         return PROTOCOLS[self.spec.protocol] if self.spec and self.spec.protocol else None
 
+    @property
+    def limits(self) -> Bounds:
+        """Limits of what is chosen and ranked, as the run was asked for."""
+        return self.spec.limits if self.spec else Bounds()
+
     @cached_property
     def frame(self) -> pd.DataFrame:
         """The results table, from the store and from what was imported."""
+        return self.within(self.limits)
+
+    def within(self, limits: Bounds) -> pd.DataFrame:
+        """The results table under other limits than those of the run; what was imported is as it is."""
         imported = read_imported(self.path)
         if len(imported) and not (self.path / STORE).exists():
             return imported
         with ResultStore(self.path / STORE) as store:
-            frame = replay(store, self.protocol) if self.protocol else store.results(list(METRICS))
+            if self.protocol:
+                frame = replay(store, self.protocol, limits=limits)
+            else:
+                frame = keep_within(store.results(list(METRICS)), limits)
         return pd.concat([frame, imported], ignore_index=True) if len(imported) else frame
 
     @cached_property
@@ -122,13 +135,17 @@ def open_results(folder: str | Path) -> Results:
     return Results(Path(folder))
 
 
-def replay_trials(folder: str | Path, budget: Budget = Budget(), *, ensemble: bool = True) -> pd.DataFrame:
-    """Results table of a tuned run as it would be within a budget, from the stored trials (see `replay`).
+def replay_trials(
+    folder: str | Path, budget: Budget = Budget(), *, ensemble: bool = True, limits: Bounds = Bounds()
+) -> pd.DataFrame:
+    """Results table of a tuned run as it would be within a budget and limits, from the stored trials (see `replay`).
 
-    Raises UserError if the folder holds no tuned run.
+    Raises UserError if the folder holds no tuned run, or the limits leave nothing.
     """
     results = open_results(folder)
     if not results.protocol:
         raise UserError(f"{folder}: not a tuned run: make one with `tabbench run --configs N`")
     with ResultStore(results.path / STORE) as store:
-        return replay(store, results.protocol, budget, ensemble=ensemble)
+        frame = replay(store, results.protocol, budget, ensemble=ensemble, limits=limits)
+    check_met(frame, limits)
+    return frame

@@ -29,6 +29,7 @@ from tabbench.folders.refit import Material, refit
 from tabbench.folders.results import Results
 from tabbench.metrics import METRICS, compute_metrics
 from tabbench.models import get_model
+from tabbench.resources import Bounds
 from tabbench.store.checksums import NAME as CHECKSUMS
 from tabbench.store.checksums import check_checksums, content_files, read_checksums
 from tabbench.store.manifest import NUMERIC, environment, read_manifest, spec_of, specs_of
@@ -90,6 +91,7 @@ def verify(folder: Path, level: int = 2, sample: int = 5, *, trust: bool = False
         (2, "splits", lambda check: _splits(check, folder, manifest, material)),
         (2, "jobs", lambda check: _jobs(check, folder, manifest)),
         (2, "numbers", lambda check: _numbers(check, folder, material)),
+        (2, "limits", lambda check: _limits(check, folder, manifest)),
         (2, "derived", lambda check: _derived(check, folder, manifest)),
         (3, "refits", lambda check: _refits(check, folder, manifest, material, sample)),
     ]
@@ -209,6 +211,26 @@ def _numbers(check: Step, folder: Path, material: Material) -> None:
     if n_skipped:
         check.problems.append(f"{n_skipped} runs are not checked, for want of their dataset or split")
     check.summary = f"{len(METRICS)} metrics of {n_runs} runs are those of their predictions, to the last bit"
+
+
+def _limits(check: Step, folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Hold every row of the results table that has scores to the limits of the run, by what the stored runs say."""
+    spec = spec_of(manifest)
+    limits = spec.limits if spec else Bounds()
+    if not limits.asked:
+        check.summary = "none were asked for"
+        return
+    facts = {stored.key: stored.run.facts for stored in _stored(folder)}
+    table = pd.read_parquet(folder / RESULT_TABLES[0])
+    ranked = table[(table["status"] == "ok") & table["key"].isin(facts)]
+    for row in ranked.to_dict("records"):
+        measured = facts[row["key"]]
+        if limits.model_mb and row.get("model_mb", 0.0) > measured.get("model_mb", 0.0):  # an ensemble's is that of all members
+            measured = {**measured, "model_mb": row["model_mb"]}
+        if reason := limits.exceeded(measured):
+            check.problems.append(f"{row['model']} on {row['task']}, repeat {row['repeat']}, fold {row['fold']}: {reason}")
+    asked = ", ".join(f"{name} {bound:g}" for name, bound in limits.asked.items())
+    check.summary = f"{len(ranked)} rows with scores are within {asked}"
 
 
 def _derived(check: Step, folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -50,7 +50,7 @@ IDENTITY = {
     **{"max_rows": "Int64", "row_policy": str, "max_columns": "Int64", "column_policy": str},
 }
 TIMES = ["fit_seconds", "predict_seconds", "fit_cpu_seconds", "predict_cpu_seconds", "peak_rss_mb"]
-
+LATER = ["model_mb"]  # columns that earlier versions did not record: there where a job has one
 
 MISFIT = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)  # what reading impossible values raises
 DAMAGE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)  # not: locked, full, read-only
@@ -324,7 +324,9 @@ class ResultStore:
 
 def as_table(rows: Iterable[dict[str, Any]], metrics: list[str]) -> pd.DataFrame:
     """Rows in the columns, types and order of the results table."""
-    floats = dict.fromkeys([*TIMES, *metrics], "float64")
+    rows = list(rows)
+    later = [name for name in LATER if any(name in row for row in rows)]
+    floats = dict.fromkeys([*TIMES, *later, *metrics], "float64")
     types = {**IDENTITY, "status": str, "reason": str, **dict.fromkeys(COUNTS, "Int64"), "note": str, **floats}
     frame = pd.DataFrame([{"note": "", **row} for row in rows], columns=list(types), dtype=object).astype(types)
     return frame.sort_values(["task", "repeat", "fold", "model", "key"], ignore_index=True)

@@ -14,6 +14,7 @@ import pandas as pd
 
 from tabbench.errors import UserError
 from tabbench.metrics import METRICS, compute_metrics
+from tabbench.resources import Bounds
 from tabbench.store.runs import ResultStore, as_table
 from tabbench.tuning.protocols import Protocol
 
@@ -30,7 +31,9 @@ class Budget:
     configs: int | None = None
 
 
-def replay(store: ResultStore, protocol: Protocol, budget: Budget = Budget(), *, ensemble: bool = True) -> pd.DataFrame:
+def replay(
+    store: ResultStore, protocol: Protocol, budget: Budget = Budget(), *, ensemble: bool = True, limits: Bounds = Bounds()
+) -> pd.DataFrame:
     """Results table with up to three rows for a model and fold: "(default)", "(tuned)", "(tuned + ensembled)".
 
     Trials count in their order; the first always counts, later ones while the seconds of all together keep to the budget and
@@ -41,15 +44,43 @@ def replay(store: ResultStore, protocol: Protocol, budget: Budget = Budget(), *,
         if trials[0]["base"] in protocol.max_rows:
             trials[0]["model"] = trials[0]["base"]  # the cut is part of the protocol
         if trials[0]["trial"] == 0:  # else it has not been done yet
-            rows.append(_row(trials[0], trials[0], "default", trials[:1]))
+            rows.append(beyond(_row(trials[0], trials[0], "default", trials[:1]), limits.exceeded(trials[0])))
         if len(trials) < 2:
             continue
         within = affordable(trials, budget, protocol.seconds)
         ok = [trial for trial in within if trial["status"] == "ok"]
-        rows.append(_tuned(trials[0], ok, within, protocol))
+        fits = [trial for trial in ok if not limits.exceeded(trial)]
+        none_fits = f"none of its {len(ok)} trials is within the limits" if ok and not fits else ""
+        rows.append(beyond(_tuned(trials[0], fits or ok, within, protocol), none_fits))
         if ensemble:
-            rows.append(_ensembled(trials[0], ok, within, store))
+            row = _ensembled(trials[0], fits or ok, within, store, limits)
+            rows.append(beyond(row, none_fits))
     return as_table(rows, list(METRICS))
+
+
+def beyond(row: Trial, reason: str) -> Trial:
+    """A row that ended ok as one that is not within the limits, for that reason, without scores; as it is if there is none."""
+    if not reason or row["status"] != "ok":
+        return row
+    return {**{name: value for name, value in row.items() if name not in METRICS}, "status": "unsupported", "reason": reason}
+
+
+def keep_within(frame: pd.DataFrame, limits: Bounds) -> pd.DataFrame:
+    """A results table in which what is not within the limits has no scores (see `beyond`)."""
+    if not limits.asked:
+        return frame
+    rows = [beyond(row, limits.exceeded(row)) for row in frame.to_dict("records")]
+    return pd.DataFrame(rows, columns=list(frame)).astype(frame.dtypes)
+
+
+def check_met(frame: pd.DataFrame, limits: Bounds) -> None:
+    """Raise UserError if limits leave no row of a results table with scores."""
+    if not limits.asked or not len(frame) or (frame["status"] == "ok").any():
+        return
+    reasons = frame.loc[frame["status"] == "unsupported", "reason"]
+    if len(reasons):
+        asked = ", ".join(f"{name} {bound:g}" for name, bound in limits.asked.items())
+        raise UserError(f"nothing is within the limits ({asked}): {reasons.iloc[0]}, for one: raise them")
 
 
 def _series(store: ResultStore) -> Iterator[list[Trial]]:
@@ -132,10 +163,8 @@ def _tuned(first: Trial, ok: list[Trial], within: list[Trial], protocol: Protoco
     return row
 
 
-def _ensembled(
-    first: dict[str, Any], ok: list[dict[str, Any]], within: list[dict[str, Any]], store: ResultStore
-) -> dict[str, Any]:
-    """Average of trials chosen by greedy selection on the validation log loss."""
+def _ensembled(first: Trial, ok: list[Trial], within: list[Trial], store: ResultStore, limits: Bounds) -> Trial:
+    """Average of trials chosen by greedy selection on the validation log loss; what it costs to fit and to keep is their sum."""
     if not ok:
         return _row(first, first, "tuned + ensembled", within)
     runs = [store.stored(trial["key"]).run for trial in ok]
@@ -147,7 +176,11 @@ def _ensembled(
     row |= compute_metrics(kept[0].y_test, proba)
     row["predict_seconds"] = sum(trial["predict_seconds"] for trial in used)
     row["note"] = f"{len(used)} of {len(ok)} trials"
-    return row
+    sizes = [trial["model_mb"] for trial in used if "model_mb" in trial]
+    if len(sizes) == len(used):
+        row["model_mb"] = sum(sizes)
+    together = {**row, "fit_seconds": sum(trial["fit_seconds"] for trial in used)}
+    return beyond(row, limits.exceeded(together))
 
 
 def greedy(validations: Sequence[np.ndarray], y: np.ndarray) -> list[int]:
