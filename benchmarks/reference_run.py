@@ -4,7 +4,7 @@
 
 TABLES holds a folder a dataset, with data.parquet (features and `target`) and meta.json (name, categorical, openml_dataset_id,
 licence); the starter suite's tables that are not among them are added, the eighteen test sets of TabPFN are left out. The tables
-are taken smallest first, a part of a dozen at a time; the same command goes on where the last one ended. `--list` prints the parts.
+are taken smallest first, a dozen at a time; the same command goes on where the last one ended. `--list` prints the parts.
 What is complete is then frozen: `python benchmarks/reference_freeze.py OUT`.
 """
 
@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 
 import tabbench
-from tabbench.data.suite import load_suite, suite_folder
+from tabbench.data.suite import load_suite
 from tabbench.request import DEFAULT_MODELS
 from tabbench.resources import Resources
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from tabbench.data.audit import Finding, audit
 from tabbench.data.gather import gather, remarks_on
+from tabbench.data.spec import Steering
 from tabbench.data.split import make_splits
 from tabbench.engine.extract import extract
 from tabbench.errors import UserError
@@ -41,8 +42,14 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     classes: bool = False,
     models: Sequence[str] | None = None,
     out: str | Path = "results/run",
+    groups: str | None = None,
+    time: str | None = None,
+    gap: str | float | None = None,
+    test_fold: str | Sequence[str] | None = None,
     folds: int | None = None,
-    repeats: int = 1,
+    repeats: int | None = None,
+    holdout: float | None = None,
+    window: str | None = None,
     seed: int = 0,
     subsamples: Sequence[Subsample] = (Subsample(),),
     resources: Resources = Resources(),
@@ -61,7 +68,13 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     Give either `suite` (a name, the path of a suite file, "openml:suite/99") or `data` with `target`: a file (docs/data.md says
     in which formats), a DataFrame, an array, a dict of columns, an Arrow or polars table, or (X, y), which needs no target.
     classes : a target of numbers is declared to hold classes. models None: the usual ones that are installed. Tables of OpenML
-    that are not on this machine yet are fetched. folds None: the official folds where a table has them, else 3.
+    that are not on this machine yet are fetched.
+
+    groups, time, test_fold : columns of `data` that steer the splits and are no features: whole groups are held out, the past
+    trains and the future tests (gap : what must lie between them, in the unit of the times, of dates "7d" or "12h"; window :
+    "sliding" trains on the block just before instead of on all the past), or the table says its test folds itself, a column a
+    repeat. folds None: the official folds where a table has them, else 3. repeats None: 1, or as the suite says. holdout : the
+    share of the rows that is held out, instead of folds. docs/splits.md says what each means.
 
     protocol, configs, search : configurations of every model, the default and others that a search ("random", "tpe", "halving")
     finds (None: as many as the protocol says); with more than one, default, tuned and ensembled are rows of their own (see
@@ -76,9 +89,15 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
         file=str(data) if isinstance(data, str | Path) else None,
         target=None if target is None else str(target),
         classes=classes,
+        groups=groups,
+        time=time,
+        gap=gap,
+        test_fold=_columns(test_fold),
         models=usual_models()[0] if models is None else tuple(models),
         folds=folds,
         repeats=repeats,
+        holdout=holdout,
+        window=window,
         seed=seed,
         subsamples=tuple(subsamples),
         protocol=protocol,
@@ -92,14 +111,24 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     return run_spec(spec, Path(out), frame, scheduler=scheduler, retry_failed=retry_failed, quiet=quiet, log=log)
 
 
+def _columns(test_fold: str | Sequence[str] | None) -> str | tuple[str, ...] | None:
+    return test_fold if test_fold is None or isinstance(test_fold, str) else tuple(test_fold)
+
+
 def metafeatures(  # noqa: PLR0913 - the arguments of `run` that say what the folds are
     suite: str | None = None,
     *,
     data: Any = None,
     target: Any = None,
     classes: bool = False,
+    groups: str | None = None,
+    time: str | None = None,
+    gap: str | float | None = None,
+    test_fold: str | Sequence[str] | None = None,
     folds: int | None = None,
-    repeats: int = 1,
+    repeats: int | None = None,
+    holdout: float | None = None,
+    window: str | None = None,
     seed: int = 0,
     resources: Resources = Resources(time_limit=300.0),
     on_part: Callable[[str], None] = lambda _: None,
@@ -109,26 +138,36 @@ def metafeatures(  # noqa: PLR0913 - the arguments of `run` that say what the fo
     `attrs["missing_tasks"]` lists the datasets that could not be loaded, `attrs["remarks"]` what was not taken as
     written. Raises UserError on bad input.
     """
-    tasks, missing = gather(suite, data, target, classes=classes)
-    pairs = [(task, split) for task in tasks for split in make_splits(task, folds, repeats, seed)]
+    steering = Steering(groups, time, gap, _columns(test_fold))
+    tasks, missing = gather(suite, data, target, classes=classes, steering=steering)
+    made = [(task, make_splits(task, folds, repeats, seed, holdout=holdout, window=window)) for task in tasks]
+    pairs = [(task, split) for task, splits in made for split in splits]
     frame = extract(pairs, data_folder(), resources, on_part)
     frame.attrs |= {"missing_tasks": missing, "remarks": remarks_on(tasks)}
     return frame
 
 
-def audit_data(
+def audit_data(  # noqa: PLR0913 - as `metafeatures`
     suite: str | None = None,
     *,
     data: Any = None,
     target: Any = None,
     classes: bool = False,
+    groups: str | None = None,
+    time: str | None = None,
+    gap: str | float | None = None,
+    test_fold: str | Sequence[str] | None = None,
     folds: int | None = None,
+    repeats: int | None = None,
+    holdout: float | None = None,
+    window: str | None = None,
     seed: int = 0,
 ) -> tuple[list[Finding], list[dict[str, str]]]:
     """Findings of the data audit on the folds that `run` makes, and the datasets that could not be loaded.
 
     Raises UserError on bad input.
     """
-    tasks, missing = gather(suite, data, target, classes=classes)
-    pairs = [(task, make_splits(task, folds, 1, seed)) for task in tasks]
+    steering = Steering(groups, time, gap, _columns(test_fold))
+    tasks, missing = gather(suite, data, target, classes=classes, steering=steering)
+    pairs = [(task, make_splits(task, folds, repeats, seed, holdout=holdout, window=window)) for task in tasks]
     return audit(pairs, data_folder() / "audit"), missing

@@ -7,20 +7,17 @@ from typing import Annotated, Any, Literal, Self
 import msgspec
 
 from tabbench.border.forms import Few, Folds, LongText, Seed, Text, fit
+from tabbench.data.spec import Steering
+from tabbench.data.split import Split, make_splits
+from tabbench.data.task import Task
 from tabbench.errors import UserError
 from tabbench.job import Subsample
 from tabbench.resources import Bounds, Resources
 
 DEFAULT_MODELS = ("dummy", "logreg", "knn", "tree", "random_forest", "xgboost", "lightgbm", "catboost", "mlp", "pfn")
-SHARED = (
-    "folds",
-    "repeats",
-    "seed",
-    "threads",
-    "protocol",
-    "search",
-    "limits",
-)  # one result folder holds runs that agree in these
+# one result folder holds runs that agree in these
+SHARED = ("folds", "repeats", "holdout", "window", "seed", "threads", "protocol", "search", "limits")
+UNSAID = ("tasks", "groups", "time", "gap", "test_fold", "holdout", "window")  # in a manifest only where they are given
 
 
 class _Form(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -33,8 +30,14 @@ class _Form(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     classes: bool = False
     tasks: tuple[LongText, ...] | None = None
     models: Annotated[tuple[LongText, ...], msgspec.Meta(min_length=1, max_length=10_000)]
+    groups: Text | None = None
+    time: Text | None = None
+    gap: Text | float | None = None
+    test_fold: Text | tuple[Text, ...] | None = None
     folds: Folds | None
-    repeats: Few
+    repeats: Few | None
+    holdout: float | None = None
+    window: Text | None = None
     seed: Seed
     subsamples: Annotated[tuple[Subsample, ...], msgspec.Meta(min_length=1, max_length=10_000)]
     protocol: Text | None = None
@@ -55,9 +58,10 @@ class Spec:
     suite : its name, the path of a file or "openml:…"; without one, data (name), file (path; None: a DataFrame) and target of a
     table. classes : the target is declared to hold classes. tasks : names of the datasets that are to be had (None: not known
     yet, or not recorded).
-    folds, configs : None until `folders.run.settle` says how many. protocol : None where no configuration is chosen.
-    search : None for random search. shard : "i/n", the i-th of n parts of the jobs, counted from 1. limits : of what is chosen
-    and ranked; they change no job.
+    groups, time, gap, test_fold : as in `Steering`, of the table. holdout, window : as in `Scheme`.
+    folds, repeats, configs : None until `folders.run.settle` says how many, or every table says it itself (folds, repeats).
+    protocol : None where no configuration is chosen. search : None for random search. shard : "i/n", the i-th of n parts of the
+    jobs, counted from 1. limits : of what is chosen and ranked; they change no job.
     """
 
     suite: str | None = None
@@ -67,8 +71,14 @@ class Spec:
     classes: bool = False
     tasks: tuple[str, ...] | None = None
     models: tuple[str, ...] = DEFAULT_MODELS
+    groups: str | None = None
+    time: str | None = None
+    gap: str | float | None = None
+    test_fold: str | tuple[str, ...] | None = None
     folds: int | None = None
-    repeats: int = 1
+    repeats: int | None = None
+    holdout: float | None = None
+    window: str | None = None
     seed: int = 0
     subsamples: tuple[Subsample, ...] = (Subsample(),)
     protocol: str | None = "tabbench"
@@ -90,6 +100,15 @@ class Spec:
         return number, of
 
     @property
+    def steering(self) -> Steering:
+        """The columns that steer the splits of the table."""
+        return Steering(self.groups, self.time, self.gap, self.test_fold)
+
+    def splits(self, task: Task) -> list[Split]:
+        """The splits of one of the tables; raises UserError as `make_splits`."""
+        return make_splits(task, self.folds, self.repeats, self.seed, holdout=self.holdout, window=self.window)
+
+    @property
     def asked(self) -> Self:
         """What is asked for, without how it is to be done."""
         return replace(self, resources=Resources(threads=self.resources.threads))
@@ -102,8 +121,9 @@ class Spec:
         """The form in a manifest."""
         values = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
         del values["resources"]
-        if self.tasks is None:
-            del values["tasks"]
+        for name in UNSAID:
+            if values[name] is None:
+                del values[name]
         if not self.classes:
             del values["classes"]
         values["limits"] = self.limits.asked

@@ -12,6 +12,7 @@ from tabbench.data.split import make_splits
 from tabbench.data.task import make_task
 
 N = 400
+STEERING = {"fold": "test_fold", "group": "groups", "time": "time"}
 
 
 def clean(seed=0):
@@ -41,6 +42,13 @@ def planted():
     yield "identifier", frame.assign(name=[f"person {i}" for i in range(N)]), ("name",)
     yield "identifier", frame.assign(number=rng.permutation(N) + 1000), ("number",)
     yield "constant_column", frame.assign(same=1.0, gone=np.nan, a=frame["a"]), ("same", "gone")
+    yield "unused_group", frame.assign(patient_id=rng.integers(0, 90, N)), ("patient_id",)
+    yield "unused_group", frame.assign(tree=[f"oak {i // 8}" for i in range(N)]), ("tree",)
+    day = pd.date_range("2024-01-01", periods=60).strftime("%Y-%m-%d").to_numpy()
+    yield "unused_time", frame.assign(admitted=rng.choice(day, N)), ("admitted",)
+    yield "unused_time", frame.assign(year=rng.integers(1990, 2024, N)), ("year",)
+    yield "broken_promise", frame.assign(fold=np.arange(N) % 3, group=np.arange(N) // 10), ()
+    yield "broken_promise", frame.assign(fold=np.arange(N) % 3, time=np.arange(N)), ()
     yield "coded_category", frame.assign(code=rng.integers(1, 6, N)), ("code",)
     yield "numeric_category", frame.assign(size=pd.Categorical(rng.integers(0, 90, N).astype(str))), ("size",)
     money, almost = [f"${i % 90},000" for i in range(N)], frame["a"].round(1).astype(str).mask(np.arange(N) < 3, "over 9")
@@ -61,7 +69,17 @@ def planted():
 
 @pytest.mark.parametrize(("kind", "frame", "columns"), list(planted()), ids=lambda part: part if isinstance(part, str) else "")
 def test_a_planted_fault_is_found_and_nothing_else(tmp_path, kind, frame, columns):
-    assert [(finding.kind, finding.columns) for finding in findings(tmp_path, frame)] == [(kind, columns)]
+    steering = {what: column for column, what in STEERING.items() if column in frame and kind == "broken_promise"}
+    found = [finding for finding in findings(tmp_path, frame, **steering) if finding.kind != "reading"]
+    assert [(finding.kind, finding.columns) for finding in found] == [(kind, columns)]
+
+
+def test_a_group_or_time_that_the_splits_keep_is_no_finding(tmp_path):
+    frame = clean().assign(patient_id=np.arange(N) // 8 % 40, year=np.arange(N) // 40 + 2000)
+    kinds = {finding.kind for finding in findings(tmp_path, frame)}
+    assert {"unused_group", "unused_time"} <= kinds
+    tasks = [make_task(frame, "y", name="t", groups="patient_id", time="year")]
+    assert audit([(task, make_splits(task, 4, 1, seed=0)) for task in tasks], tmp_path / "audit") == []
 
 
 def test_every_check_has_a_planted_fault():

@@ -102,7 +102,7 @@ def test_save_and_load(tmp_path):
     path = save_task(task, tmp_path)
     again = load_task(path)
     assert again.digest == task.digest == path.stem
-    assert again.info == {"source": "here"}
+    assert again.info == {"source": "here", "groups_column": "g"}
     pd.testing.assert_frame_equal(again.X, task.X)
     assert list(tmp_path.iterdir()) == [path]
 

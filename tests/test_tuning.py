@@ -353,3 +353,61 @@ def test_what_does_not_fit_a_protocol_is_one_line(suite, capsys):
         captured = capsys.readouterr()
         assert says in captured.err
         assert captured.err.count("\n") == 1
+
+
+def leaking(rng, n_groups=60, size=5):
+    """Rows of one group have one label and nearly the same place, which says nothing of other groups; `a` says a little of all."""
+    label = np.arange(n_groups) % 2
+    place = rng.normal(size=(n_groups, 8))
+    who = np.repeat(np.arange(n_groups), size)
+    frame = pd.DataFrame(place[who] + rng.normal(size=(len(who), 8)) * 0.01, columns=list("bcdefghi"))
+    return frame.assign(a=label[who] + rng.normal(size=len(who)), who=who, when=who, y=label[who])
+
+
+@pytest.mark.parametrize("steering", [{"groups": "who"}, {"time": "when"}], ids=["groups", "time"])
+def test_the_inner_validation_does_not_reward_a_planted_leak(steering):
+    """The nearest row knows the answer if it may be of the same group (or moment); only a wrong inner split rewards that."""
+    rng = np.random.default_rng(0)
+    frame = leaking(rng)
+    honest = make_task(frame.drop(columns="when" if "groups" in steering else "who"), "y", name="t", **steering)
+    wrong = replace(honest, groups=None, time=None)
+    split = make_splits(honest, 3, None, seed=0)[-1]
+
+    def loss(task, config):
+        job = Job("t", honest.digest, 0, split.fold, split.digest, "knn", json.dumps(config), protocol="tabbench")
+        run = execute(job, task, split)
+        assert run.status == "ok", run.reason
+        return run.facts["val_log_loss"], run.facts["log_loss"]
+
+    nearest, wide = {"n_neighbors": 2}, {"n_neighbors": 60}
+    assert loss(wrong, nearest)[0] < loss(wrong, wide)[0]  # the leak is rewarded …
+    assert loss(honest, nearest)[0] > loss(honest, wide)[0]  # … not here,
+    assert loss(honest, nearest)[1] > loss(honest, wide)[1]  # and rightly so: it fails on the test rows
+
+
+@pytest.mark.parametrize("steering", [{}, {"groups": "who"}, {"time": "when", "gap": 3}], ids=["rows", "groups", "time"])
+def test_inner_parts_keep_what_the_splits_keep_and_a_child_makes_the_same(tmp_path, steering):
+    from tabbench.data.task import save_task
+    from tabbench.engine.assignment import _read, _work, assign
+
+    frame = leaking(np.random.default_rng(1)).drop(columns={"who", "when"} - set(steering.values()))
+    task = make_task(frame, "y", name="t", **steering)
+    split = make_splits(task, 3, None, seed=0)[-1]
+    job = Job("t", task.digest, 0, split.fold, split.digest, "tree", protocol="tabbench")
+    parts = inner_parts("tabbench", task, split, job.inner_seed)
+    assert len(parts) == (1 if task.time is not None else 5)
+    for train, held_out in parts:
+        assert np.isin(np.r_[train, held_out], split.train).all()
+        assert not np.isin(train, held_out).any()
+        assert task.groups is None or not np.isin(task.groups[train], task.groups[held_out]).any()
+        assert task.time is None or task.time[train].max() + 3 <= task.time[held_out].min()
+    answer = _work(assign(job, task, split), str(save_task(task, tmp_path)))
+    run = execute(job, task, split)
+    assert np.array_equal(_read(answer, job, task, split).validation.proba, run.validation.proba)
+
+
+def test_a_protocol_that_validates_on_the_next_fold_refuses_the_future(tmp_path):
+    frame = leaking(np.random.default_rng(1))
+    for out, asked in (("late", {"time": "when"}), ("one", {"holdout": 0.3})):
+        with pytest.raises(UserError, match="validates on the rows of the next fold"):
+            api.run(data=frame, target="y", models=["dummy"], protocol="tabzilla", configs=1, out=tmp_path / out, **asked)

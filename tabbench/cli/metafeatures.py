@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabbench.cli.parser import AddUp, Commands, Exit, names
+from tabbench.cli.parser import AddUp, Commands, Exit, add_splits, names, splits_asked
 from tabbench.errors import UserError
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ def register(commands: Commands) -> None:
     what.add_argument("--data", type=Path, help="table: CSV, Parquet, ARFF, … (docs/data.md); needs --target")
     meta.add_argument("--target", help="target column of --data")
     meta.add_argument("--out", type=Path, required=True, help="Parquet file to write: one row per fold")
-    meta.add_argument("--folds", type=int, help="folds (default: the official ones where a table has them, else 3 stratified)")
-    meta.add_argument("--repeats", type=int, default=1, help="repeats of the folds (default 1)")
+    add_splits(meta)
     meta.add_argument("--seed", type=int, default=0)
     meta.set_defaults(func=_metafeatures)
     analyze = commands.add(
@@ -74,8 +73,7 @@ def _metafeatures(args: argparse.Namespace) -> int:
         data=args.data,
         target=args.target,
         classes=args.classes,
-        folds=args.folds,
-        repeats=args.repeats,
+        **splits_asked(args),
         seed=args.seed,
         resources=_resources(args),
         on_part=_progress(args),

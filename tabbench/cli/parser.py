@@ -65,6 +65,30 @@ class AddUp(argparse.Action):
         setattr(namespace, self.dest, list(dict.fromkeys([*given, *values])))
 
 
+def add_splits(parser: argparse.ArgumentParser) -> None:
+    """Give a command the options that say how splits are made; `splits_asked` reads them."""
+    add = parser.add_argument
+    add("--folds", type=int, help="folds (default: the official ones where a table has them, else 3 stratified)")
+    add("--repeats", type=int, help="repeats of the folds (default: 1, or as the suite says)")
+    add("--holdout", type=float, metavar="SHARE", help="hold out this share of the rows, e.g. 0.2, instead of folds")
+    add("--groups", metavar="COLUMN", help="rows of --data that belong together: whole groups are held out")
+    add("--time", metavar="COLUMN", help="when a row of --data was: the past trains, the future tests")
+    add("--gap", help="what must lie between them, in the unit of --time; of dates e.g. 7d or 12h")
+    add(
+        "--window",
+        choices=["expanding", "sliding"],
+        help="what of the past trains: all (default) or the block just before",
+    )
+    add("--test-fold", metavar="COLUMN,…", type=names, action=AddUp, help="columns of --data with test folds, one a repeat")
+
+
+def splits_asked(args: argparse.Namespace) -> dict[str, Any]:
+    """What the options of `add_splits` say, by the arguments of `run`."""
+    said = ("folds", "repeats", "holdout", "groups", "time", "gap", "window")
+    test_fold = tuple(args.test_fold) if args.test_fold else None
+    return {**{name: getattr(args, name) for name in said}, "test_fold": test_fold}
+
+
 def complete_suites(prefix: str, **_: Any) -> list[str]:
     """What a shell offers after --suite."""
     from tabbench.data.suite import list_suites

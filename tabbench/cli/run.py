@@ -10,10 +10,12 @@ from tabbench.cli.parser import (
     Exit,
     Parser,
     add_limits,
+    add_splits,
     complete_models,
     complete_suites,
     limits_of,
     names,
+    splits_asked,
     whole_numbers,
 )
 from tabbench.errors import UserError
@@ -71,8 +73,7 @@ def _add_request(run: Parser) -> None:
     )
     models.completer = complete_models  # type: ignore[attr-defined]
     run.add_argument("--out", type=Path, help="result folder (default: results/<suite or file name>)")
-    run.add_argument("--folds", type=int, help="folds (default: the official ones where a table has them, else 3 stratified)")
-    run.add_argument("--repeats", type=int, default=1, help="repeats of the folds (default 1)")
+    add_splits(run)
     run.add_argument("--protocol", default="tabbench", help="tabbench (default) or tabzilla: see docs/protocols.md")
     run.add_argument("--configs", type=int, metavar="N", help="configurations of a model: the default and N - 1 others")
     run.add_argument("--search", default="random", help="how these are found: random (default), tpe or halving")
@@ -149,8 +150,7 @@ def _spec(args: argparse.Namespace) -> "Spec":
         target=args.target,
         classes=args.classes,
         models=tuple(args.models) if args.models else usual_models()[0],
-        folds=args.folds,
-        repeats=args.repeats,
+        **splits_asked(args),
         seed=args.seed,
         subsamples=tuple(_subsamples(args)),
         protocol=args.protocol,

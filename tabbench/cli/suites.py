@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tabbench.cli.parser import Commands, Exit
+from tabbench.cli.parser import Commands, Exit, add_splits, splits_asked
 
 
 def register(commands: Commands) -> None:
@@ -31,7 +31,7 @@ def register(commands: Commands) -> None:
     audit.add_argument("what", help="name or path of a suite, or a table (needs --target)")
     audit.add_argument("--target", help="target column of a file")
     audit.add_argument("--classes", action="store_true", help="the target holds classes, though it looks like numbers")
-    audit.add_argument("--folds", type=int, help="folds among which twins are looked for (default as in run)")
+    add_splits(audit)
     audit.add_argument("--format", choices=["text", "json"], default="text")
     audit.set_defaults(func=_audit)
 
@@ -77,7 +77,7 @@ def _audit(args: argparse.Namespace) -> int:
     path = Path(args.what)
     is_table = args.target is not None or (path.is_file() and path.suffix != ".toml")
     what = {"data": args.what} if is_table else {"suite": args.what}
-    found, missing = audit_data(**what, target=args.target, classes=args.classes, folds=args.folds)
+    found, missing = audit_data(**what, target=args.target, classes=args.classes, **splits_asked(args))
     print(format_findings(found, args.format))
     for table in missing:
         print(f"not looked at: {table['name']}: {table['reason']}", file=sys.stderr)

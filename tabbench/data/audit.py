@@ -35,6 +35,13 @@ DATED = re.compile(  # dates that can be read in several ways, or in a language
 UNIQUE = 0.95  # share of distinct labels that makes a column a name
 CODES = 10  # most distinct whole numbers that still look like codes
 NUMBERS = 20  # fewest distinct numbers that do not look like labels
+OWNERS = frozenset(  # words in the name of a column that tells whose a row is
+    "id patient subject person participant user customer client account member household family session visit speaker author "
+    "device machine sensor site hospital clinic school batch plate group cluster donor player team station".split()
+)
+COUNTERS = frozenset("no nr num number code name key".split())  # words that may follow these
+MOMENTS = frozenset("date datetime timestamp".split())  # words in the name of a column that tells when a row was
+EPOCH = (1e8, 4e9)  # seconds since 1970 of the years 1973 to 2096
 FEW = 20  # rows below which a check has nothing to say
 
 
@@ -165,6 +172,73 @@ def identifier(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple
             named = distinct == n and series.max() - series.min() == n - 1
         if named:
             yield f"{distinct:,} distinct values in {n:,} rows: it names the rows and cannot generalise.", (column,)
+
+
+@check
+def unused_group(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Columns that look like what rows belong together by, where the splits part such rows: by name, or by lying in blocks."""
+    n = len(task.y)
+    if task.groups is not None or task.test_fold is not None or n < FEW:
+        return
+    for name in task.X:
+        column = task.X[name]
+        codes, levels = pd.factorize(column, use_na_sentinel=False)
+        if not 5 <= len(levels) <= n / 2 or not _are_names(column):
+            continue
+        in_blocks = len(levels) >= 2 * CODES and 1 + np.count_nonzero(np.diff(codes)) == len(levels) and not _is_sorted(column)
+        words = [word for word in _words(name) if word not in COUNTERS]
+        if (words[-1:] and words[-1] in OWNERS and "age" not in words) or in_blocks:
+            yield (
+                f"{len(levels):,} values, each in {n / len(levels):.0f} rows or so: if such rows belong together, hold out whole "
+                f"groups (--groups {name}), or a model is tested on what it has seen.",
+                (name,),
+            )
+
+
+@check
+def unused_time(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Columns that look like dates, where the splits mix past and future."""
+    if task.time is not None or task.test_fold is not None or len(task.y) < FEW:
+        return
+    for column in task.X:
+        words, series = _words(column), task.X[column]
+        numbers = np.empty(0) if isinstance(series.dtype, pd.CategoricalDtype) else series.dropna().to_numpy(np.float64)
+        distinct = np.unique(numbers)
+        are_seconds = len(distinct) >= FEW and distinct[0] > EPOCH[0] and distinct[-1] < EPOCH[1] and _are_names(series)
+        in_order = len(distinct) >= CODES and "time" in words[-1:] and _is_sorted(series)
+        are_years = "year" in words and len(distinct) >= 3 and distinct[0] > 1000 and distinct[-1] < 2200
+        if (MOMENTS.intersection(words) and len(distinct) >= 3) or are_years or are_seconds or in_order:
+            yield (
+                f"It looks like a time: if later rows are to be predicted from earlier ones, test so (--time {column}).",
+                (column,),
+            )
+
+
+def _words(column: str) -> list[str]:
+    """The words of a column's name, in lower case: "patientId", "patient_id" and "Patient ID" have the same."""
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", column)]
+
+
+def _is_sorted(series: pd.Series) -> bool:
+    """Whether numbers never fall from a row to the next, or never rise."""
+    steps = np.empty(0) if isinstance(series.dtype, pd.CategoricalDtype) else np.diff(series.dropna().to_numpy(np.float64))
+    return len(steps) > 0 and bool(np.all(steps >= 0) or np.all(steps <= 0))
+
+
+def _are_names(series: pd.Series) -> bool:
+    """Whether values can name things: labels or whole numbers."""
+    return isinstance(series.dtype, pd.CategoricalDtype) or bool((series.dropna() % 1 == 0).all())
+
+
+@check
+def broken_promise(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
+    """Predefined folds that part groups, or test rows no later than training rows, though groups or times are named."""
+    if task.test_fold is None:
+        return
+    if task.groups is not None and any(np.isin(task.groups[s.test], task.groups[s.train]).any() for s in splits):
+        yield "Its predefined folds part groups: rows of one group are on both sides.", ()
+    if task.time is not None and any(task.time[s.test].min() < task.time[s.train].max() + task.gap for s in splits):
+        yield "Its predefined folds do not keep to time: some training rows are later than test rows, or nearer than the gap.", ()
 
 
 @check

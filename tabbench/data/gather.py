@@ -8,13 +8,20 @@ from tabbench.border.texts import printable
 from tabbench.data.frames import TARGET, as_frame
 from tabbench.data.openml.pull import pull
 from tabbench.data.reader import PACKED
+from tabbench.data.spec import Steering
 from tabbench.data.suite import load_spec, load_suite
 from tabbench.data.task import Task, make_task
 from tabbench.errors import UserError
 
 
 def gather(
-    suite: str | None, data: Any, target: Any, quiet: bool = True, *, classes: bool = False
+    suite: str | None,
+    data: Any,
+    target: Any,
+    quiet: bool = True,
+    *,
+    classes: bool = False,
+    steering: Steering = Steering(),
 ) -> tuple[list[Task], list[dict[str, str]]]:
     """Tasks, and the name and reason of those datasets of a suite that are not to be had; what OpenML has is fetched.
 
@@ -23,7 +30,9 @@ def gather(
     if (suite is None) == (data is None):
         raise UserError("give either a suite or data with a target")
     if data is not None:
-        return [table_task(data, target, classes=classes)], []
+        return [table_task(data, target, classes=classes, steering=steering)], []
+    if steering != Steering():
+        raise UserError("groups, time, gap and test folds are of one table: of a suite, its file names them")
     tasks, missing = [], []
     specs = load_suite(str(suite)).tasks
     not_fetched = pull([spec.path for spec in specs if spec.source == "openml"], quiet=quiet)
@@ -37,7 +46,7 @@ def gather(
     return tasks, missing
 
 
-def table_task(data: Any, target: Any, *, classes: bool = False) -> Task:
+def table_task(data: Any, target: Any, *, classes: bool = False, steering: Steering = Steering()) -> Task:
     """The task of a table in any form that `as_frame` takes. classes : the target holds classes though it looks like numbers.
 
     A pair (X, y) needs no target. Raises UserError on bad input.
@@ -48,7 +57,8 @@ def table_task(data: Any, target: Any, *, classes: bool = False) -> Task:
     name = table_name(Path(data)) if is_file else "data"
     frame, remarks = as_frame(data)
     target = TARGET if target is None else target
-    return make_task(frame, target, name=name, categorical=[target] if classes else [], remarks=remarks)
+    labels = [target] if classes else []
+    return make_task(frame, target, name=name, categorical=labels, remarks=remarks, **vars(steering))
 
 
 def table_name(path: Path) -> str:

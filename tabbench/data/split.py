@@ -1,8 +1,7 @@
 """Splits: which rows train and which are scored; made once, seeded, saved and hashed."""
 
 import hashlib
-import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
@@ -12,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from tabbench.border.forms import Few, Folds, Seed, fit
+from tabbench.data import folds
+from tabbench.data.spec import Scheme
 from tabbench.data.task import Task
 from tabbench.errors import UserError
 from tabbench.files import file_name, replace_file
@@ -23,7 +24,8 @@ DEFAULT_FOLDS = 3
 class Split:
     """Row indices of one fold. train, test : sorted int64, disjoint, read-only.
 
-    next_test : test rows of the next fold of the repeat, after the last the first; for protocols that validate on them.
+    next_test : test rows of the next fold of the repeat, after the last the first; for protocols that validate on them. Empty
+    where they are no training rows, as in folds in time or with one fold.
     """
 
     repeat: int
@@ -46,31 +48,91 @@ def splits_file(name: str, digest: str) -> str:
     return f"splits/{file_name(name)}-{file_name(digest[:12])}.parquet"
 
 
-def make_splits(task: Task, n_folds: int | None, n_repeats: int, seed: int) -> list[Split]:
-    """Folds of a task: its predefined ones if it has any, else seeded stratified K-fold (whole groups where there are groups).
+def make_splits(
+    task: Task,
+    n_folds: int | None,
+    n_repeats: int | None,
+    seed: int,
+    *,
+    holdout: float | None = None,
+    window: str | None = None,
+) -> list[Split]:
+    """Folds of a task: predefined, in time or of whole groups if it has such, else seeded stratified K-fold.
 
-    Of predefined folds and repeats the first `n_folds` and `n_repeats` are taken, `n_folds` None: all folds; without
-    predefined folds None means `DEFAULT_FOLDS`. Raises UserError if the table is too small for `n_folds`.
+    What is None is as the task's scheme says; else it is one repeat of `DEFAULT_FOLDS` folds, or of all predefined ones.
+    Of predefined folds and repeats the first `n_folds` and `n_repeats` are taken. holdout : share of the rows that is held
+    out once a repeat, instead of folds. window : of the past that trains, "expanding" (None: the same) or "sliding".
+    Raises UserError for what does not go together, and if the table is too small for it.
     """
     fit(n_folds, Folds | None, "folds")  # type: ignore[arg-type]
-    fit(n_repeats, Few, "repeats")
+    fit(n_repeats, Few | None, "repeats")  # type: ignore[arg-type]
     fit(seed, Seed, "seed")
+    scheme = Scheme(n_folds, n_repeats, holdout, window).over(task.scheme)
+    _check(task, scheme)
+    n_folds, n_repeats, share = scheme.folds, scheme.repeats or 1, scheme.holdout
     if task.test_fold is not None:
-        return _linked(_predefined(task, n_folds, n_repeats))
+        found = folds.predefined(task, n_folds, n_repeats)
+        return _linked([_split(repeat, fold, *pair) for repeat, fold, pair in found])
     n_folds = DEFAULT_FOLDS if n_folds is None else n_folds
     splits = []
     for repeat in range(n_repeats):
-        pairs = _stratified(task, n_folds, np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
+        drawn = int(np.random.SeedSequence([seed, repeat]).generate_state(1)[0])
+        if task.time is not None:
+            pairs = [folds.future(task, share)] if share else folds.in_time(task, n_folds, scheme.window or "expanding")
+        else:
+            pairs = [folds.held_out(task, share, drawn)] if share else folds.at_random(task, n_folds, drawn)
         splits += [_split(repeat, fold, train, test) for fold, (train, test) in enumerate(pairs)]
     return _linked(splits)
+
+
+def _check(task: Task, scheme: Scheme) -> None:
+    """Raise UserError for what does not go together."""
+    if scheme.holdout is not None and not 0 < scheme.holdout < 1:
+        raise UserError(f"holdout {scheme.holdout}: give a share of the rows between 0 and 1")
+    if scheme.window is not None and scheme.window not in folds.WINDOWS:
+        raise UserError(f"window {scheme.window!r}: give {' or '.join(folds.WINDOWS)}")
+    if scheme.window and task.time is None:
+        raise UserError(f"{task.name}: a window is of the past: name the column of times, too")
+    if scheme.holdout and scheme.folds:
+        raise UserError(f"{task.name}: give folds or a holdout, not both")
+    if scheme.holdout and task.test_fold is not None:
+        raise UserError(f"{task.name}: it has folds of its own: leave the holdout out")
+    if task.time is not None and task.test_fold is None and (scheme.repeats or 1) > 1:
+        raise UserError(f"{task.name}: the past is the same every time: leave the repeats out")
+
+
+def meaning(task: Task, splits: Sequence[Split]) -> str:
+    """What the splits of a task mean, in one sentence for people."""
+    n_repeats, n_folds = len({split.repeat for split in splits}), len({split.fold for split in splits})
+    first, times = splits[0], f", {n_repeats} times over" if n_repeats > 1 else ""
+    share = f"{len(first.test) / len(task.y):.0%} of the rows"
+    groups, time = task.info.get("groups_column", "groups"), task.info.get("time_column", "time")
+    n_groups = 0 if task.groups is None else len(np.unique(task.groups))
+    if task.test_fold is not None:
+        return f"The {n_folds} folds that come with the table{times}: scores are those of whoever made them."
+    if task.time is not None:
+        gap = f", a gap of {task.info.get('gap', task.gap)} between them" if task.gap else ""
+        whole = f", and no {groups!r} on both sides" if n_groups else ""
+        begins = np.flatnonzero(task.time == task.time.min())
+        past = "all rows before" if all(np.isin(begins, split.train).any() for split in splits) else "the rows just before"
+        what = f"{n_folds} folds in time ({time!r})" if n_folds > 1 else f"The latest {share} ({time!r}) are held out"
+        return f"{what}, training on {past}{gap}{whole}: scores are those on the future."
+    if n_groups:
+        what = f"{n_folds} folds" if n_folds > 1 else f"{share} held out"
+        return f"{what} of whole groups ({groups!r}, {n_groups:,}){times}: scores are those on groups that no training row is of."
+    what = f"{n_folds} random folds" if n_folds > 1 else f"A random {share} held out"
+    return f"{what}, classes in proportion{times}: scores are those on rows like the training rows, each taken to stand alone."
 
 
 def _linked(splits: list[Split]) -> list[Split]:
     """Splits (sorted by repeat and fold) that know the test rows of the fold after them."""
     linked = []
-    for _, folds in groupby(splits, key=lambda split: split.repeat):
-        repeat = list(folds)
-        linked += [replace(this, next_test=after.test) for this, after in zip(repeat, [*repeat[1:], repeat[0]], strict=True)]
+    for _, of_repeat in groupby(splits, key=lambda split: split.repeat):
+        repeat = list(of_repeat)
+        linked += [
+            replace(this, next_test=after.test) if np.isin(after.test, this.train, assume_unique=True).all() else this
+            for this, after in zip(repeat, [*repeat[1:], repeat[0]], strict=True)
+        ]
     return linked
 
 
@@ -79,27 +141,6 @@ def _split(repeat: int, fold: int, train: np.ndarray, test: np.ndarray) -> Split
     for part in parts:
         part.flags.writeable = False
     return Split(repeat, fold, *parts)
-
-
-def _predefined(task: Task, n_folds: int | None, n_repeats: int) -> list[Split]:
-    splits = []
-    for repeat, fold_of in enumerate(np.asarray(task.test_fold).reshape(len(task.y), -1).T[:n_repeats]):
-        for fold in np.unique(fold_of[fold_of >= 0])[:n_folds]:
-            splits.append(_split(repeat, int(fold), np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)))
-    return splits
-
-
-def _stratified(task: Task, n_folds: int, seed: np.uint32) -> Iterable[tuple[np.ndarray, np.ndarray]]:
-    from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
-
-    kind = StratifiedKFold if task.groups is None else StratifiedGroupKFold
-    folds = kind(n_folds, shuffle=True, random_state=int(seed))
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class")  # tiny classes are scored where they fall
-        try:
-            return list(folds.split(task.X, task.y, task.groups))
-        except ValueError as error:
-            raise UserError(f"{task.name}: cannot make {n_folds} folds: {str(error).splitlines()[0]}") from None
 
 
 def splits_digest(splits: Iterable[Split]) -> str:

@@ -8,9 +8,10 @@
     path = "my.csv"          # for "file": relative to the suite file
     target = "y"
 
-Optional per task: categorical, numeric, drop (lists of columns), na (texts or numbers that mean missing), groups, test_fold
-(columns that steer the splits), title, licence, openml_id, url, notes; rows, features, classes (sizes as published, known
-before the table is).
+Optional per task: categorical, numeric, drop (lists of columns), na (texts or numbers that mean missing); groups, time,
+test_fold (columns that steer the splits), gap (between times), folds, repeats, holdout, window (how splits are made unless a run
+says otherwise: see folds.py); title, licence, openml_id, url, notes; rows, features, classes (sizes as published, known before
+the table is).
 
 Without a file: "openml:suite/99", "openml:task/3" and "openml:data/31" are suites of what OpenML has under that number.
 """
@@ -24,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from tabbench.border.forms import Count, LongText, Text, fit
+from tabbench.border.forms import Count, Few, Folds, LongText, Text, fit
 from tabbench.border.texts import one_line, printable
 from tabbench.data.openml.tables import described, suite_specs
 from tabbench.data.sources import SOURCES
@@ -116,7 +117,13 @@ class _Form(msgspec.Struct):
     drop: list[Text] = []
     na: list[Text | int | float] = []
     groups: Text | None = None
+    time: Text | None = None
+    gap: Text | float | None = None
     test_fold: Text | list[Text] | None = None
+    folds: Folds | None = None
+    repeats: Few | None = None
+    holdout: float | None = None
+    window: Text | None = None
     title: LongText | None = None
     licence: LongText | None = None
     openml_id: Count | None = None
@@ -153,8 +160,8 @@ def load_spec(spec: TaskSpec) -> Task:
         categorical=spec.categorical,
         numeric=spec.numeric,
         na=spec.na,
-        groups=spec.groups,
-        test_fold=spec.test_fold,
+        **vars(spec.steering),
+        scheme=spec.scheme,
         info=info,
         remarks=remarks,
     )

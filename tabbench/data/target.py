@@ -1,4 +1,4 @@
-"""The columns that steer: the target as codes of classes, and the predefined test fold of every row."""
+"""The columns that steer: the target as codes of classes, and groups, times and the predefined test fold of every row."""
 
 import re
 from collections.abc import Sequence
@@ -6,11 +6,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from tabbench.data.columns import Absent, distinct, labels, plain, value_number
+from tabbench.data.columns import Absent, distinct, labels, normal_column, plain, text_number, value_number
 from tabbench.errors import UserError
 
 MAX_CLASSES = 1000
 _WHOLE = re.compile(r"-?\d+", re.ASCII)
+UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}  # seconds
+_LENGTH = re.compile(r"(\d+\.?\d*) ?(s|min|h|d|w)", re.ASCII)
 TRAIN, TEST = -1, 0  # what the words mean in a column of folds
 
 
@@ -54,6 +56,46 @@ def _refuse_regression(numbers: Sequence[float | None], declared: bool, where: s
             f"{where} holds {len(known)} distinct real numbers, which is regression: tabbench does classification; "
             "bin the target, or declare it to hold classes (--classes, or categorical in a suite)"
         )
+
+
+def encode_groups(column: pd.Series, where: str) -> np.ndarray:
+    """(n,) int64 numbers of groups. Raises UserError for empty cells and for fewer than two groups."""
+    codes = pd.factorize(column)[0]
+    if (codes < 0).any():
+        raise UserError(f"{where}: {(codes < 0).sum()} empty cells: give every row its group")
+    if codes.max() < 1:
+        raise UserError(f"{where}: all rows are of one group: there is nothing to hold out")
+    return codes
+
+
+def encode_time(column: pd.Series, where: str, gap: str | float | None) -> tuple[np.ndarray, float]:
+    """(n,) float64 times, dates and clock times as seconds, and the gap in their unit.
+
+    Raises UserError for cells that are neither numbers nor dates, for empty ones, and for a gap that is none or of another unit.
+    """
+    values = normal_column(column, where).values
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        example = next((level for level in values.cat.categories if text_number(level) is None), values.cat.categories[0])
+        raise UserError(f"{where}: {example[:40]!r} is no time: give numbers, or dates like 2024-12-31 or 2024-12-31 12:00:00")
+    if values.isna().any():
+        raise UserError(f"{where}: {values.isna().sum()} empty cells: give every row its time")
+    are_dates = pd.api.types.is_datetime64_any_dtype(column.dtype) or value_number(column.iloc[0]) is None
+    return values.to_numpy(np.float64), _length_of(gap, are_dates, where)
+
+
+def _length_of(gap: str | float | None, are_dates: bool, where: str) -> float:
+    if gap is None:
+        return 0.0
+    number = value_number(gap)
+    written = _LENGTH.fullmatch(str(gap).strip())
+    if number is None and written is None:
+        raise UserError(f"{where}: {gap!r} is no gap: give a number, or of dates a length like 7d or 12h")
+    length = number if written is None or number is not None else float(written[1]) * UNITS[written[2]]
+    if length is None or not 0 <= length < np.inf:
+        raise UserError(f"{where}: a gap of {gap} is none: give 0 or more")
+    if length and are_dates == (number is not None):
+        raise UserError(f"{where}: a gap of {gap}: " + ("say of what: 7d, 12h" if are_dates else "give it in the column's unit"))
+    return float(length)
 
 
 def encode_folds(frame: pd.DataFrame, name: str) -> np.ndarray:

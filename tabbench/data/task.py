@@ -7,7 +7,7 @@ int64 codes 0..k-1 into `classes`. What a column is, `columns` decides by its ce
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 
 from tabbench.data.columns import Absent, normal_column, text_number
-from tabbench.data.target import encode_folds, encode_target
+from tabbench.data.spec import Scheme
+from tabbench.data.target import encode_folds, encode_groups, encode_target, encode_time
 from tabbench.errors import UserError
 from tabbench.files import replace_file
 
@@ -30,7 +31,9 @@ class Task:
     y : (n,) int64 codes into `classes`, read-only.
     classes : the k class labels as strings, sorted.
     groups : (n,) int64 or None; rows of one group are never split.
+    time : (n,) float64 or None; when a row was (dates: seconds since 1970). gap : of times, between training and test rows.
     test_fold : (n,) or (n, repeats) int64 or None; the predefined test fold of every row (-1: always in training).
+    scheme : how its splits are made unless a run says otherwise.
     info : plain facts for people: title, source, licence, openml_id, url, notes, remarks (what was not taken as written).
     """
 
@@ -41,6 +44,9 @@ class Task:
     groups: np.ndarray | None = None
     test_fold: np.ndarray | None = None
     info: Mapping[str, Any] = field(default_factory=dict)
+    time: np.ndarray | None = None
+    gap: float = 0.0
+    scheme: Scheme = Scheme()
 
     @cached_property
     def categorical(self) -> list[str]:
@@ -54,7 +60,7 @@ class Task:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over names, types and values of features, target, groups and folds (not over name and info)."""
+        """SHA-256 over names, types and values of features, target, groups, folds and times (not over name, scheme and info)."""
         return self._digests[0]
 
     @property
@@ -76,6 +82,8 @@ class Task:
         of_features = sha.hexdigest()
         for part in (self.y, self.groups, self.test_fold):
             sha.update(b"-" if part is None else part.astype(np.int64).tobytes())
+        if self.time is not None:
+            sha.update(b"time" + np.array([self.gap, *self.time], np.float64).tobytes())
         return sha.hexdigest(), of_features
 
     def summary(self) -> dict[str, Any]:
@@ -90,6 +98,7 @@ class Task:
             "n_classes": len(self.classes),
             "minority_share": float(counts.min() / counts.sum()),
             "digest": self.digest,
+            **({} if self.scheme == Scheme() else {"scheme": {k: v for k, v in asdict(self.scheme).items() if v is not None}}),
             **self.info,
         }
 
@@ -103,7 +112,10 @@ def make_task(  # noqa: PLR0913 - all that can be known of a table
     numeric: Sequence[Any] = (),
     na: Sequence[Any] = (),
     groups: str | None = None,
+    time: str | None = None,
+    gap: str | float | None = None,
     test_fold: str | Sequence[str] | None = None,
+    scheme: Scheme = Scheme(),
     info: Mapping[str, Any] | None = None,
     remarks: Sequence[str] = (),
 ) -> Task:
@@ -111,17 +123,19 @@ def make_task(  # noqa: PLR0913 - all that can be known of a table
 
     `categorical` names columns to take as labels although they hold numbers, the target among them; `numeric` those to take as
     numbers although they are written with currency, commas or per-cent signs. `na` : cells that mean missing, by value, before
-    types are decided. `groups` and `test_fold` (one column, or one a repeat) steer the splits and are no features. What was
-    dropped, left out or taken in another way than written is said in `info["remarks"]`, after the given `remarks`.
+    types are decided. `groups`, `time` and `test_fold` (one column, or one a repeat) steer the splits and are no features. What
+    was dropped, left out or taken in another way than written is said in `info["remarks"]`, after the given `remarks`.
 
     Raises UserError: empty table, duplicate or unknown columns, one class only, a regression-like target, infinite values,
-    nested or binary cells, folds that are none.
+    nested or binary cells, folds, groups, times or a gap that are none.
     """
     frame = frame.reset_index(drop=True)
     frame.columns = [str(column) for column in frame.columns]
     target, labels, numbers = str(target), {str(column) for column in categorical}, {str(column) for column in numeric}
     folds = [test_fold] if isinstance(test_fold, str) else list(test_fold or [])
-    steering = [*([groups] if groups else []), *folds]
+    steering = [*([groups] if groups else []), *([time] if time else []), *folds]
+    if target in steering or len(set(steering)) < len(steering):
+        raise UserError(f"{name}: one column is named for two things among target {target!r}, groups, time and test folds")
     _check_columns(frame, name, [target, *categorical, *numeric, *steering])
     info, said, absent = dict(info or {}), list(remarks), Absent.of(na)
     said += _repeated_header(frame)
@@ -142,14 +156,21 @@ def make_task(  # noqa: PLR0913 - all that can be known of a table
         said += [f"column {c!r}: {column.remark}"] if column.remark else []
     if said:
         info["remarks"] = said
+    times = encode_time(frame[time], f"{name}: time column {time!r}", gap) if time else None
+    if gap is not None and times is None:
+        raise UserError(f"{name}: a gap of {gap} is between times: name the column of times, too")
+    named = {"groups_column": groups, "time_column": time, "gap": None if gap is None else str(gap)}
     return Task(
         name,
         pd.DataFrame(columns),
         _freeze(y),
         classes,
-        groups=_freeze(pd.factorize(frame[groups])[0]) if groups else None,
+        groups=_freeze(encode_groups(frame[groups], f"{name}: group column {groups!r}")) if groups else None,
         test_fold=_freeze(encode_folds(frame[folds], name)) if folds else None,
-        info=info,
+        time=_freeze(times[0], np.float64) if times else None,
+        gap=times[1] if times else 0.0,
+        scheme=scheme,
+        info={**info, **{key: value for key, value in named.items() if value is not None}},
     )
 
 
@@ -187,8 +208,8 @@ def _repeated_header(frame: pd.DataFrame) -> list[str]:
     return [f"{len(rows)} rows repeat the header (row {shown}): remove them from the file"] if len(rows) else []
 
 
-def _freeze(array: np.ndarray) -> np.ndarray:
-    array = np.ascontiguousarray(array, dtype=np.int64)
+def _freeze(array: np.ndarray, dtype: type = np.int64) -> np.ndarray:
+    array = np.ascontiguousarray(array, dtype=dtype)
     array.flags.writeable = False
     return array
 
@@ -205,10 +226,18 @@ def save_task(task: Task, folder: Path) -> Path:
     frame = frame.assign(y=task.y)
     if task.groups is not None:
         frame["groups"] = task.groups
+    if task.time is not None:
+        frame["time"] = task.time
     if task.test_fold is not None:
         repeats = task.test_fold.reshape(len(frame), -1).T
         frame = pd.concat([frame, pd.DataFrame({f"test_fold{r}": fold for r, fold in enumerate(repeats)})], axis=1)
-    meta = {"name": task.name, "columns": list(task.X.columns), "classes": list(task.classes), "info": dict(task.info)}
+    meta = {
+        "name": task.name,
+        "columns": list(task.X.columns),
+        "classes": list(task.classes),
+        "info": dict(task.info),
+        "gap": task.gap,
+    }
     table = pa.Table.from_pandas(frame, preserve_index=False)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"tabbench": json.dumps(meta).encode()})
     replace_file(path, lambda temporary: pq.write_table(table, temporary))
@@ -225,12 +254,13 @@ def load_task(path: Path) -> Task:
         meta = json.loads(table.schema.metadata[b"tabbench"])
         frame = table.to_pandas(use_threads=False)
         groups = _freeze(frame.pop("groups")) if "groups" in frame else None
+        time = _freeze(frame.pop("time"), np.float64) if "time" in frame else None
         folds = [column for column in frame if column.startswith("test_fold")]
         test_fold = _freeze(np.squeeze(frame[folds].to_numpy(np.int64), axis=1 if len(folds) == 1 else ())) if folds else None
         frame = frame.drop(columns=folds)
         y = _freeze(frame.pop("y"))
         X = frame.set_axis(meta["columns"], axis=1)
-        task = Task(meta["name"], X, y, tuple(meta["classes"]), groups, test_fold, meta["info"])
+        task = Task(meta["name"], X, y, tuple(meta["classes"]), groups, test_fold, meta["info"], time, meta.get("gap", 0.0))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: damaged task file ({str(error).splitlines()[0]}): delete it and run again") from None
     if task.digest != path.stem:

@@ -56,17 +56,24 @@ class Head(msgspec.Struct, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, eq=False)
 class Assignment:
-    """What a child is given of a job. digest : of the features; y_train : codes of the training rows, in the split's order."""
+    """What a child is given of a job. digest : of the features; y_train : codes of the training rows, in the split's order.
+
+    groups, time, gap : as in `Task`, of a job that also predicts validation rows.
+    """
 
     job: Job
     split: Split
     digest: str
     y_train: np.ndarray
+    groups: np.ndarray | None = None
+    time: np.ndarray | None = None
+    gap: float = 0.0
 
 
 def assign(job: Job, task: Task, split: Split) -> Assignment:
     """What a child needs for a job."""
-    return Assignment(job, split, task.features_digest, task.y[split.train].astype(np.int32))
+    steering = (task.groups, task.time, task.gap) if job.protocol else ()
+    return Assignment(job, split, task.features_digest, task.y[split.train].astype(np.int32), *steering)
 
 
 def start_child(assignment: Assignment, path: Path, limits: Mapping[str, float]) -> Child:
@@ -81,7 +88,8 @@ def _work(given: Assignment, path: str) -> bytes:
         X, classes = load_features(Path(path), given.digest)
     except UserError:
         return NO_TABLE
-    run = attempt(given.job, Task("", X, hide(given, len(X)), classes), given.split)
+    y, steering = hide(given, len(X)), {"groups": given.groups, "time": given.time, "gap": given.gap}
+    run = attempt(given.job, Task(given.job.task, X, y, classes, **steering), given.split)
     head = {"status": run.status, "reason": run.reason, "details": run.details, "facts": run.facts}
     parts = [run.proba.ravel(), *([run.validation.proba.ravel()] if run.validation else []), run.curve.ravel()]
     return json.dumps(head).encode() + b"\n" + np.concatenate(parts).astype(np.float64).tobytes()

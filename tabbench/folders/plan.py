@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from tabbench.data.split import Split, make_splits
+from tabbench.data.split import Split
 from tabbench.data.task import Task
 from tabbench.engine.cgroup import held_by
 from tabbench.engine.costs import BYTES_PER_RUN, learn
@@ -28,7 +28,7 @@ def forecast(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
     Costs are learned from the runs in `folder`, if it holds any, and in the result folders `teachers`.
     """
     tasks, spec = request.tasks, request.spec
-    splits = {task.digest: make_splits(task, spec.folds, spec.repeats, spec.seed) for task in tasks}
+    splits = {task.digest: spec.splits(task) for task in tasks}
     by_digest = {task.digest: task for task in tasks}
     split_of = {(digest, split.repeat, split.fold): split for digest, those in splits.items() for split in those}
     resources = spec.resources

@@ -8,6 +8,7 @@ from typing import Any
 
 from tabbench.data.gather import gather
 from tabbench.data.openml.pull import offline
+from tabbench.data.spec import Scheme
 from tabbench.data.split import load_splits, splits_file
 from tabbench.data.task import Task, load_task
 from tabbench.errors import UserError
@@ -34,12 +35,13 @@ def recorded_tasks(manifest: Mapping[str, Any], *, fetch: bool) -> tuple[dict[st
     for facts in manifest["tasks"]:
         name, digest = facts["name"], facts["digest"]
         found = sources.get(name, "its source is not recorded")
+        scheme = Scheme(**facts.get("scheme", {}))  # that of the run, whatever its suite says now
         if isinstance(found, Task) and found.digest == digest:
-            tasks[digest] = found
+            tasks[digest] = replace(found, scheme=scheme)
             continue
         kept = _prepared(digest)
         if kept is not None:
-            tasks[digest] = kept
+            tasks[digest] = replace(kept, scheme=scheme)
         if isinstance(found, Task):
             problems.append(f"dataset {name}: changed: its digest is {found.digest[:12]}, the run used {digest[:12]}")
         elif kept is None:
@@ -52,7 +54,7 @@ def _from_source(spec: Spec) -> dict[str, Task | str]:
     if not spec.suite and not spec.file:
         return {spec.data: "it was given as a DataFrame"} if spec.data else {}
     try:
-        tasks, missing = gather(spec.suite, spec.file, spec.target, classes=spec.classes)
+        tasks, missing = gather(spec.suite, spec.file, spec.target, classes=spec.classes, steering=spec.steering)
     except UserError as error:
         return {spec.data: str(error)} if spec.data else {}
     return {**{task.name: task for task in tasks}, **{entry["name"]: entry["reason"] for entry in missing}}

@@ -6,7 +6,7 @@ from typing import Any
 
 from tabbench.data.audit import as_records, audit
 from tabbench.data.gather import gather, remarks_on
-from tabbench.data.split import Split, load_splits, make_splits, save_splits, splits_digest, splits_file
+from tabbench.data.split import Split, load_splits, meaning, save_splits, splits_digest, splits_file
 from tabbench.data.task import Task, save_task
 from tabbench.engine.engines import open_engine
 from tabbench.engine.progress import Progress
@@ -55,7 +55,8 @@ def make_request(spec: Spec, frame: Any = None, *, quiet: bool = True) -> Reques
     Raises UserError on bad input.
     """
     check_spec(spec)
-    tasks, missing = gather(spec.suite, spec.file if frame is None else frame, spec.target, quiet, classes=spec.classes)
+    data = spec.file if frame is None else frame
+    tasks, missing = gather(spec.suite, data, spec.target, quiet, classes=spec.classes, steering=spec.steering)
     return Request(settle(spec, tasks), tasks, missing)
 
 
@@ -77,12 +78,14 @@ def settle(spec: Spec, tasks: list[Task]) -> Spec:
     """The spec with its datasets, the folds where a protocol says how many, and the configurations of a model."""
     rules = PROTOCOLS[spec.protocol or "tabbench"]
     n_configs = spec.configs or rules.n_configs
-    has_own_folds = any(task.test_fold is not None for task in tasks)
+    has_own_folds = any(task.test_fold is not None or task.scheme.folds or task.scheme.holdout for task in tasks)
+    has_own_repeats = any(task.scheme.repeats for task in tasks)
     return replace(
         spec,
         data=None if spec.suite else tasks[0].name,
         tasks=tuple(task.name for task in tasks),
-        folds=rules.n_folds if spec.folds is None and not has_own_folds else spec.folds,
+        folds=rules.n_folds if spec.folds is None and spec.holdout is None and not has_own_folds else spec.folds,
+        repeats=1 if spec.repeats is None and not has_own_repeats else spec.repeats,
         protocol=rules.name if n_configs > 1 or not rules.refit else None,
         configs=n_configs,
         search=spec.search if spec.search != "random" and n_configs > 1 else None,
@@ -166,7 +169,10 @@ def _begin(request: Request, engine: Engine, folder: Path, progress: Progress) -
     old = None if is_new(folder) else read_manifest(folder)
     recorded = {facts["digest"]: facts.get("splits") for facts in old["tasks"]} if old else {}
     splits = {task.digest: _splits_of(task, folder, spec, recorded.get(task.digest), progress) for task in tasks}
-    summaries = [{**task.summary(), "splits": splits_digest(splits[task.digest])} for task in tasks]
+    summaries = [
+        {**task.summary(), "splits": splits_digest(those), "meaning": meaning(task, those)}
+        for task, those in ((task, splits[task.digest]) for task in tasks)
+    ]
     manifest = new_manifest(spec.to_json(), summaries, request.missing)
     manifest["engine"] = engine.facts
     manifest["families"] = {name: get_model(name).family for name in spec.models}
@@ -199,4 +205,4 @@ def _splits_of(task: Task, folder: Path, spec: Spec, recorded: str | None, progr
                 return splits
             progress.note(f"{path}: not the splits that the manifest records: made again")
         path.unlink()
-    return make_splits(task, spec.folds, spec.repeats, spec.seed)
+    return spec.splits(task)

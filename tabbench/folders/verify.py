@@ -21,7 +21,7 @@ import pandas as pd
 
 from tabbench import __version__
 from tabbench.border.texts import printable
-from tabbench.data.split import load_splits, make_splits, splits_digest, splits_file
+from tabbench.data.split import load_splits, splits_digest, splits_file
 from tabbench.errors import UserError
 from tabbench.files import file_hash
 from tabbench.folders.recorded import check_trust, programs, recorded_jobs, recorded_tasks
@@ -171,7 +171,7 @@ def _splits(check: Step, folder: Path, manifest: Mapping[str, Any], material: Ma
         material.splits[task.digest] = {(split.repeat, split.fold): split for split in splits}
         if splits_digest(splits) != facts.get("splits", splits_digest(splits)):  # the first manifests did not record them
             check.problems.append(f"splits of {task.name}: not those that the manifest records")
-        if spec and splits_digest(make_splits(task, spec.folds, spec.repeats, spec.seed)) != splits_digest(splits):
+        if spec and splits_digest(spec.splits(task)) != splits_digest(splits):
             check.problems.append(f"splits of {task.name}: not those that seed {spec.seed} gives")
     check.summary = f"the splits of {len(material.splits)} datasets are recorded, and those that the seed gives"
 

@@ -94,9 +94,19 @@ def render(
         facts=facts.astype(object).where(facts.notna(), None).reset_index().to_dict("records"),
         troubles=tables.troubles(results),
         cuts=tables.cuts(results),
+        meanings=_meanings(manifest["tasks"]),
         statuses=results["status"].value_counts().sort_index().to_dict(),
         n_not_run=tables.n_not_run(results),
     )
+
+
+def _meanings(tasks: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """What the splits mean, with the names of the datasets; none for folders that do not say it."""
+    found: dict[str, list[str]] = {}
+    for facts in tasks:
+        if facts.get("meaning"):
+            found.setdefault(facts["meaning"], []).append(facts["name"])
+    return found
 
 
 def _part(name: str) -> str:

@@ -16,7 +16,7 @@ import msgspec
 import psutil
 
 from tabbench import __version__
-from tabbench.border.forms import Count, Digest, LongText, Text
+from tabbench.border.forms import Count, Digest, Few, Folds, LongText, Text
 from tabbench.border.texts import one_line
 from tabbench.data.audit import Finding
 from tabbench.errors import UserError
@@ -142,12 +142,21 @@ class _Import(msgspec.Struct):
     models: list[LongText]
 
 
+class _Scheme(msgspec.Struct, forbid_unknown_fields=True):
+    folds: Folds | None = None
+    repeats: Few | None = None
+    holdout: float | None = None
+    window: Text | None = None
+
+
 class _Task(msgspec.Struct):
     name: LongText
     digest: Digest
     n_rows: Count
     n_features: Count
     splits: Text = ""
+    meaning: LongText = ""
+    scheme: _Scheme = msgspec.field(default_factory=_Scheme)
     n_categorical: Count = 0
     n_missing: Count = 0
     n_classes: Count = 0

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tabbench.data.folds import dealt, future
 from tabbench.data.split import DEFAULT_FOLDS, Split
 from tabbench.data.task import Task
 from tabbench.errors import UserError
@@ -227,18 +228,27 @@ def inner_parts(protocol: str, task: Task, split: Split, seed: int) -> Parts:
     """Rows to fit on and rows to validate on, once or more, for one outer fold; none for the empty protocol.
 
     "tabzilla": the test rows of the next fold of the repeat validate, what is left of the training part is fitted on.
-    "tabbench": stratified folds of the training part (at most `CV_ROWS` rows) or a stratified fifth of it; seeded.
+    "tabbench": stratified folds of the training part (at most `CV_ROWS` rows) or a stratified fifth of it; seeded. Where there
+    are groups, these stay whole; where there are times, the latest fifth validates what came before it, the gap left out.
+    Raises UserError if the training part cannot be parted so.
     """
     if protocol == "tabzilla":
         return [(np.setdiff1d(split.train, split.next_test), split.next_test)]
-    return _stratified_parts(task.y[split.train], split.train, seed) if protocol else []
+    if not protocol:
+        return []
+    if task.time is not None:
+        return [future(task, 1 / HOLDOUT_EVERY, split.train)]
+    groups = None if task.groups is None else task.groups[split.train]
+    return _dealt_parts(task.y[split.train], groups, split.train, seed)
 
 
-def _stratified_parts(y: np.ndarray, rows: np.ndarray, seed: int) -> Parts:
-    shuffled = np.random.default_rng(seed).permutation(len(y))
-    by_class = shuffled[np.argsort(y[shuffled], kind="stable")]
-    n_folds = CV_FOLDS if len(y) <= CV_ROWS else HOLDOUT_EVERY
-    fold_of = np.empty(len(y), dtype=np.int64)
-    fold_of[by_class] = np.arange(len(y)) % n_folds  # dealt out class by class, so every fold gets its share
+def _dealt_parts(y: np.ndarray, groups: np.ndarray | None, rows: np.ndarray, seed: int) -> Parts:
+    unit_of, order = dealt(y, groups, seed)
+    n_folds = min(CV_FOLDS if len(y) <= CV_ROWS else HOLDOUT_EVERY, len(order))
+    if n_folds < 2:
+        raise UserError("all training rows are of one group: no whole group can validate")
+    fold_of_unit = np.empty(len(order), dtype=np.int64)
+    fold_of_unit[order] = np.arange(len(order)) % n_folds  # dealt out class by class, so every fold gets its share
+    fold_of = fold_of_unit[unit_of]
     wanted = range(n_folds) if len(y) <= CV_ROWS else [0]
     return [(rows[fold_of != fold], rows[fold_of == fold]) for fold in wanted]

@@ -69,6 +69,8 @@ def series_of(
     rules = PROTOCOLS[protocol] if protocol else None
     spaces = {name: space_of(rules, name) if rules else ({}, {}) for name in spec.models}
     entrants = [(name, default) for name, (default, _) in spaces.items()]
+    if rules and not rules.refit:
+        _check_next(protocol, tasks)
     n_rows = {(task.digest, split.repeat, split.fold): len(split.train) for task, splits in tasks for split in splits}
     number, of = spec.part
     for job in plan(tasks, entrants, spec.subsamples, spec.seed, spec.resources.threads, protocol):
@@ -76,6 +78,16 @@ def series_of(
         if int(first.key[:8], 16) % of == number - 1:
             space = spaces[job.model][1]
             yield Series(first, space, (spec.configs or 1) if space else 1, search)
+
+
+def _check_next(protocol: str, tasks: Sequence[tuple[TaskLike, Sequence[Split]]]) -> None:
+    """Raise UserError where a protocol that validates on the next fold has none that is not tested, or yet to come."""
+    for task, splits in tasks:
+        if not all(len(split.next_test) for split in splits):
+            raise UserError(
+                f"{task.name}: protocol {protocol} validates on the rows of the next fold, and here these are none to train on "
+                "(one fold, or folds in time): take protocol tabbench"
+            )
 
 
 def losses_of(spec: Spec, store: ResultStore) -> dict[str, float]:
