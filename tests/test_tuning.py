@@ -356,7 +356,7 @@ def test_what_does_not_fit_a_protocol_is_one_line(suite, capsys):
 
 
 def leaking(rng, n_groups=60, size=5):
-    """Rows of one group have one label and nearly the same place, which says nothing of other groups; `a` says a little of all."""
+    """Rows of one group have one label and nearly one place, which says nothing of other groups; `a` says a little of all."""
     label = np.arange(n_groups) % 2
     place = rng.normal(size=(n_groups, 8))
     who = np.repeat(np.arange(n_groups), size)

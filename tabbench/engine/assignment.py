@@ -88,8 +88,9 @@ def _work(given: Assignment, path: str) -> bytes:
         X, classes = load_features(Path(path), given.digest)
     except UserError:
         return NO_TABLE
-    y, steering = hide(given, len(X)), {"groups": given.groups, "time": given.time, "gap": given.gap}
-    run = attempt(given.job, Task(given.job.task, X, y, classes, **steering), given.split)
+    y = hide(given, len(X))
+    task = Task(given.job.task, X, y, classes, groups=given.groups, time=given.time, gap=given.gap)
+    run = attempt(given.job, task, given.split)
     head = {"status": run.status, "reason": run.reason, "details": run.details, "facts": run.facts}
     parts = [run.proba.ravel(), *([run.validation.proba.ravel()] if run.validation else []), run.curve.ravel()]
     return json.dumps(head).encode() + b"\n" + np.concatenate(parts).astype(np.float64).tobytes()
