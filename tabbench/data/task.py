@@ -231,8 +231,10 @@ def save_task(task: Task, folder: Path) -> Path:
     if task.test_fold is not None:
         repeats = task.test_fold.reshape(len(frame), -1).T
         frame = pd.concat([frame, pd.DataFrame({f"test_fold{r}": fold for r, fold in enumerate(repeats)})], axis=1)
-    meta = {"name": task.name, "columns": list(task.X.columns), "classes": list(task.classes), "info": dict(task.info)}
-    meta |= {"gap": task.gap} if task.gap else {}
+    meta: dict[str, Any] = {"name": task.name, "columns": list(task.X.columns), "classes": list(task.classes)}
+    meta |= {"info": dict(task.info)}
+    if task.gap:
+        meta["gap"] = task.gap
     table = pa.Table.from_pandas(frame, preserve_index=False)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), b"tabbench": json.dumps(meta).encode()})
     replace_file(path, lambda temporary: pq.write_table(table, temporary))
