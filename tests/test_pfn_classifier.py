@@ -476,3 +476,96 @@ def test_a_view_keeps_order_gaps_and_levels(transform):
 def test_clone_keeps_the_parameters():
     model = PFNClassifier(3, max_rows=50, random_state=4)
     assert clone(model).get_params() == model.get_params()
+
+
+N_LABELS = 40
+HALVES = np.arange(N_LABELS) % 2
+
+
+def answers(trained, asked, labels=HALVES):
+    """What a model says of the labels of a column, fitted on it in one form and asked in another, beside a column of noise."""
+    noise = np.random.default_rng(0).normal(size=N_LABELS)
+    fitted = PFNClassifier(n_members=1).fit(pd.DataFrame({"noise": noise, "b": trained}), labels)
+    return fitted.predict(pd.DataFrame({"noise": noise, "b": asked}))
+
+
+def truths(kind):
+    """The column 0, 1, 0, 1, … in many forms."""
+    return {
+        "bool": HALVES.astype(bool),
+        "int": HALVES,
+        "float": HALVES.astype(float),
+        "text of bool": HALVES.astype(bool).astype(str),
+        "upper": np.char.upper(HALVES.astype(bool).astype(str)),
+        "text of int": HALVES.astype(str),
+        "nullable": pd.array(HALVES, "Int64"),
+        "nullable bool": pd.array(HALVES.astype(bool), "boolean"),
+        "category": pd.Categorical(HALVES),
+        "category of bool": pd.Categorical(HALVES.astype(bool)),
+        "category of 0.0": pd.Categorical([f"{value}.0" for value in HALVES]),
+        "object": pd.Series([bool(value) if i % 4 > 1 else int(value) for i, value in enumerate(HALVES)], dtype=object),
+    }[kind]
+
+
+@pytest.mark.parametrize("asked", ["bool", "int", "float", "nullable", "object", "upper", "category of bool"])
+@pytest.mark.parametrize("trained", ["bool", "int", "category", "category of 0.0", "upper", "nullable bool"])
+def test_true_is_one_whatever_holds_it(trained, asked):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert answers(truths(trained), truths(asked)).tolist() == HALVES.tolist()
+
+
+def test_one_spelling_does_not_depend_on_what_else_a_column_holds():
+    held = np.where(HALVES == 1, "TRUE", "FALSE").astype(object)
+    with_word = np.where(np.arange(N_LABELS) == 3, "NA", held)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert (answers(with_word, held) == HALVES).mean() > 0.9
+        assert (answers(held, with_word) == HALVES).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    ("trained", "asked", "warns"),
+    [
+        (np.where(HALVES == 1, "u", "v"), np.where(HALVES == 1, "x", "z"), True),
+        (pd.Categorical(HALVES), HALVES + 5, True),
+        ([None] * N_LABELS, np.where(HALVES == 1, "u", "v"), True),
+        ([np.nan] * N_LABELS, HALVES, True),
+        (HALVES * 1.5, ["?"] * N_LABELS, True),
+        (np.where(HALVES == 1, "u", "v"), [None] * N_LABELS, False),
+        (HALVES * 1.5, [None] * N_LABELS, False),
+        (HALVES * 1.5, ["?" if i == 3 else str(value * 1.5) for i, value in enumerate(HALVES)], False),
+        (["?" if i == 3 else str(value * 1.5) for i, value in enumerate(HALVES)], HALVES * 1.5, False),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*are taken as missing")
+def test_a_column_of_which_nothing_is_known_warns_and_counts_as_missing(trained, asked, warns):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        answers(trained, asked)
+    assert any("holds nothing that was there when fitted" in str(warning.message) for warning in caught) == warns
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        pd.Series(HALVES + 2**53, dtype="Int64"),
+        pd.Series(HALVES.astype(bool), dtype="boolean"),
+        pd.Series(HALVES + 2**53, dtype="int64[pyarrow]"),
+        pd.Series(np.where(HALVES == 1, "01", "1"), dtype="string"),
+        np.where(HALVES == 1, "None", "NA").tolist(),
+        (HALVES + 2**53).tolist(),
+        HALVES.astype(bool).tolist(),
+    ],
+    ids=lambda labels: f"{type(labels).__name__} {getattr(labels, 'dtype', type(labels[0]).__name__)}",
+)
+def test_labels_come_back_as_they_were_given(labels):
+    said = answers(HALVES, HALVES, labels)
+    given = labels.tolist() if isinstance(labels, pd.Series) else labels
+    assert list(map(repr, said.tolist())) == list(map(repr, given))
+
+
+@pytest.mark.parametrize("labels", [[1, "a"], ["1", 1], [2**53 + 1, 0.0]])
+def test_lists_that_numpy_would_change_are_refused(labels):
+    with pytest.raises(ValueError, match="labels of several types"):
+        answers(HALVES, HALVES, labels * (N_LABELS // 2))

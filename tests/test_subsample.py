@@ -13,7 +13,7 @@ from tabbench.data.task import make_task
 from tabbench.errors import UserError
 from tabbench.models import Needs
 from tabbench.prepare.preprocess import Preprocessor
-from tabbench.prepare.subsample import COLUMN_POLICIES, ROW_POLICIES, SubsampledClassifier
+from tabbench.prepare.subsample import COLUMN_POLICIES, ROW_POLICIES, SubsampledClassifier, class_probabilities
 
 NESTED_ROWS = {
     "random",
@@ -193,3 +193,91 @@ def test_scaling_is_learned_from_the_subset_only():
     far.iloc[30:, 0] = 1e6
     same = SubsampledClassifier(pipeline, max_rows=30, row_policy="first").fit(far, y)
     np.testing.assert_array_equal(model.predict_proba(X), same.predict_proba(X))
+
+
+@pytest.mark.parametrize("policy", ["first", "bagged"])
+def test_a_context_in_which_nothing_varies_predicts_the_shares_of_its_classes(policy):
+    """CatBoost and others fail on it."""
+    X = pd.DataFrame({"a": np.r_[np.ones(20), np.arange(100)], "b": 1.0}).iloc[: 20 if policy == "bagged" else None]
+    X.loc[X.index[-1], "a"] = 7.0 if policy == "first" else 1.0
+    y = np.resize([0, 0, 1, 0], len(X))
+    model = tree(max_rows=16, row_policy=policy).fit(X, y)
+    if policy == "first":
+        np.testing.assert_allclose(model.predict_proba(X), [[0.75, 0.25]] * len(X))
+    assert "no feature varies" in model.subsample_.note
+
+
+def test_columns_cut_until_nothing_varies_leave_the_shares():
+    X = pd.DataFrame({"a": 1.0, "b": 2.0, "c": np.arange(40) // 39})
+    model = tree(max_rows=20, row_policy="first", max_columns=2, column_policy="first").fit(X, np.resize([0, 1], 40))
+    assert model.predict_proba(X).tolist() == [[0.5, 0.5]] * 40
+
+
+def test_a_context_of_one_class_is_certain_and_fits_no_model():
+    X, y = table(n=60, k=2)
+    order = np.argsort(y, kind="stable")
+    model = tree(max_rows=2, row_policy="first").fit(X.iloc[order], y[order])
+    assert model.predict_proba(X).tolist() == [[1.0, 0.0]] * 60
+
+
+class Answers(LogisticRegression):
+    """Answers `predict_proba` in a form of its own, as `answer(proba, classes)` says."""
+
+    def answering(self, answer):
+        self.answer = answer
+        return self
+
+    def predict_proba(self, X):
+        return self.answer(super().predict_proba(X), self)
+
+
+def backwards(proba, model, kind=int):
+    model.classes_ = np.array([2, 1, 0]).astype(kind)
+    return proba[:, ::-1]
+
+
+@pytest.fixture
+def fitted():
+    X = np.random.default_rng(0).normal(size=(90, 2))
+    y = np.arange(90) % 3
+    X[:, 0] += y
+    return LogisticRegression().fit(X, y).predict_proba(X), Answers().fit(X, y), X
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda proba, model: proba,
+        lambda proba, model: proba.tolist(),
+        lambda proba, model: pd.DataFrame(proba),
+        lambda proba, model: pd.DataFrame(proba[:, ::-1], columns=[2, 1, 0]),
+        lambda proba, model: pd.DataFrame(proba[:, [1, 0, 2]], columns=["1", "0", "2"]),
+        backwards,
+        lambda proba, model: backwards(proba, model, float),
+        lambda proba, model: backwards(proba, model, str),
+        lambda proba, model: pd.DataFrame(backwards(proba, model)),
+        lambda proba, model: pd.DataFrame(backwards(proba, model), columns=["x", "y", "z"]),
+    ],
+)
+def test_columns_are_what_classes_or_their_names_say(fitted, answer):
+    proba, model, X = fitted
+    np.testing.assert_array_equal(class_probabilities(model.answering(answer), X, 3), proba)
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        (lambda proba, model: setattr(model, "classes_", [0, 1]) or proba[:, :2], "classes_ is .0, 1., expected the 3 labels"),
+        (lambda proba, model: setattr(model, "classes_", [0, 1, 1]) or proba, "classes_ is .0, 1, 1., expected the 3 labels"),
+        (lambda proba, model: setattr(model, "classes_", [1, 2, 3]) or proba, "classes_ holds 3, which is no label"),
+        (lambda proba, model: setattr(model, "classes_", ["a", "b", "c"]) or proba, "classes_ holds 'a', which is no label"),
+        (lambda proba, model: proba[:, 0], r"predict_proba returned shape \(90,\), expected \(90, 3\)"),
+        (lambda proba, model: None, "predict_proba returned"),
+        (lambda proba, model: [["a", "b", "c"]] * 90, "something else than numbers"),
+    ],
+)
+def test_impossible_answers_fail_in_one_true_line(fitted, answer, says):
+    _, model, X = fitted
+    with pytest.raises(ValueError, match=says) as caught:
+        class_probabilities(model.answering(answer), X, 3)
+    assert "\n" not in str(caught.value)

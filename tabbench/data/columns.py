@@ -147,15 +147,30 @@ def known_numbers(column: pd.Series, where: str) -> pd.Series:
 
 
 def known_levels(column: pd.Series, levels: pd.Index, where: str) -> pd.Series:
-    """The cells of a column that is known to hold these labels, as `category`; others are missing. 1 may be True."""
+    """The cells of a column that is known to hold these labels, as `category`; others are missing.
+
+    What is written otherwise is known again where there is no doubt: 1 as True, "TRUE" as True, 0 as "0.0".
+    """
     values = normal_column(column, where, as_category=True).values
-    if set(levels) <= {"False", "True"} and not {"False", "True"} & set(values.cat.categories):
-        values = values.cat.rename_categories({"0": "False", "1": "True"})
-    return values.cat.set_categories(levels)
+    places = {level: i for i, level in enumerate(levels)}
+    keys = _keys(list(levels))
+    meant = {key: i for i, key in enumerate(keys) if keys.count(key) == 1}
+    switch = {"1": "True", "0": "False"} if set(keys) <= {"True", "False"} else {}
+    switch |= {"True": "1", "False": "0"} if set(keys) <= {"0", "1"} else {}
+    found = values.cat.categories
+    place = [places.get(text, meant.get(switch.get(key, key), -1)) for text, key in zip(found, _keys(list(found)), strict=True)]
+    codes = np.append(np.array(place, np.int64), -1)[values.cat.codes]
+    return pd.Series(pd.Categorical.from_codes(codes, levels), name=column.name)
+
+
+def _keys(texts: list[str]) -> list[str]:
+    """One spelling for labels that are the same number or truth value."""
+    spelt = map(label, texts)
+    return [text.capitalize() if text.lower() in ("true", "false") else text for text in spelt]
 
 
 def _switch(value: Any) -> float | None:
-    return {"True": 1.0, "False": 0.0}.get(value) if isinstance(value, str) else None
+    return {"true": 1.0, "false": 0.0}.get(value.strip().lower()) if isinstance(value, str) else None
 
 
 def plain(column: pd.Series, where: str) -> pd.Series:

@@ -158,9 +158,18 @@ def _checked(estimator: BaseEstimator, X: Any, y: Any) -> tuple[Any, np.ndarray]
     """X with its names noted, and y (n,); raises ValueError as scikit-learn does."""
     X = as_table(X, estimator)
     validate_data(estimator, X, y, skip_check_array=True)
-    y = column_or_1d(y, warn=True)
-    if pd.isna(y).any():
-        raise ValueError("Input y contains NaN: drop the rows without a label")
+    y = _labels(y)
     check_classification_targets(y)
     check_consistent_length(X, y)
     return X, y
+
+
+def _labels(y: Any) -> np.ndarray:
+    """(n,) labels as they were given; raises ValueError for missing ones, and for a list that NumPy would turn into others."""
+    given = y.to_numpy() if isinstance(y, pd.Series | pd.Index) else y  # else nullable integers and booleans become floats
+    labels = column_or_1d(given, warn=True)
+    if pd.isna(labels).any():
+        raise ValueError("Input y contains NaN: drop the rows without a label")
+    if isinstance(y, list) and labels.tolist() != y:
+        raise ValueError("y holds labels of several types, which would become others: give texts only, or whole numbers only")
+    return labels

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clo
 
 from tabbench.errors import UserError
 from tabbench.prepare.needs import Needs
-from tabbench.prepare.preprocess import Preprocessor
+from tabbench.prepare.preprocess import Preprocessor, varies
 from tabbench.registry import Registry
 
 NUMERIC = Needs(categories="onehot", scaled=True, complete=True)
@@ -297,6 +297,20 @@ def check_limits(max_rows: int | None, row_policy: str, max_columns: int | None,
         COLUMN_POLICIES[column_policy]
 
 
+class ClassShares(ClassifierMixin, BaseEstimator):
+    """Predicts the shares of the classes: all that can be learned where no feature varies, or from one class."""
+
+    def fit(self, X: pd.DataFrame, y: np.ndarray) -> Self:
+        """Count labels y (n,)."""
+        self.classes_, counts = np.unique(y, return_counts=True)
+        self.shares_ = counts / len(y)
+        return self
+
+    def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
+        """(n, k), every row the same."""
+        return np.tile(self.shares_, (len(X), 1))
+
+
 class SubsampledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     """A classifier that sees at most `max_rows` rows and `max_columns` columns of its training part.
 
@@ -343,11 +357,17 @@ class SubsampledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if self.max_rows is not None and len(X) > self.max_rows:
             self.contexts_ = ROW_POLICIES[self.row_policy](X, codes, self.max_rows, rows_rng)
             note.append(f"{self.max_rows} of {len(X)} rows ({self.row_policy})")
-        self.estimators_ = [clone(self.estimator).fit(X.iloc[rows], _dense(codes[rows])) for rows in self.contexts_.rows]
         self._present = [np.unique(codes[rows]) for rows in self.contexts_.rows]
+        self.estimators_ = [self._fitted(X.iloc[rows], _dense(codes[rows])) for rows in self.contexts_.rows]
+        if any(isinstance(fitted, ClassShares) and len(fitted.classes_) > 1 for fitted in self.estimators_):
+            note.append("no feature varies in them: the shares of the classes are predicted")
         n_rows = max(len(rows) for rows in self.contexts_.rows)
         self.subsample_ = Cut(n_rows, X.shape[1], ", ".join(note))
         return self
+
+    def _fitted(self, X: pd.DataFrame, y: np.ndarray) -> Any:
+        can_learn = y.any() and any(varies(X[column]) for column in X)
+        return (clone(self.estimator) if can_learn else ClassShares()).fit(X, y)
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
         """(n, k) probabilities; a class that a context lacks has probability 0 there."""
@@ -378,28 +398,35 @@ class SubsampledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 def class_probabilities(estimator: Any, X: pd.DataFrame, k: int) -> np.ndarray:
     """(n, k) `predict_proba` in the order of the codes 0..k-1; of a classifier without it, certainty for what it predicts.
 
-    Columns are those of its `classes_`, in whatever order, if it has them. Raises ValueError for anything else.
+    Columns are those of its `classes_`, in whatever order, if it has them; names of a DataFrame's columns that are these labels
+    go before. Raises ValueError for anything else.
     """
     if not hasattr(estimator, "predict_proba"):
         codes = _as_codes(estimator.predict(X), k, "predict returned")
         if codes.shape != (len(X),):
             raise ValueError(f"predict returned shape {codes.shape}, expected {(len(X),)}")
         return np.eye(k)[codes]
-    proba = np.asarray(estimator.predict_proba(X), np.float64)
+    answer, classes = estimator.predict_proba(X), getattr(estimator, "classes_", None)
+    codes = None if classes is None else _as_codes(classes, k, "classes_ holds")
+    if codes is not None and sorted(codes.ravel().tolist()) != list(range(k)):
+        raise ValueError(f"classes_ is {str(codes.tolist())[:100]}, expected the {k} labels of the training part")
+    try:
+        proba = np.asarray(answer, np.float64)
+    except (ValueError, TypeError):
+        raise ValueError(f"predict_proba returned {type(answer).__name__} of something else than numbers") from None
     if proba.shape != (len(X), k):
         raise ValueError(f"predict_proba returned shape {proba.shape}, expected {(len(X), k)}")
-    classes = getattr(estimator, "classes_", None)
-    if classes is None:
-        return proba
-    codes = _as_codes(classes, k, "classes_ holds")
-    if sorted(codes.ravel().tolist()) != list(range(k)):
-        raise ValueError(f"classes_ is {str(codes.tolist())[:100]}, expected the {k} labels of the training part")
-    return proba[:, np.argsort(codes)]
+    if isinstance(answer, pd.DataFrame) and not isinstance(answer.columns, pd.RangeIndex):
+        names = [str(name) for name in answer.columns]
+        codes = np.array(names, np.int64) if sorted(names) == sorted(map(str, range(k))) else codes
+    return proba if codes is None else proba[:, np.argsort(codes.ravel())]
 
 
 def _as_codes(labels: Any, k: int, where: str) -> np.ndarray:
     """Labels of any type (1, 1.0, "1", True) as codes; raises ValueError if one is none of 0..k-1."""
     given = np.asarray(labels)
+    if given.dtype.kind == "O" and any(value is None for value in given.ravel()):
+        raise ValueError(f"{where} None, which is no label it was fitted to")
     try:
         values = given.astype(np.float64)
     except (ValueError, TypeError):
