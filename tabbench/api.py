@@ -16,7 +16,7 @@ from tabbench.files import data_folder
 from tabbench.folders.results import Results, open_results, replay_trials
 from tabbench.folders.run import run as run_spec
 from tabbench.job import Subsample
-from tabbench.models import usual_models
+from tabbench.models import own_names, usual_models
 from tabbench.request import Spec
 from tabbench.resources import Bounds, Resources
 
@@ -93,7 +93,7 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
         time=time,
         gap=gap,
         test_fold=_columns(test_fold),
-        models=usual_models()[0] if models is None else tuple(models),
+        models=usual_models()[0] if models is None else own_names(models),
         folds=folds,
         repeats=repeats,
         holdout=holdout,

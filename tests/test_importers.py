@@ -9,6 +9,7 @@ import pytest
 from tabbench.api import open_results
 from tabbench.cli import main
 from tabbench.errors import UserError
+from tabbench.models import get_model, own_names
 from tabbench.store.importers import import_results
 from tests.support.published import TABZILLA, needs_tabzilla
 
@@ -34,6 +35,22 @@ def test_tabzilla_is_scaled_back(tmp_path):
     assert "imported results" in page
     assert "4 results of tabzilla from t.csv" in page
     assert "threads a job" not in page
+
+
+def test_algorithms_of_tabzilla_are_called_as_here(tmp_path):
+    names = {"A": "rtdl_ResNet_default", "B": "LinearModel"}
+    tabzilla_table().replace({"alg_name": names}).to_csv(tmp_path / "t.csv")
+    frame = import_results("tabzilla", tmp_path / "t.csv", tmp_path / "out")
+    assert set(frame["model"]) == {"resnet_default", "logreg"}
+
+
+@needs_tabzilla
+def test_every_algorithm_of_tabzilla_is_here_under_its_own_name_too():
+    theirs = pd.read_csv(TABZILLA / "all22_tuned_aggregated_results.csv", usecols=["alg_name"])["alg_name"].unique()
+    assert len(theirs) == len(own_names(theirs)) == 22
+    for name in theirs:
+        assert get_model(name).name == own_names([name])[0] != name
+        assert name in get_model(name).aliases
 
 
 def test_amlb_and_its_failures(tmp_path):
@@ -168,6 +185,7 @@ def test_tabzillas_published_rank_tables(metric, theirs, tmp_path):
     import_results("tabzilla", TABZILLA / "final18_tuned_aggregated_results.csv", tmp_path / "out")
     ours = open_results(tmp_path / "out").leaderboard(metric, "min").set_index("model")
     published = pd.read_csv(TABZILLA / "rank_tables" / f"final18_{theirs}_rank.csv", header=[0, 1], index_col=0).dropna(how="all")
+    published.index = own_names(published.index)
     rank = published.iloc[:, 2].astype(float)
     assert len(ours) == len(rank) == 18
     assert ours["mean_rank"].round(2).reindex(rank.index).tolist() == rank.tolist()

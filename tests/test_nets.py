@@ -1,21 +1,43 @@
+import tempfile
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
 from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from tabbench.models import MODELS, load_models
+import tabbench
+from tabbench.data.split import Split
+from tabbench.data.task import Task
+from tabbench.engine.execute import reason_unsupported
+from tabbench.engine.sandbox import stop_server
+from tabbench.job import Job
+from tabbench.models import MODELS, load_models, missing_imports
 from tabbench.prepare.preprocess import Preprocessor
+from tabbench.testing import REQUIREMENTS, require
+
+
+def absent(name):
+    missing = missing_imports(MODELS[name])
+    return pytest.mark.skipif(bool(missing), reason=f"{' '.join(missing)} not installed")
+
 
 torch = pytest.importorskip("torch")
+from tabbench.models.nets.trainer import NetClassifier, Network, Recipe  # noqa: E402 - it imports torch
+
 load_models()
-NETS = [name for name, entry in MODELS.items() if "tabbench.models.nets.trainer" in entry.imports]
+OURS = [name for name, entry in MODELS.items() if "tabbench.models.nets.trainer" in entry.imports]
+GUESTS = ["realmlp", "xrfm"]
+NETS = [*OURS, *(pytest.param(name, marks=absent(name)) for name in GUESTS)]
 
 
 def fitted(name, X, y, **config):
     entry = MODELS[name]
     preprocessor = Preprocessor(entry.needs).fit(X)
-    return entry.build(seed=1, threads=1, max_epochs=2, **config).fit(preprocessor.transform(X), y), preprocessor
+    few = {"max_epochs": 2} if "max_epochs" in entry.defaults else {}
+    return entry.build(seed=1, threads=1, **few, **config).fit(preprocessor.transform(X), y), preprocessor
 
 
 def table(n=60, seed=0):
@@ -24,22 +46,47 @@ def table(n=60, seed=0):
     return frame.assign(d=pd.Categorical(rng.choice(list("xyz"), n))), np.arange(n) % 3
 
 
-def test_all_of_tabzilla_and_three_of_later_years_are_there():
-    assert set(NETS) == set(
-        "rtdl_mlp resnet ft_transformer saint node tabnet tabtransformer danet stg vime nam deepfm tabm modernnca mlp_plr".split()
-    )
+def test_all_of_tabzilla_and_five_of_later_years_are_there():
+    tabzilla = "rtdl_mlp resnet ft_transformer saint node tabnet tabtransformer danet stg vime nam deepfm".split()
+    assert {*OURS, *GUESTS} == {*tabzilla, "tabm", "modernnca", "mlp_plr", *GUESTS}
+    assert set(GUESTS) < set(MODELS)
+
+
+CACHES = (
+    "torchinductor_",
+    ".config",
+    ".cache",
+    "matplotlib",
+    "fontlist",
+)  # torch's and Matplotlib's, made when they are imported
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_the_same_seed_gives_the_same_bytes_and_a_row_stands_alone(name):
+def test_the_same_seed_gives_the_same_bytes_and_a_row_stands_alone(name, tmp_path, monkeypatch):
+    for module in MODELS[name].imports:
+        import_module(module)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
     X, y = table()
+    state, n_threads = torch.get_rng_state(), torch.get_num_threads()
     (one, prepare), (two, _) = fitted(name, X, y), fitted(name, X, y)
     test = prepare.transform(table(20, seed=1)[0])
     proba = one.predict_proba(test)
     assert proba.tobytes() == two.predict_proba(test).tobytes()
-    assert len(one.curve_) == 2
     alone = np.vstack([one.predict_proba(test[i : i + 1]) for i in range(5)])
     np.testing.assert_allclose(alone, proba[:5], atol=1e-5)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == n_threads
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_net_of_ours_has_its_curve(name):
+    net, _ = fitted(name, *table())
+    assert [point.step for point in net.curve_] == [1, 2]
+    assert all(np.isfinite(point.loss) for point in net.curve_)
+    assert 0 <= net.curve_[0].seconds <= net.curve_[1].seconds
 
 
 def awkward():
@@ -66,12 +113,90 @@ def test_awkward_tables_are_answered(name):
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_2000_columns_are_answered_or_beyond_the_limit(name):
+def test_2000_columns_are_answered_or_refused_in_a_line(name):
+    X, y = pd.DataFrame(np.random.default_rng(0).normal(size=(12, 2000))), np.arange(12) % 2
+    split = Split(0, 0, np.arange(12), np.arange(12))
+    reason = reason_unsupported(Job("wide", "0", 0, 0, "0", name), Task("wide", X, y, ("no", "yes")), split)
     limit = MODELS[name].limits.features
-    if limit is None or limit >= 2000:
-        X = pd.DataFrame(np.random.default_rng(0).normal(size=(12, 2000)))
-        net, prepare = fitted(name, X, np.arange(12) % 2)
+    if reason is None:
+        net, prepare = fitted(name, X, y)
         assert np.isfinite(net.predict_proba(prepare.transform(X))).all()
+    else:
+        assert reason == f"2000 features exceed the limit of {limit}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NETS)
+def test_every_net_meets_every_requirement_after_one_epoch(name, monkeypatch):
+    entry = MODELS[name]
+    if "max_epochs" in entry.defaults:
+        monkeypatch.setitem(MODELS._entries, name, replace(entry, build=partial(entry.build, max_epochs=1)))
+    assert [said for requirement in REQUIREMENTS if (said := unmet(name, requirement))] == []
+
+
+def unmet(name, requirement):
+    try:
+        require(name, requirement)
+    except AssertionError as reason:
+        return str(reason)
+
+
+@pytest.mark.slow
+def test_every_net_is_well_on_smoke_and_leaves_no_file(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    for what in ("TMPDIR", "HOME"):
+        monkeypatch.setenv(what, str(home))
+    monkeypatch.chdir(home)
+    stop_server()  # it has the environment of earlier tests
+    names = [*OURS, *(name for name in GUESTS if not missing_imports(MODELS[name]))]
+    frame = tabbench.run(suite="smoke", models=names, folds=2, out=tmp_path / "out").frame
+    assert len(frame) == 3 * 2 * len(names)
+    assert set(frame["status"]) == {"ok"}
+    assert [path.name for path in home.rglob("*") if not path.name.startswith(CACHES)] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ft_transformer", pytest.param("realmlp", marks=absent("realmlp"))])
+def test_a_net_that_is_too_slow_ends_in_timeout_and_nothing_else_suffers(name, tmp_path):
+    rng = np.random.default_rng(0)
+    data = pd.DataFrame(rng.normal(size=(20_000, 30))).add_prefix("x").assign(y=rng.integers(0, 2, 20_000))
+    limits = {"folds": 2, "time_limit": 10.0}
+    frame = tabbench.run(data=data, target="y", models=[name, "dummy"], out=tmp_path / "out", **limits).frame
+    assert frame.groupby("model")["status"].unique().map(list).to_dict() == {name: ["timeout"], "dummy": ["ok"]}
+
+
+class Spy(Network):
+    """Logistic regression that notes for how many rows, and in which mode, it was asked."""
+
+    def __init__(self, columns, n_classes):
+        super().__init__()
+        self.linear, self.asked = torch.nn.Linear(columns.n_numbers, n_classes), []
+
+    def forward(self, numbers, codes):
+        self.asked.append((len(numbers), self.training))
+        return self.linear(numbers)
+
+
+def test_validation_is_in_evaluation_mode_with_patience_and_the_best_epoch_is_kept():
+    rng = np.random.default_rng(0)
+    X, y, X_val, y_val = rng.normal(size=(64, 30)), np.arange(64) % 2, rng.normal(size=(17, 30)), np.arange(17) % 2
+    net = NetClassifier(Spy, {}, Recipe(learning_rate=0.05, max_epochs=100)).fit(X, y, (X_val, y_val), patience=4)
+    assert {mode for n, mode in net.net_.asked if n == 17} == {False}
+    assert {mode for n, mode in net.net_.asked if n == 32} == {True}
+    losses = [point.loss for point in net.curve_]
+    assert len(losses) < 100
+    assert int(np.argmin(losses)) == len(losses) - 5
+    assert -np.log(net.predict_proba(X_val)[np.arange(17), y_val]).mean() == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_the_learning_rate_falls_where_a_recipe_says_so(monkeypatch):
+    rates, step = [], torch.optim.AdamW.step
+    monkeypatch.setattr(torch.optim.AdamW, "step", lambda self: (rates.append(self.param_groups[0]["lr"]), step(self)) and None)
+    X, y = np.random.default_rng(0).normal(size=(30, 2)), np.arange(30) % 2
+    recipe = Recipe(learning_rate=0.1, max_epochs=41, rate_factor=0.5)
+    NetClassifier(Spy, {}, recipe).fit(X, y, (X, y), patience=100)
+    assert [rates[epoch] for epoch in (0, 19, 20, 40)] == [0.1, 0.1, 0.05, 0.025]
 
 
 def test_mlp_is_what_it_was_before_the_trainer():
@@ -109,7 +234,8 @@ def test_mlp_is_what_it_was_before_the_trainer():
         with torch.no_grad():
             curve.append(float(F.cross_entropy(forward(torch.tensor(X_val, dtype=torch.float32), False), torch.tensor(y_val))))
     torch.set_num_threads(before)
-    assert net.curve_ == curve
+    assert [point.loss for point in net.curve_] == curve
+    assert [point.step for point in net.curve_] == [1, 2, 3]
 
 
 def copied(ours, theirs):

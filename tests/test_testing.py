@@ -15,8 +15,9 @@ load_models()
 MISFITS = "tests.support.misfits"
 
 
-# networks share one trainer: mlp and resnet stand for it here, tests/test_nets.py asks every one in fewer epochs
-SHARED = {name for name, model in MODELS.items() if "tabbench.models.nets.trainer" in model.imports} - {"resnet"}
+# networks share one trainer: mlp and resnet stand for it here, tests/test_nets.py asks every one, and the guests, in fewer epochs
+LONG = {"tabbench.models.nets.trainer", "tabbench.models.nets.guests"}
+SHARED = {name for name, model in MODELS.items() if LONG & {*model.imports}} - {"resnet"}
 NAMES = [name for name, model in MODELS.items() if name not in SHARED and not missing_imports(model)]
 
 

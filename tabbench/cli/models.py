@@ -29,6 +29,8 @@ def _models(_: argparse.Namespace) -> int:
         missing = missing_imports(model)
         print(f"{model.name:14} {model.summary}")
         print(f"{'':14} limits: {limits or 'none'}; defaults: {model.defaults or 'none'}")
+        if model.aliases:
+            print(f"{'':14} also called: {', '.join(model.aliases)}")
         if missing:
             print(f"{'':14} not available: install {' '.join(missing)}")
     return Exit.OK

@@ -139,7 +139,7 @@ def _plan(args: argparse.Namespace) -> int:
 
 def _spec(args: argparse.Namespace) -> "Spec":
     """What `run` and `plan` are asked for."""
-    from tabbench.models import usual_models
+    from tabbench.models import own_names, usual_models
     from tabbench.request import Spec
     from tabbench.resources import Resources, spare_workers
 
@@ -149,7 +149,7 @@ def _spec(args: argparse.Namespace) -> "Spec":
         file=str(args.data) if args.data else None,
         target=args.target,
         classes=args.classes,
-        models=tuple(args.models) if args.models else usual_models()[0],
+        models=own_names(args.models) if args.models else usual_models()[0],
         **splits_asked(args),
         seed=args.seed,
         subsamples=tuple(_subsamples(args)),

@@ -63,7 +63,7 @@ def inner_curve(estimator: Any, steps: Steps | None, rows: Watched, seconds: flo
         stages = list(steps.staged(classifier, X, STAGES))
         losses = [_loss(rows, proba) for _, proba in stages]
         return _curve([step for step, _ in stages], losses, losses[-1:], seconds, len(rows.y))
-    losses = [float(loss) for loss in getattr(classifier, "curve_", ())]
+    losses = [point.loss for point in getattr(classifier, "curve_", ())]
     finite = [loss for loss in losses if np.isfinite(loss)]
     return _curve(range(1, len(losses) + 1), losses, [min(finite, default=np.nan)], seconds, len(rows.y))
 

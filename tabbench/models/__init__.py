@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -61,6 +61,7 @@ class Model:
     tolerance : how far a probability may be off when a job is fitted again on the same machine with the same software (0: exact).
     space : where configurations are searched. steps : of models that are trained step by step.
     family : what it is compared as, e.g. "which metafeatures go with the gap between networks and boosted trees".
+    aliases : what others call it, TabZilla for one.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Model:
     space: Space = field(default_factory=dict)
     steps: Steps | None = None
     family: Family = "other"
+    aliases: tuple[str, ...] = ()
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -105,11 +107,13 @@ def model(  # noqa: PLR0913 - all that there is to say of a model
     space: Space | None = None,
     steps: Steps | None = None,
     family: Family = "other",
+    aliases: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., ClassifierMixin]], Model]:
     """Register a builder as a model; `imports` : see `Model`."""
 
     def register(build: Callable[..., ClassifierMixin]) -> Model:
-        return MODELS.add(name, Model(name, build, needs, limits, imports, tolerance, space or {}, steps, family))
+        made = Model(name, build, needs, limits, imports, tolerance, space or {}, steps, family, aliases)
+        return MODELS.add(name, made, aliases)
 
     return register
 
@@ -143,7 +147,7 @@ def _load_entry_point(entry_point: EntryPoint) -> None:
 
 
 def get_model(name: str) -> Model:
-    """Model of a registered name, or from "package.module:Attribute" (the working directory is importable).
+    """Model of a registered name or alias, or from "package.module:Attribute" (the working directory is importable).
 
     The attribute is a Model, a classifier class, or a function that returns a classifier; it may require no argument.
     The seed goes to every `random_state` of the classifier and the threads to every `n_jobs` or `thread_count`, nested
@@ -156,6 +160,12 @@ def get_model(name: str) -> Model:
 
     load_models()
     return load_attribute(name) if ":" in name else MODELS[name]
+
+
+def own_names(names: Iterable[str]) -> tuple[str, ...]:
+    """The names under which models are registered, once each, of names or aliases; others as they are."""
+    load_models()
+    return tuple(dict.fromkeys(MODELS.own_name(name) for name in names))
 
 
 def missing_imports(model: Model) -> list[str]:

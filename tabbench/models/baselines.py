@@ -19,7 +19,13 @@ def dummy(seed: int, threads: int) -> ClassifierMixin:
     return DummyClassifier(strategy="prior")
 
 
-@model("logreg", family="simple", imports=("sklearn.linear_model",), space={"C": Range(1e-4, 1e3, log=True)})
+@model(
+    "logreg",
+    aliases=("LinearModel",),
+    family="simple",
+    imports=("sklearn.linear_model",),
+    space={"C": Range(1e-4, 1e3, log=True)},
+)
 def logreg(seed: int, threads: int, C: float = 1.0, max_iter: int = 1000) -> ClassifierMixin:
     """Logistic regression, multinomial, with an L2 penalty (Cox 1958)."""
     from sklearn.linear_model import LogisticRegression
@@ -29,6 +35,7 @@ def logreg(seed: int, threads: int, C: float = 1.0, max_iter: int = 1000) -> Cla
 
 @model(
     "knn",
+    aliases=("KNN",),
     family="simple",
     imports=("sklearn.neighbors",),
     limits=Limits(rows=100_000),
@@ -43,6 +50,7 @@ def knn(seed: int, threads: int, n_neighbors: int = 5, weights: str = "uniform")
 
 @model(
     "svm",
+    aliases=("SVM",),
     family="simple",
     imports=("sklearn.calibration", "sklearn.svm"),
     limits=Limits(rows=10_000),
@@ -60,6 +68,7 @@ def svm(seed: int, threads: int, C: float = 1.0, gamma: Any = "scale") -> Classi
 
 @model(
     "tree",
+    aliases=("DecisionTree",),
     family="simple",
     needs=ORDINAL,
     imports=("sklearn.tree",),
@@ -72,7 +81,7 @@ def tree(seed: int, threads: int, max_depth: int | None = None, min_samples_leaf
     return DecisionTreeClassifier(max_depth=max_depth, min_samples_leaf=min_samples_leaf, random_state=seed)
 
 
-@model("random_forest", family="simple", needs=ORDINAL, imports=("sklearn.ensemble",), space=FOREST)
+@model("random_forest", aliases=("RandomForest",), family="simple", needs=ORDINAL, imports=("sklearn.ensemble",), space=FOREST)
 def random_forest(
     seed: int,
     threads: int,

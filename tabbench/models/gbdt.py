@@ -100,6 +100,7 @@ def hist_gbdt(
 
 @model(
     "xgboost",
+    aliases=("XGBoost",),
     family="boosting",
     needs=NATIVE,
     imports=("xgboost",),
@@ -140,6 +141,7 @@ def xgboost(
 
 @model(
     "lightgbm",
+    aliases=("LightGBM",),
     family="boosting",
     needs=NATIVE,
     imports=("lightgbm",),
@@ -183,6 +185,7 @@ def lightgbm(
 
 @model(
     "catboost",
+    aliases=("CatBoost",),
     family="boosting",
     needs=NATIVE,
     imports=("catboost",),

@@ -1,4 +1,4 @@
-"""Official networks as guests, for those who have their packages and weights. Nothing is downloaded."""
+"""Networks of other packages as guests, for those who have these, and the weights where there are any. Nothing is downloaded."""
 
 from importlib import import_module
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Any
 from sklearn.base import ClassifierMixin
 
 from tabbench.errors import UserError
-from tabbench.models import Limits, Needs, model
+from tabbench.models import Limits, Needs, Steps, model
+from tabbench.models.space import Choice, Range
 
 NATIVE = Needs(categories="native", scaled=False, complete=False)
 
@@ -23,7 +24,14 @@ def tabicl(seed: int, threads: int, n_estimators: int = 8, weights: str | None =
     return TabICLClassifier(n_estimators, model_path=_existing(path, "tabicl", checkpoint), **options)
 
 
-@model("tabpfn", family="network", needs=NATIVE, limits=Limits(rows=50_000, features=2000), imports=("tabpfn",))
+@model(
+    "tabpfn",
+    aliases=("TabPFNModel",),
+    family="network",
+    needs=NATIVE,
+    limits=Limits(rows=50_000, features=2000),
+    imports=("tabpfn",),
+)
 def tabpfn(seed: int, threads: int, n_estimators: int = 8, weights: str | None = None) -> ClassifierMixin:
     """TabPFN (Hollmann et al. 2025) with official weights, from the file `weights` or the newest in the package's cache."""
     from tabpfn import TabPFNClassifier
@@ -34,6 +42,74 @@ def tabpfn(seed: int, threads: int, n_estimators: int = 8, weights: str | None =
     path = _existing(weights or (cached[-1] if cached else None), "tabpfn", "tabpfn-v…")
     options: dict[str, Any] = {"ignore_pretraining_limits": True, "random_state": seed}
     return TabPFNClassifier(n_estimators=n_estimators, model_path=path, device="cpu", **options)
+
+
+@model(
+    "realmlp",
+    family="network",
+    needs=Needs(categories="native", scaled=False, complete=True),
+    limits=Limits(rows=50_000, features=200),
+    imports=("torch", "pytabkit", "tabbench.models.nets.guests"),
+    tolerance=1e-5,
+    steps=Steps("max_epochs", lambda guest, train, validation, patience: guest.fit(*train, validation)),
+    space={
+        "n_layers": Range(2, 4, whole=True),
+        "width": Choice((256, 384, 512)),
+        "dropout": Range(0.0, 0.5),
+        "sigma": Range(0.01, 50.0, log=True),
+        "learning_rate": Range(0.02, 0.3, log=True),
+        "weight_decay": Range(1e-3, 5e-2, log=True),
+    },
+)
+def realmlp(  # noqa: PLR0913 - its configuration
+    seed: int,
+    threads: int,
+    n_layers: int = 3,
+    width: int = 256,
+    dropout: float = 0.15,
+    sigma: float = 0.1,
+    learning_rate: float = 0.04,
+    weight_decay: float = 0.02,
+    max_epochs: int = 256,
+) -> ClassifierMixin:
+    """RealMLP (Holzmüller et al. 2024) of the package pytabkit, with its tuned defaults.
+
+    The epochs are fewer where they would be more than 2,500 batches of 256 rows.
+    """
+    from tabbench.models.nets.guests import RealMLP
+
+    return RealMLP(
+        n_layers=n_layers,
+        width=width,
+        dropout=dropout,
+        sigma=sigma,
+        learning_rate=learning_rate,
+        weight_decay=weight_decay,
+        max_epochs=max_epochs,
+        random_state=seed,
+        n_threads=threads,
+    )
+
+
+@model(
+    "xrfm",
+    family="other",
+    limits=Limits(rows=50_000, features=2000),
+    imports=("torch", "xrfm", "tabbench.models.nets.guests"),
+    tolerance=1e-5,
+    space={
+        "bandwidth": Range(0.5, 200.0, log=True),
+        "exponent": Range(0.7, 1.4),
+        "ridge": Range(1e-6, 10.0, log=True),
+    },
+)
+def xrfm(
+    seed: int, threads: int, bandwidth: float = 10.0, exponent: float = 1.0, ridge: float = 1e-3, n_rounds: int = 5
+) -> ClassifierMixin:
+    """Trees of kernel machines that learn which columns matter (Beaglehole et al. 2025), of the package xrfm."""
+    from tabbench.models.nets.guests import XRFM
+
+    return XRFM(bandwidth, exponent, ridge, n_rounds, seed, threads)
 
 
 def _existing(path: Any, package: str, checkpoint: str) -> str:

@@ -8,6 +8,7 @@ from tabbench.models.space import Range
 
 @model(
     "mlp",
+    aliases=("MLP",),
     family="network",
     imports=("torch", "torch._dynamo", "tabbench.models.nets.mlp"),
     tolerance=1e-5,  # torch promises no equal bits

@@ -15,6 +15,7 @@ STEPS = Steps("max_epochs", lambda net, train, validation, patience: net.fit(*tr
 
 @model(
     "rtdl_mlp",
+    aliases=("rtdl_MLP", "MLP-rtdl"),
     family="network",
     needs=NATIVE,
     imports=IMPORTS,
@@ -41,6 +42,7 @@ def rtdl_mlp(
 
 @model(
     "resnet",
+    aliases=("rtdl_ResNet", "ResNet"),
     family="network",
     needs=NATIVE,
     imports=IMPORTS,
@@ -83,6 +85,7 @@ def resnet(  # noqa: PLR0913 - its configuration
 
 @model(
     "ft_transformer",
+    aliases=("rtdl_FTTransformer", "FTTransformer"),
     family="network",
     needs=NATIVE,
     limits=Limits(features=300),
@@ -123,6 +126,7 @@ def ft_transformer(  # noqa: PLR0913 - its configuration
 
 @model(
     "saint",
+    aliases=("SAINT",),
     family="network",
     needs=NATIVE,
     limits=Limits(features=200),
@@ -161,6 +165,7 @@ def saint(  # noqa: PLR0913 - its configuration
 
 @model(
     "node",
+    aliases=("NODE",),
     family="network",
     limits=Limits(features=2000),
     imports=IMPORTS,
@@ -192,6 +197,7 @@ def node(  # noqa: PLR0913 - its configuration
 
 @model(
     "tabnet",
+    aliases=("TabNet",),
     family="network",
     needs=NATIVE,
     imports=IMPORTS,
@@ -243,6 +249,7 @@ def tabnet(  # noqa: PLR0913 - its configuration
 
 @model(
     "tabtransformer",
+    aliases=("TabTransformer",),
     family="network",
     needs=NATIVE,
     limits=Limits(features=300),
@@ -282,6 +289,7 @@ def tabtransformer(  # noqa: PLR0913 - its configuration
 
 @model(
     "danet",
+    aliases=("DANet",),
     family="network",
     limits=Limits(features=2000),
     imports=IMPORTS,
@@ -308,17 +316,19 @@ def danet(  # noqa: PLR0913 - its configuration
 ) -> ClassifierMixin:
     """DANet, learned groups of columns abstracted layer by layer (Chen et al. 2022), AdamW in place of QHAdam.
 
-    The learning rate is constant; the paper's decays.
+    The learning rate falls by a twentieth every 20 epochs, as the paper's does.
     """
     from tabbench.models.nets.danet import DANet
     from tabbench.models.nets.trainer import NetClassifier, Recipe
 
     config: dict[str, Any] = {"n_layers": n_layers, "width": width, "n_masks": n_masks, "dropout": dropout}
-    return NetClassifier(DANet, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=800), seed, threads)
+    recipe = Recipe(learning_rate, weight_decay, max_epochs, max_steps=800, rate_factor=0.95)
+    return NetClassifier(DANet, config, recipe, seed, threads)
 
 
 @model(
     "stg",
+    aliases=("STG",),
     family="network",
     imports=IMPORTS,
     tolerance=1e-5,
@@ -351,6 +361,7 @@ def stg(
 
 @model(
     "vime",
+    aliases=("VIME",),
     family="network",
     limits=Limits(features=2000),
     imports=IMPORTS,
@@ -393,6 +404,7 @@ def vime(  # noqa: PLR0913 - its configuration
 
 @model(
     "nam",
+    aliases=("NAM",),
     family="network",
     limits=Limits(features=1000),
     imports=IMPORTS,
@@ -433,6 +445,7 @@ def nam(  # noqa: PLR0913 - its configuration
 
 @model(
     "deepfm",
+    aliases=("DeepFM",),
     family="network",
     needs=NATIVE,
     imports=IMPORTS,

@@ -15,6 +15,7 @@ from tabbench.data.reader import read_typed
 from tabbench.errors import UserError
 from tabbench.files import file_hash, refuse_links, replace_file
 from tabbench.metrics import METRICS
+from tabbench.models import MODELS, load_models
 from tabbench.registry import Registry
 from tabbench.store.checksums import NAME as CHECKSUMS
 from tabbench.store.manifest import NAME as MANIFEST
@@ -67,8 +68,13 @@ def tabzilla(table: pd.DataFrame) -> pd.DataFrame:
     """Aggregated results of TabZilla (McElfresh et al. 2023): means over ten folds of each tuned algorithm.
 
     Log loss and F1 (averaged over rows, so that it equals accuracy) are published scaled by dataset; they are scaled back.
+    Algorithms get the names that models have here, those in their default configuration with the ending "_default".
     """
-    columns = {"task": table["dataset_name"], "model": table["alg_name"], "accuracy": table["Accuracy__test_mean"]}
+    load_models()
+    names = table["alg_name"].astype(str)
+    stems = names.str.removesuffix("_default")
+    model = stems.map(MODELS.own_name) + np.where(names == stems, "", "_default")
+    columns = {"task": table["dataset_name"], "model": model, "accuracy": table["Accuracy__test_mean"]}
     for metric, theirs in (("f1", "F1"), ("log_loss", "Log Loss")):
         low, high = (table[f"{theirs}__test_mean_{end}"] for end in ("min", "max"))
         columns[metric] = low + table[f"normalized_{theirs}__test_mean"] * (high - low)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from tabbench.resources import torch_threads
 
 HELD_OUT_EVERY = 5  # one training row in five decides when to stop
 PATIENCE = 12
+RATE_EPOCHS = 20
 CHUNK = 4096  # rows predicted at once, so that memory does not grow with a table
 LARGEST = 1e15  # of an input, so that its square is a float32 number
 
@@ -40,12 +42,20 @@ class Rows(NamedTuple):
         return Rows(self.numbers[which], self.codes[which], self.targets[which])
 
 
+class Point(NamedTuple):
+    """A point of a validation curve. step : epochs done. loss : held-out, in nats. seconds : of CPU, so far."""
+
+    step: int
+    loss: float
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Recipe:
     """How a network is trained.
 
     batch_sizes : bounds of the batch size, an eighth of the rows if they allow. max_steps : so that time does not grow with
-    rows for ever; at least one epoch is done.
+    rows for ever; at least one epoch is done. rate_factor : of the learning rate, every `RATE_EPOCHS` epochs.
     """
 
     learning_rate: float = 1e-3
@@ -53,6 +63,7 @@ class Recipe:
     max_epochs: int = 200
     max_steps: int = 4000
     batch_sizes: tuple[int, int] = (32, 256)
+    rate_factor: float = 1.0
 
 
 class Network(nn.Module):
@@ -77,7 +88,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
 
     Attributes
     ----------
-    classes_, net_ : the labels, and the fitted network. curve_ : held-out log loss after each epoch, in nats.
+    classes_, net_ : the labels, and the fitted network. curve_ : a `Point` for each epoch.
     """
 
     def __init__(
@@ -101,7 +112,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
         low, high = numbers.min(axis=0), numbers.max(axis=0)
         self.bounds_ = (2 * low - high).clip(-LARGEST, LARGEST), (2 * high - low).clip(-LARGEST, LARGEST)
         rows = self._rows(X, codes)
-        with _torch(self.n_threads, int(self.random_state)):
+        with own_torch(self.n_threads, int(self.random_state)):
             self.net_ = self.module(_columns(X), len(self.classes_), **self.config)
             if validation is None:
                 train_rows, held_out = (rows.take(part) for part in inner_split(codes))
@@ -113,7 +124,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Class probabilities (n, k) float64."""
-        with _torch(self.n_threads, 0):
+        with own_torch(self.n_threads, 0):
             logits = _predict(self.net_, self._rows(X, np.zeros(len(X), np.int64)))
             return torch.softmax(logits.double(), dim=1).numpy()
 
@@ -128,23 +139,26 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
         return Rows(torch.as_tensor(numbers, dtype=torch.float32), torch.as_tensor(stacked), torch.as_tensor(targets))
 
 
-def train(net: Network, rows: Rows, held_out: Rows, recipe: Recipe, patience: int) -> list[float]:
-    """Train until held-out log loss has not improved for `patience` epochs, restore the best epoch; return the loss of each."""
+def train(net: Network, rows: Rows, held_out: Rows, recipe: Recipe, patience: int) -> list[Point]:
+    """Train until held-out log loss has not improved for `patience` epochs, restore the best epoch; return the curve."""
     size = int(np.clip(len(rows.targets) // 8, *recipe.batch_sizes))
     parameters = [p for p in net.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
-    best_loss, best, curve, n_waited = float("inf"), _copy(net), [], 0
-    for _ in range(min(recipe.max_epochs, -(-recipe.max_steps * size // len(rows.targets)))):
+    best_loss, best, curve, waited = float("inf"), _copy(net), [], 0
+    started = time.process_time()
+    for epoch in range(min(recipe.max_epochs, -(-recipe.max_steps * size // len(rows.targets)))):
+        optimizer.param_groups[0]["lr"] = recipe.learning_rate * recipe.rate_factor ** (epoch // RATE_EPOCHS)
         net.train()
         for batch in torch.randperm(len(rows.targets)).split(size):
             optimizer.zero_grad()
             net.loss(rows.take(batch)).backward()
             optimizer.step()
-        curve.append(float(nn.functional.cross_entropy(_predict(net, held_out), held_out.targets)))
-        n_waited += 1
-        if curve[-1] < best_loss:
-            best_loss, best, n_waited = curve[-1], _copy(net), 0
-        elif n_waited == patience:
+        loss = float(nn.functional.cross_entropy(_predict(net, held_out), held_out.targets))
+        curve.append(Point(epoch + 1, loss, time.process_time() - started))
+        waited += 1
+        if loss < best_loss:
+            best_loss, best, waited = loss, _copy(net), 0
+        elif waited == patience:
             break
     net.load_state_dict(best)
     return curve
@@ -189,7 +203,7 @@ def _columns(X: Any) -> Columns:
 
 
 @contextmanager
-def _torch(n_threads: int, seed: int) -> Iterator[None]:
+def own_torch(n_threads: int, seed: int) -> Iterator[None]:
     """Let torch use so many threads and draw from that seed for a while."""
     with torch_threads(n_threads), torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
