@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.support.synthetic_results import MODELS, make_results, spoil
 from tabbench.errors import UserError
-from tabbench.report.leaderboard import format_leaderboard, leaderboard, rounded, score_table, write_leaderboard
+from tabbench.report.leaderboard import format_leaderboard, leaderboard, rounded, scores_of, write_leaderboard
 
 
 def tiny(**scores):
@@ -70,7 +70,7 @@ def test_direction_of_the_metric():
 def test_one_failed_fold_costs_the_dataset():
     results = make_results()
     spoil(results, "catboost", "task05", "failed", "no", folds=(1,))
-    scores = score_table(results)
+    scores = scores_of(results)
     assert np.isnan(scores.table.loc["task05", "catboost"])
     assert scores.filled.loc["task05"].idxmin() == "catboost"
 
@@ -80,14 +80,14 @@ def test_a_failed_fold_of_a_model_that_ran_alone_is_not_hidden():
     spoil(results, "catboost", "task03", "timeout", "no", folds=(2,))
     board = leaderboard(results)
     assert board.loc[0, ["n_tasks", "n_timeout"]].tolist() == [3, 1]
-    assert score_table(results).unscored == ["task03"]
+    assert scores_of(results).unscored == ["task03"]
 
 
 def test_a_failure_on_a_fold_without_the_metric_still_costs():
     results = make_results()
     results.loc[(results["task"] == "task06") & (results["fold"] == 0), "roc_auc_ovo"] = np.nan
     spoil(results, "catboost", "task06", "failed", "no", folds=(0,))
-    table = score_table(results).table
+    table = scores_of(results).table
     assert table.loc["task06"].isna().to_dict() == {model: model == "catboost" for model in MODELS}
 
 
@@ -95,12 +95,12 @@ def test_models_are_compared_on_the_folds_that_all_of_them_ran():
     results = make_results()
     lacking = results.drop(results.index[(results["task"] == "task06") & (results["model"] == "knn")][0])
     fold = results[(results["task"] == "task06") & (results["fold"] > 0)]
-    table = score_table(lacking).table
+    table = scores_of(lacking).table
     assert table.loc["task06"].to_dict() == pytest.approx(fold.groupby("model")["roc_auc_ovo"].mean().to_dict())
     board = leaderboard(lacking)
     assert board["n_not_run"].sum() == 0
     others = [name for name in table.index if name != "task06"]
-    pd.testing.assert_frame_equal(table.loc[others], score_table(results).table.loc[others])
+    pd.testing.assert_frame_equal(table.loc[others], scores_of(results).table.loc[others])
 
 
 def test_models_are_ranked_on_the_datasets_that_all_of_them_ran():
@@ -129,7 +129,7 @@ def test_folds_without_the_metric_for_anyone_are_left_out():
     results = make_results()
     results.loc[(results["task"] == "task06") & (results["fold"] == 0), "roc_auc_ovo"] = np.nan
     results.loc[results["task"] == "task07", "roc_auc_ovo"] = np.nan
-    scores = score_table(results)
+    scores = scores_of(results)
     assert scores.unscored == ["task07"]
     assert "Not ranked, for want of a score of any model: task07." in format_leaderboard(leaderboard(results))
     assert scores.table.loc["task06"].notna().all()
@@ -138,7 +138,7 @@ def test_folds_without_the_metric_for_anyone_are_left_out():
 def test_a_metric_undefined_for_one_model_alone_costs_it_the_dataset():
     results = make_results()
     results.loc[(results["task"] == "task06") & (results["fold"] == 0) & (results["model"] == "knn"), "roc_auc_ovo"] = np.nan
-    assert score_table(results).table.loc["task06"].isna().sum() == 1
+    assert scores_of(results).table.loc["task06"].isna().sum() == 1
 
 
 def test_an_infinite_score_is_none():
@@ -152,7 +152,7 @@ def test_an_infinite_score_is_none():
 def test_a_failure_ranks_below_however_large_the_scores():
     results = make_results()
     results["log_loss"] *= 1e12
-    assert score_table(results, "log_loss").filled.loc["task01"].idxmax() == "mlp"
+    assert scores_of(results, "log_loss").filled.loc["task01"].idxmax() == "mlp"
 
 
 def test_order_of_rows_does_not_matter():

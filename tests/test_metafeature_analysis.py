@@ -20,6 +20,7 @@ from tabbench.folders import describe
 from tabbench.metafeatures import analysis
 from tabbench.metafeatures.analysis import by_dataset, correlations, irregularity, meta_models, nearest, usable
 from tabbench.report.gaps import gap_between
+from tabbench.report.leaderboard import scores_of
 from tabbench.resources import Resources
 from tabbench.stats.ranks import rank_table
 
@@ -135,20 +136,20 @@ def test_the_nearest_dataset_of_a_known_one_is_itself():
 def test_the_gap_is_between_the_best_of_two_families_or_two_models():
     results = make_results(8)
     families = make_manifest(results)["families"]
-    gap, sides = gap_between(results, "roc_auc_ovo", families)
+    gap, sides = gap_between(scores_of(results, "roc_auc_ovo"), families)
     assert sides == ("best network", "best GBDT")
     means = results.groupby(["task", "model"])["roc_auc_ovo"].mean().unstack()
     expected = means[["mlp", "pfn"]].max(axis=1) - means[["catboost", "lightgbm", "xgboost"]].max(axis=1)
     assert gap["task05"] == pytest.approx(expected["task05"])
-    loss, sides = gap_between(results, "log_loss", families, ("knn", "tree"))
+    loss, sides = gap_between(scores_of(results, "log_loss"), families, ("knn", "tree"))
     assert sides == ("knn", "tree")
     means = results.groupby(["task", "model"])["log_loss"].mean().unstack()
     assert loss["task05"] == pytest.approx(means.loc["task05", "tree"] - means.loc["task05", "knn"])
     assert "task02" not in loss  # tree failed there
     with pytest.raises(UserError, match="no results of 'luck'"):
-        gap_between(results, "log_loss", families, ("luck", "tree"))
+        gap_between(scores_of(results, "log_loss"), families, ("luck", "tree"))
     with pytest.raises(UserError, match="name two models"):
-        gap_between(results[results["model"].isin(["tree", "knn", "mlp"])], "log_loss", families)
+        gap_between(scores_of(results[results["model"].isin(["tree", "knn", "mlp"])], "log_loss"), families)
 
 
 def test_by_dataset_is_the_mean_over_training_parts_of_metafeatures_alone():

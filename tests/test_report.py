@@ -268,7 +268,7 @@ def test_of_one_dataset_the_folds_are_compared():
         for i, m in enumerate("abc")
     ]
     results = pd.DataFrame(rows)
-    pairs = compare(results, "roc_auc_ovo").within.set_index(["model_a", "model_b"])
+    pairs = compare(results, "roc_auc_ovo").scores.within.set_index(["model_a", "model_b"])
     scores = results.pivot(index="fold", columns="model", values="roc_auc_ovo")
     best, other = scores[["a", "b"]].mean().sort_values(ascending=False).index
     assert pairs.index.tolist() == [(best, other), (best, "c"), (other, "c")]
@@ -277,8 +277,8 @@ def test_of_one_dataset_the_folds_are_compared():
     assert certainty == "none"
     assert f"On its folds {best} is ahead of c beyond chance" in text
     assert "do not tell" in said(results[results["model"] != "c"])[1]
-    assert len(compare(results.drop(index=5), "roc_auc_ovo").within) == 1
-    assert compare(results[results["fold"] == 0], "roc_auc_ovo").within.empty
+    assert len(compare(results.drop(index=5), "roc_auc_ovo").scores.within) == 1
+    assert compare(results[results["fold"] == 0], "roc_auc_ovo").scores.within.empty
 
 
 def test_verdict_owns_up_to_a_leader_that_loses_the_direct_comparison():

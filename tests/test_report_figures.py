@@ -13,7 +13,7 @@ from tabbench.errors import UserError
 from tabbench.metafeatures.analysis import by_dataset, correlations
 from tabbench.report.export import write_figures
 from tabbench.report.gaps import gap_between
-from tabbench.report.leaderboard import leaderboard
+from tabbench.report.leaderboard import leaderboard, scores_of
 from tabbench.report.page import render, write_report
 from tabbench.report.plots import critical_difference, pareto_front, scatter, time_quality
 
@@ -23,7 +23,7 @@ SHOWN = ["roc_auc_ovo", "log_loss", "f1"]
 def parts(results, seed=0) -> pd.DataFrame:
     """Two training parts of every dataset, three metafeatures; the first goes with the gap."""
     tasks = sorted(results["task"].unique())
-    gap, _ = gap_between(results, "roc_auc_ovo", make_manifest(results)["families"])
+    gap, _ = gap_between(scores_of(results, "roc_auc_ovo"), make_manifest(results)["families"])
     random = np.random.default_rng(seed)
     table = pd.DataFrame({"task": tasks, "nr_inst": gap.reindex(tasks).fillna(0).rank().to_numpy(), "nr_attr": 1.0})
     table = pd.concat([table.assign(fold=fold, class_ent=random.random(len(tasks))) for fold in (0, 1)], ignore_index=True)
@@ -41,7 +41,7 @@ def folder(tmp_path_factory):
 def test_the_page_shows_what_goes_with_the_gap(folder):
     results, page = make_results(12, metrics=SHOWN), (folder / "report.html").read_text()
     section = page[page.index('<section id="metafeatures">') : page.index('<section id="datasets">')]
-    gap, _ = gap_between(results, "roc_auc_ovo", make_manifest(results)["families"])
+    gap, _ = gap_between(scores_of(results, "roc_auc_ovo"), make_manifest(results)["families"])
     first = correlations(by_dataset(parts(results)), gap).iloc[0]
     assert first["metafeature"] == "nr_inst"
     cells = re.search(r'<th scope="row">nr_inst</th>(.*?)</tr>', section).group(1)

@@ -13,10 +13,11 @@ from benchmarks.support.browser import browse
 from benchmarks.support.synthetic_results import MODELS, make_manifest, make_results
 from tabbench.metafeatures.analysis import correlations
 from tabbench.report.gaps import gap_between
-from tabbench.report.leaderboard import N_DRAWS, leaderboard
+from tabbench.report.leaderboard import leaderboard, scores_of
 from tabbench.report.page import render
 from tabbench.report.tables import dataset_facts
 from tabbench.report.verdict import compare
+from tabbench.stats.draws import N_DRAWS
 from tabbench.stats.failures import fill_worst
 from tabbench.stats.ranks import normalized_scores, outcomes, rank_table, win_rates
 from tabbench.stats.ratings import rank_intervals, ratings
@@ -92,7 +93,7 @@ def metafeatures(results):
     table = pd.DataFrame(np.random.default_rng(5).lognormal(0, 3, size=(60, 11)), tasks, [f"m{i}" for i in range(11)])
     table["m1"] = table["m1"].round()
     table.iloc[4:12, 2] = np.nan
-    gap, _ = gap_between(results, "log_loss", {}, ("pfn", "tree"))
+    gap, _ = gap_between(scores_of(results, "log_loss"), {}, ("pfn", "tree"))
     table["told"] = gap.reindex(tasks).fillna(0).rank() + 20 * np.random.default_rng(6).random(60)
     return table
 
@@ -161,7 +162,7 @@ def test_the_page_computes_what_python_computes(name, metric, results, answers):
 def test_the_page_relates_metafeatures_as_python_does(results, metafeatures, answers):
     answer = answers["relation"]
     facts = dataset_facts(results, make_manifest(results)["tasks"])
-    gap, _ = gap_between(results, "log_loss", {}, ("pfn", "tree"))
+    gap, _ = gap_between(scores_of(results, "log_loss"), {}, ("pfn", "tree"))
     gap = gap[[task for task in gap.index if facts.loc[task, "n_rows"] <= 8000]]
     expected = correlations(metafeatures, gap).set_index("metafeature")
     found = pd.DataFrame(answer["found"])

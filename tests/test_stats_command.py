@@ -11,7 +11,7 @@ from tabbench.api import open_results
 from tabbench.cli import main
 from tabbench.errors import UserError
 from tabbench.report.hardest import hardest
-from tabbench.report.leaderboard import score_table
+from tabbench.report.leaderboard import scores_of
 from tabbench.stats.bayes import correlated_t, nadeau_bengio, sign_test, signed_rank_test
 from tabbench.stats.corrections import holm
 from tabbench.stats.ranks import mean_ranks
@@ -280,7 +280,7 @@ def test_hard_datasets_by_hand():
 @needs_tabzilla
 def test_tabzillas_hard_suite(tmp_path, capsys):
     frame = import_results("tabzilla", TABZILLA / "all22_tuned_aggregated_results.csv", tmp_path / "out")
-    found = hardest(score_table(frame, "log_loss").table, False, open_results(tmp_path / "out").families)
+    found = hardest(scores_of(frame, "log_loss").table, False, open_results(tmp_path / "out").families)
     names = {name.split("__")[1] for name in found.index}
     published = set(pd.read_csv(TABZILLA / "paper_tables" / "table4_hard36.csv")["dataset"])
     as_published = {

@@ -127,7 +127,7 @@ def _report(args: argparse.Namespace) -> int:
     if args.figures:
         from tabbench.report.export import write_figures
 
-        files = write_figures(args.folder, results.frame, results.described, args.figures)
+        files = write_figures(args.folder, results.frame, results.described, args.figures, results.comparisons)
         endings = {file.suffix for file in files}
         png = "; no PNG without the extra 'plots'" if ".svg" in endings and ".png" not in endings else ""
         print(f"{len(files)} files of figures and tables: {args.figures}{png}")

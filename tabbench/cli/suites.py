@@ -56,11 +56,10 @@ def _hardest(args: argparse.Namespace) -> int:
     """Print the hard datasets of a result folder by log loss, one a line."""
     from tabbench.api import open_results
     from tabbench.report.hardest import hardest
-    from tabbench.report.leaderboard import score_table
 
     results = open_results(args.folder)
-    scores = score_table(results.frame, "log_loss")
-    found = hardest(scores.table, scores.greater_is_better, results.families)
+    scores = results.compared("log_loss").scores
+    found = hardest(scores.table, scores.settings.greater_is_better, results.families)
     for row in found.itertuples():
         gaps = " ".join("   –" if gap != gap else f"{gap:.2f}" for gap in (row.baseline_gap, row.fourth_gap, row.gbdt_gap))
         print(f"{row.Index:40} {gaps}  {row.why}")

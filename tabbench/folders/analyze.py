@@ -39,7 +39,7 @@ def analyze(results: Results, parts: pd.DataFrame, metric: str | None = None, mo
     """
     metric = metric or default_metric(results.frame)
     METRICS[metric]
-    gap, sides = gap_between(results.frame, metric, results.families, models)
+    gap, sides = gap_between(results.compared(metric).scores, results.families, models)
     metafeatures = by_dataset(parts)
     irregular = irregularity(metafeatures).rename("irregularity")
     table = correlations(metafeatures, gap)

@@ -17,9 +17,8 @@ from tabbench.metafeatures.analysis import (
 )
 from tabbench.metafeatures.groups import GROUPS, names_of
 from tabbench.metrics import METRICS
-from tabbench.report.leaderboard import N_DRAWS, default_metric, score_table
+from tabbench.report.leaderboard import default_metric, scores_of
 from tabbench.resources import Resources
-from tabbench.stats.ranks import rank_table
 from tabbench.stats.ratings import rank_intervals
 from tabbench.store.manifest import spec_of
 
@@ -55,7 +54,7 @@ def recommend(
     """
     metric = metric or default_metric(results)
     METRICS[metric]
-    scores = score_table(results, metric)
+    scores = scores_of(results, metric)
     known = by_dataset(parts)
     known = known.loc[known.index.intersection(scores.filled.index)]
     itself = [entry["name"] for entry in manifest["tasks"] if entry["digest"] == task.digest]
@@ -67,13 +66,13 @@ def recommend(
     groups = [group for group in GROUPS if set(parts).intersection(names_of(group))]
     own = by_dataset(extract([(task, split)], data_folder(), resources, groups=groups)).iloc[0]
     near = nearest(known, own)
-    ranks = rank_table(scores.filled.loc[known.index], scores.greater_is_better)
-    low, high = rank_intervals(ranks.loc[near.index], N_DRAWS)
+    ranks = scores.ranks.loc[known.index]
+    low, high = rank_intervals(ranks.loc[near.index])
     models = pd.DataFrame(
         {"mean_rank": ranks.loc[near.index].mean(), "rank_low": low, "rank_high": high, "overall_rank": ranks.mean()}
     )
     best = scores.table.loc[near.index, scores.filled.columns]
-    best = best if scores.greater_is_better else -best
+    best = best if scores.settings.greater_is_better else -best
     datasets = near.reset_index().assign(best=best.idxmax(axis=1).to_numpy(), score=best.max(axis=1).abs().to_numpy())
     models = models.sort_values("mean_rank", kind="stable").rename_axis("model").reset_index()
     return Advice(metric, datasets, models, len(known), itself)

@@ -103,17 +103,22 @@ class Results:
         Raises UserError for an unknown metric.
         """
         metric = metric or default_metric(self.frame)
-        return leaderboard(self.frame, metric, ties) if ties == "min" else self._compared(metric).board
+        return leaderboard(self.frame, metric, ties) if ties == "min" else self.compared(metric).board
 
     @cached_property
-    def _comparisons(self) -> dict[str, Comparison]:
+    def _compared(self) -> dict[str, Comparison]:
         return {}
 
-    def _compared(self, metric: str) -> Comparison:
+    def compared(self, metric: str) -> Comparison:
         """The comparison by a metric, made once: its intervals are what a report spends its time on."""
-        if metric not in self._comparisons:
-            self._comparisons[metric] = compare(self.frame, metric)
-        return self._comparisons[metric]
+        if metric not in self._compared:
+            self._compared[metric] = compare(self.frame, metric)
+        return self._compared[metric]
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """The comparisons by every recorded metric, the default one first."""
+        return [self.compared(metric) for metric in recorded_metrics(self.frame)]
 
     def write_report(self) -> Path:
         """Write results.parquet, leaderboard.csv, leaderboard.md, report.html and the metadata; return the report's path.
@@ -123,8 +128,7 @@ class Results:
         replace_file(self.path / "results.parquet", lambda temporary: self.frame.to_parquet(temporary, index=False))
         if self.jobs is not self.frame:
             replace_file(self.path / "trials.parquet", lambda temporary: self.jobs.to_parquet(temporary, index=False))
-        comparisons = [self._compared(metric) for metric in recorded_metrics(self.frame)]
-        write_report(self.path, self.frame, self.described, comparisons, self.points)
+        write_report(self.path, self.frame, self.described, self.comparisons, self.points)
         write_metadata(self.path, self.manifest)
         return self.path / "report.html"
 

@@ -41,7 +41,7 @@ def learning_curves(comparison: Comparison, results: pd.DataFrame, name: str) ->
         return Curves(len(scores), "", [])
     series = {model: {size: float(scores[entrant].mean()) for size, entrant in line.items()} for model, line in lines.items()}
     endings = [_ending(comparison, results, scores.index, model, line) for model, line in lines.items() if len(line) > 2]
-    endings.sort(key=lambda ending: ending.fitted, reverse=comparison.scores.greater_is_better)
+    endings.sort(key=lambda ending: ending.fitted, reverse=comparison.scores.settings.greater_is_better)
     return Curves(len(scores), plots.curves(series, f"{name}, mean of {len(scores)} datasets"), endings)
 
 
@@ -57,7 +57,7 @@ def _lines(capped: pd.DataFrame) -> dict[str, dict[int, str]]:
 
 
 def _ending(comparison: Comparison, results: pd.DataFrame, datasets: pd.Index, model: str, line: dict[int, str]) -> Ending:
-    table, sign = comparison.scores.table, 1 if comparison.scores.greater_is_better else -1
+    table, sign = comparison.scores.table, 1 if comparison.scores.settings.greater_is_better else -1
     entrants = [line[size] for size in sorted(line)]
     chosen = results[results["task"].isin(datasets)]
     used = chosen.pivot_table(index="task", columns="model", values="n_train_used", aggfunc="mean").loc[datasets, entrants]

@@ -12,15 +12,18 @@ from tabbench.metrics import METRICS
 from tabbench.report import plots, tables
 from tabbench.report.curves import learning_curves
 from tabbench.report.gaps import relations
-from tabbench.report.leaderboard import csv_text, recorded_metrics, rounded
+from tabbench.report.leaderboard import csv_text, rounded
 from tabbench.report.page import critical_difference, read_metafeatures, time_quality
 from tabbench.report.summary_text import markdown_table
-from tabbench.report.verdict import Comparison, compare
+from tabbench.report.verdict import Comparison, compare_all
 
 
-def write_figures(folder: Path, results: pd.DataFrame, manifest: Mapping[str, Any], out: Path) -> list[Path]:
+def write_figures(
+    folder: Path, results: pd.DataFrame, manifest: Mapping[str, Any], out: Path, comparisons: Sequence[Comparison] | None = None
+) -> list[Path]:
     """Write what the page of a result folder shows for every recorded metric, `<what>-<metric>.<ending>`; returns the files.
 
+    comparisons : of the results by every recorded metric, if they are at hand.
     PNG needs the extra "plots"; without it there is none.
     """
     out.mkdir(parents=True, exist_ok=True)
@@ -33,10 +36,10 @@ def write_figures(folder: Path, results: pd.DataFrame, manifest: Mapping[str, An
     of_all = {"failures": tables.troubles(results), "subsampling": tables.cuts(results), "audit": audit}
     shown = {"datasets": facts.reset_index(), **{what: pd.DataFrame(rows) for what, rows in of_all.items()}}
     figures = {}
-    for metric in recorded_metrics(results):
-        comparison, name = compare(results, metric), METRICS[metric].title
+    for comparison in comparisons or compare_all(results):
+        metric, name = comparison.metric, METRICS[comparison.metric].title
         curves = learning_curves(comparison, results, name)
-        related = None if metafeatures is None else relations(results, metafeatures, manifest.get("families", {}), metric, name)
+        related = None if metafeatures is None else relations(comparison.scores, metafeatures, manifest.get("families", {}), name)
         figures[f"critical-difference-{metric}"] = critical_difference(comparison)
         figures[f"time-quality-{metric}"] = time_quality(comparison)
         figures[f"training-size-{metric}"] = curves.svg
@@ -58,7 +61,7 @@ def _tables(comparison: Comparison, facts: pd.DataFrame, why: Mapping[tuple[str,
     return {
         "leaderboard": rounded(comparison.board),
         "policies": pd.DataFrame(tables.failure_policies(comparison)),
-        "pairs": comparison.within if comparison.tests is None else comparison.tests,
+        "pairs": comparison.scores.tests if comparison.scores.several else comparison.scores.within,
         **{what: _grid(rows, models) for what, rows in grids.items()},
     }
 

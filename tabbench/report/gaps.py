@@ -9,9 +9,8 @@ import pandas as pd
 
 from tabbench.errors import UserError
 from tabbench.metafeatures.analysis import N_PERMUTATIONS, correlations, usable
-from tabbench.metrics import METRICS
-from tabbench.report.leaderboard import score_table
 from tabbench.report.plots import scatter
+from tabbench.stats.summary import Summary
 
 BEST_OF = {"best network": "network", "best GBDT": "boosting"}  # sides of a gap that are the best of a family
 SHOWN = 12  # metafeatures in the table
@@ -30,16 +29,16 @@ def members(title: str, models: Sequence[str], families: Mapping[str, str]) -> l
 
 
 def gap_between(
-    results: pd.DataFrame, metric: str, families: Mapping[str, str], models: tuple[str, str] | None = None
+    scores: Summary, families: Mapping[str, str], models: tuple[str, str] | None = None
 ) -> tuple[pd.Series, tuple[str, str]]:
     """Score of the first model minus the second's by dataset, signed so that more is better; and what the two are called.
 
     families : by model. Without `models`: best neural network or PFN, best gradient-boosted trees. Datasets without both are
     left out. Raises UserError for a model that is not there.
     """
-    table = score_table(results, metric).table
+    table = scores.table
     first, second = models or tuple(BEST_OF)
-    signed = table if METRICS[metric].greater_is_better else -table
+    signed = table if scores.settings.greater_is_better else -table
     sides = [signed[members(title, list(table), families)].max(axis=1) for title in (first, second)]
     return (sides[0] - sides[1]).dropna().rename("gap"), (first, second)
 
@@ -59,16 +58,14 @@ class Relations:
     figure: str
 
 
-def relations(
-    results: pd.DataFrame, metafeatures: pd.DataFrame, families: Mapping[str, str], metric: str, name: str
-) -> Relations | None:
+def relations(scores: Summary, metafeatures: pd.DataFrame, families: Mapping[str, str], name: str) -> Relations | None:
     """Relate metafeatures (by dataset) to the gap between the best network and the best GBDT, or else the two best models.
 
     families : by model; name : what the page calls the metric. None where there is too little to go on.
     """
     try:
-        sides = _sides(results, metric, families)
-        gap, _ = gap_between(results, metric, families, sides)
+        sides = _sides(scores, families)
+        gap, _ = gap_between(scores, families, sides)
         table = correlations(metafeatures, gap).head(SHOWN)
     except UserError:
         return None
@@ -82,17 +79,14 @@ def gap_name(sides: tuple[str, str], name: str) -> str:
     return f"{name}: {sides[0]} − {sides[1]}"
 
 
-def _sides(results: pd.DataFrame, metric: str, families: Mapping[str, str]) -> tuple[str, str]:
-    models = sorted(results["model"].unique())
+def _sides(scores: Summary, families: Mapping[str, str]) -> tuple[str, str]:
     try:
         for title in BEST_OF:
-            members(title, models, families)
+            members(title, list(scores.table), families)
     except UserError:
-        scores = score_table(results, metric)
-        means = scores.filled.rank(axis=1, ascending=not scores.greater_is_better).mean().sort_values(kind="stable")
-        if len(means) < 2:
+        if len(scores.order) < 2:
             raise
-        return str(means.index[0]), str(means.index[1])
+        return str(scores.order[0]), str(scores.order[1])
     return ("best network", "best GBDT")
 
 

@@ -6,7 +6,6 @@ What was not run is no failure: models are ranked on the folds and datasets that
 """
 
 import textwrap
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,9 +15,8 @@ import pandas as pd
 from tabbench.border.texts import printable, spreadsheet_cell
 from tabbench.files import replace_text
 from tabbench.metrics import METRICS
-from tabbench.stats.failures import common, common_folds, fill_worst
-from tabbench.stats.ranks import TOLERANCE, normalized_scores, rank_table, win_tie_loss
-from tabbench.stats.ratings import rank_intervals, ratings
+from tabbench.stats.failures import common_folds
+from tabbench.stats.summary import Settings, Summary
 
 DEFAULT_METRIC = "roc_auc_ovo"
 ANY_CLASSES = "auc_or_log_loss"  # ROC AUC for two classes, log loss for more
@@ -26,7 +24,9 @@ POLICY = "a model that does not end ok on every fold of a dataset takes the wors
 BAD = ("failed", "timeout", "memory", "unsupported")
 DECIMALS = {"mean_rank": 3, "rank_low": 2, "rank_high": 2, "mean_normalized_score": 4, "mean_score": 5}
 RATING = ("rating", "rating_low", "rating_high")
-N_DRAWS = 500  # draws of the datasets behind an interval
+ALPHA = 0.05
+ROPE = 0.01  # difference of scores that nobody would care about
+CONSTANT = ("dummy", "constantpredictor", "ConstantPredictor")  # whom the user of a failed model falls back on
 TERMINAL_WIDTH = 100
 
 
@@ -45,35 +45,18 @@ def default_metric(results: pd.DataFrame) -> str:
     return recorded_metrics(results)[0]
 
 
-@dataclass(frozen=True, eq=False)
-class Scores:
-    """Scores of a metric by dataset (rows) and model (columns), both sorted.
-
-    table : NaN where a model has none. absent : bool like `table`, where it was not run. filled : complete, of the datasets that
-    the models have in common (see `failures.common`), failures just below the worst score of the dataset.
-    unscored : datasets on which no model has a score; they are in none of these tables.
-    """
-
-    metric: str
-    greater_is_better: bool
-    table: pd.DataFrame
-    absent: pd.DataFrame
-    filled: pd.DataFrame
-    unscored: list[str]
-
-
-def score_table(results: pd.DataFrame, metric: str = DEFAULT_METRIC) -> Scores:
-    """Mean over the folds that all models of a dataset were run on.
+def scores_of(results: pd.DataFrame, metric: str = DEFAULT_METRIC, ties: Literal["average", "min"] = "average") -> Summary:
+    """Scores by dataset and model, both sorted: means over the folds that all models of a dataset were run on.
 
     A fold on which the metric is undefined for every model is left out, an infinite score is none. Raises UserError for an
     unknown metric.
     """
     better = METRICS[metric].greater_is_better
-    jobs = results.groupby(["task", "repeat", "fold", "model"])
-    used = common_folds(jobs.size().unstack("model").notna())
-    values = results[metric].where(np.isfinite(results[metric]))
-    values = values.groupby([results[name] for name in ("task", "repeat", "fold", "model")]).mean().unstack("model").where(used)
-    ended_ok = results["status"].eq("ok").groupby([results[name] for name in ("task", "repeat", "fold", "model")]).all()
+    keys = ["task", "repeat", "fold", "model"]
+    used = common_folds(results.groupby(keys).size().unstack("model").notna())
+    folds = results[metric].where(np.isfinite(results[metric])).groupby([results[key] for key in keys]).mean().unstack("model")
+    values = folds.where(used)
+    ended_ok = results["status"].eq("ok").groupby([results[key] for key in keys]).all()
     failed = (~ended_ok.unstack("model", fill_value=True) & used).groupby(level="task").any()
     ran = used.groupby(level="task").any()
     values = values.dropna(how="all")
@@ -82,8 +65,16 @@ def score_table(results: pd.DataFrame, metric: str = DEFAULT_METRIC) -> Scores:
     table = by_task.mean().where(complete).reindex(index=ran.index, columns=ran.columns).where(~failed).astype(np.float64)
     scored = table.notna().any(axis=1)
     unscored, table, absent = sorted(table.index[~scored]), table[scored], ~ran[scored]
-    filled = table.loc[common(~absent)].dropna(how="all")
-    return Scores(metric, better, table, absent, fill_worst(filled, better), unscored)
+    baseline = next((name for name in CONSTANT if name in table), None)
+    share = _test_share(results[results["task"].isin(table.index)])
+    settings = Settings(better, ROPE, ALPHA, baseline=baseline, test_share=share, ties=ties)
+    return Summary(table, absent, settings, folds, unscored)
+
+
+def _test_share(results: pd.DataFrame) -> float | None:
+    """Share of the rows that a fold scores; None: not known."""
+    share = float((results["n_test"] / (results["n_train"] + results["n_test"])).astype(np.float64).mean())
+    return share if 0 < share < 1 else None
 
 
 def leaderboard(results: pd.DataFrame, metric: str = DEFAULT_METRIC, ties: Literal["average", "min"] = "average") -> pd.DataFrame:
@@ -99,25 +90,17 @@ def leaderboard(results: pd.DataFrame, metric: str = DEFAULT_METRIC, ties: Liter
     `attrs` holds the metric, the unscored datasets, and how many datasets are ranked on and have a score. Raises UserError for an
     unknown metric.
     """
-    return board_of(score_table(results, metric), results, ties)
+    return board_of(scores_of(results, metric, ties), results, metric)
 
 
-def board_of(scores: Scores, results: pd.DataFrame, ties: Literal["average", "min"] = "average") -> pd.DataFrame:
+def board_of(scores: Summary, results: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Leaderboard from scores that are at hand."""
     models = pd.Index(sorted(results["model"].unique()), name="model")
-    board = pd.DataFrame(index=models)
-    if len(scores.table):
-        better = scores.greater_is_better
-        ranks = rank_table(scores.filled, better, 0.0 if ties == "min" else TOLERANCE, ties)
-        board["mean_rank"] = ranks.mean()
-        board["rank_low"], board["rank_high"] = rank_intervals(ranks, N_DRAWS)
-        board["mean_normalized_score"] = normalized_scores(scores.filled, better).mean()
-        board["mean_score"] = scores.table.mean()
-        board[list(RATING)] = ratings(scores.filled, better, n_draws=N_DRAWS)
-        board[["wins", "ties", "losses"]] = win_tie_loss(scores.filled, better).reindex(models, fill_value=0)
-    else:
-        board[["mean_rank", "rank_low", "rank_high", "mean_normalized_score", "mean_score", *RATING]] = np.nan
-        board[["wins", "ties", "losses"]] = 0
+    columns = ["mean_rank", "rank_low", "rank_high", "mean_normalized_score", "mean_score", *RATING, "wins", "ties", "losses"]
+    ranked = scores.models.rename(columns={"normalized_score": "mean_normalized_score"}) if scores.n_known else pd.DataFrame()
+    board = ranked.reindex(index=models, columns=columns)
+    board["mean_score"] = scores.table.mean()
+    board = board.fillna({"wins": 0, "ties": 0, "losses": 0}).astype({"wins": int, "ties": int, "losses": int})
     board["n_tasks"] = scores.table.notna().sum().reindex(models, fill_value=0)
     counts = pd.crosstab(results["model"], results["status"]).reindex(index=models, columns=BAD, fill_value=0)
     board[[f"n_{status}" for status in BAD]] = counts
@@ -129,10 +112,10 @@ def board_of(scores: Scores, results: pd.DataFrame, ties: Literal["average", "mi
         board[f"{what}_seconds_per_1000_rows"] = by_task.groupby(level="model").median()
     board = board.reset_index().sort_values(["mean_rank", "model"], ignore_index=True)
     board.attrs = {
-        "metric": scores.metric,
+        "metric": metric,
         "unscored": scores.unscored,
-        "n_ranked": len(scores.filled),
-        "n_scored": len(scores.table),
+        "n_ranked": scores.n_datasets,
+        "n_scored": scores.n_known,
     }
     return board
 

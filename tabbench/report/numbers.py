@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from tabbench.report.gaps import Relations, page_relations
-from tabbench.report.leaderboard import N_DRAWS
+from tabbench.report.leaderboard import ALPHA
 from tabbench.report.plots import LOG_RATIO, MOST_TICKS
-from tabbench.report.verdict import ALPHA, Comparison
-from tabbench.stats.draws import UNSEEN
+from tabbench.report.verdict import Comparison
+from tabbench.stats.draws import N_DRAWS, UNSEEN
 from tabbench.stats.failures import BELOW
 from tabbench.stats.ranks import TOLERANCE
 from tabbench.stats.ratings import CENTRE, FINITE, POINTS, PRIOR
@@ -44,11 +44,11 @@ def page_numbers(
         "folds": {task: [_label(*row) for row in rows] for task, rows in _by_task(folds).items()},
         "why": {task: {model: text for (name, model), text in why.items() if name == task} for task in datasets},
         "metrics": {
-            comparison.scores.metric: {
-                "better": comparison.scores.greater_is_better,
+            comparison.metric: {
+                "better": comparison.scores.settings.greater_is_better,
                 "scores": _plain(comparison.scores.table.reindex(index=datasets, columns=models).to_numpy(np.float64)),
                 "absent": _absent(comparison.scores.absent.reindex(index=datasets, columns=models)),
-                "folds": _fold_scores(results, comparison.scores.metric, folds, models),
+                "folds": _fold_scores(results, comparison.metric, folds, models),
             }
             for comparison in comparisons
         },

@@ -17,10 +17,11 @@ from tabbench.metrics import METRICS
 from tabbench.report import plots, tables
 from tabbench.report.curves import learning_curves
 from tabbench.report.gaps import relations
-from tabbench.report.leaderboard import N_DRAWS, POLICY, recorded_metrics, write_leaderboard
+from tabbench.report.leaderboard import ALPHA, POLICY, ROPE, write_leaderboard
 from tabbench.report.numbers import page_numbers
 from tabbench.report.training import training_figure, trainings
-from tabbench.report.verdict import ALPHA, ROPE, Comparison, compare, verdict
+from tabbench.report.verdict import Comparison, compare_all, verdict
+from tabbench.stats.draws import N_DRAWS
 
 FOLDER = Path(__file__).parent
 
@@ -37,7 +38,7 @@ def write_report(
     comparisons : of the results by every recorded metric, the default one first, if they are at hand. points : of training
     curves, see `training.best_points`.
     """
-    comparisons = comparisons or [compare(results, metric) for metric in recorded_metrics(results)]
+    comparisons = comparisons or compare_all(results)
     write_leaderboard(folder, comparisons[0].board)
     replace_text(folder / "report.html", render(results, manifest, read_metafeatures(folder), comparisons, points))
 
@@ -65,11 +66,11 @@ def render(
     )
     environment.filters.update(seconds=_seconds, number=_number, interval=_interval, moment=_moment)
     facts, why = tables.dataset_facts(results, manifest["tasks"]), tables.reasons(results)
-    comparisons = comparisons or [compare(results, metric) for metric in recorded_metrics(results)]
+    comparisons = comparisons or compare_all(results)
     views = [_view(comparison, facts, why, results) for comparison in comparisons]
-    metric = comparisons[0].scores.metric
+    metric = comparisons[0].metric
     families, name = manifest.get("families", {}), METRICS[metric].title
-    related = None if metafeatures is None else relations(results, metafeatures, families, metric, name)
+    related = None if metafeatures is None else relations(comparisons[0].scores, metafeatures, families, name)
     return environment.get_template("template.html").render(
         manifest=manifest,
         run=manifest["run"],
@@ -116,11 +117,12 @@ def _part(name: str) -> str:
 def _view(
     comparison: Comparison, facts: pd.DataFrame, why: Mapping[tuple[str, str], str], results: pd.DataFrame
 ) -> dict[str, Any]:
-    metric, better = comparison.scores.metric, comparison.scores.greater_is_better
+    metric, better = comparison.metric, comparison.scores.settings.greater_is_better
     name = METRICS[metric].title
     return {
         "metric": metric,
         "name": name,
+        "scores": comparison.scores,
         "direction": "higher is better" if better else "lower is better",
         "verdict": verdict(comparison, name),
         "models": comparison.board["model"].tolist(),
@@ -128,21 +130,18 @@ def _view(
         "board": tables.board_rows(comparison.board),
         "cd": critical_difference(comparison),
         "duels": tables.duels(comparison),
-        "within": comparison.within.to_dict("records"),
         "pareto": time_quality(comparison),
         "heat": tables.heat_map(comparison, facts.index.tolist(), why),
         "kinds": tables.kinds(comparison, facts),
         "curves": learning_curves(comparison, results, name),
         "policies": tables.failure_policies(comparison),
-        "unscored": comparison.scores.unscored,
     }
 
 
 def critical_difference(comparison: Comparison) -> str:
     """The diagram as SVG; "" where there is nothing to compare."""
-    if comparison.cd is None:
-        return ""
-    return plots.critical_difference(comparison.ranks.mean(), comparison.groups, comparison.cd)
+    scores = comparison.scores
+    return plots.critical_difference(scores.means, scores.groups, scores.cd["nemenyi"]) if scores.several else ""
 
 
 def time_quality(comparison: Comparison) -> str:

@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from tabbench.report.leaderboard import BAD
-from tabbench.report.verdict import ALPHA, Comparison
-from tabbench.stats.failures import fill_worst, policies, ranks_by_policy
-from tabbench.stats.ranks import rank_table, win_rates
+from tabbench.report.leaderboard import ALPHA, BAD
+from tabbench.report.verdict import Comparison
+from tabbench.stats.failures import fill_worst
+from tabbench.stats.ranks import rank_table
 from tabbench.stats.significance import different
 
 N_SHADES = 5
-CONSTANT = ("dummy", "constantpredictor", "ConstantPredictor")  # whom the user of a failed model falls back on
 SIZES = ["n_rows", "n_features", "n_classes"]
 
 
@@ -85,7 +84,8 @@ def heat_map(comparison: Comparison, datasets: Sequence[str], why: Mapping[tuple
         return []
     models = comparison.board["model"].tolist()
     table = scores.table.loc[order, models]
-    values, ranks = table.to_numpy(), rank_table(fill_worst(table, scores.greater_is_better), scores.greater_is_better).to_numpy()
+    better = scores.settings.greater_is_better
+    values, ranks = table.to_numpy(), rank_table(fill_worst(table, better), better).to_numpy()
     rows = _rows(order, ranks, values, "{:.3f}")
     missing = {(i, j) for i, j in np.argwhere(np.isnan(values)).tolist()}
     return [
@@ -113,7 +113,7 @@ def _rows(names: Sequence[str], ranks: np.ndarray, values: np.ndarray, form: str
 
 def kinds(comparison: Comparison, facts: pd.DataFrame) -> list[Row]:
     """Mean ranks of the models within kinds of datasets."""
-    facts = facts.reindex(comparison.ranks.index)
+    facts = facts.reindex(comparison.scores.ranks.index)
     chosen_by_kind = {
         "under 1,000 rows": facts["n_rows"] < 1000,
         "1,000 to 4,999 rows": facts["n_rows"].between(1000, 4999),
@@ -129,7 +129,7 @@ def kinds(comparison: Comparison, facts: pd.DataFrame) -> list[Row]:
     chosen_by_kind = {name: chosen for name, chosen in chosen_by_kind.items() if chosen.any()}
     if not chosen_by_kind:
         return []
-    ranks = comparison.ranks[comparison.ranked]
+    ranks = comparison.scores.ranks[comparison.ranked]
     means = np.stack([ranks[chosen].mean().to_numpy() for chosen in chosen_by_kind.values()])
     rows = _rows(list(chosen_by_kind), rankdata(means, axis=1), means, "{:.2f}")
     return [replace(row, n=int(chosen_by_kind[row.name].sum())) for row in rows]
@@ -137,11 +137,11 @@ def kinds(comparison: Comparison, facts: pd.DataFrame) -> list[Row]:
 
 def duels(comparison: Comparison) -> list[Row]:
     """Win rates in % of the row's model against the column's; marked where the two differ beyond chance."""
-    if comparison.tests is None:
+    if not comparison.scores.several:
         return []
     models = comparison.ranked
-    rates = win_rates(comparison.scores.filled[models], comparison.scores.greater_is_better).to_numpy()
-    differ = different(comparison.tests, models, ALPHA).to_numpy()
+    rates = comparison.scores.win_rates.to_numpy()
+    differ = different(comparison.scores.tests, models, ALPHA).to_numpy()
     shades = np.minimum(N_SHADES * rates, N_SHADES - 1).astype(int)
     return [
         Row(
@@ -158,14 +158,10 @@ def duels(comparison: Comparison) -> list[Row]:
 def failure_policies(comparison: Comparison) -> list[dict[str, Any]]:
     """Mean rank of every model by what a missing score means, and the places it moves; empty where no score is missing.
 
-    Keys: model, complete_case, worst_rank, baseline (only with a model of that kind, see `CONSTANT`), shift.
+    Keys: model, complete_case, worst_rank, baseline (only with a model that is constant), shift.
     """
-    table, better = comparison.scores.table, comparison.scores.greater_is_better
-    if table.empty or not table.isna().any(axis=None):
-        return []
-    baseline = next((name for name in CONSTANT if name in table), None)
-    ranks = ranks_by_policy(policies(table, better, baseline), better)
-    return ranks.reset_index().to_dict("records")
+    table = comparison.scores.table
+    return comparison.scores.failures.reset_index().to_dict("records") if table.isna().any(axis=None) else []
 
 
 def troubles(results: pd.DataFrame) -> list[dict[str, Any]]:

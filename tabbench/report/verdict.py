@@ -1,44 +1,36 @@
 """What the numbers say, in plain words: who leads, who cannot be told apart, and how sure that is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
-import numpy as np
 import pandas as pd
 
-from tabbench.report.leaderboard import BAD, Scores, board_of, not_run, score_table
-from tabbench.stats.bayes import pairs_of_folds
-from tabbench.stats.ranks import rank_table
-from tabbench.stats.significance import Friedman, cliques, friedman, nemenyi_cd, pairwise_wilcoxon
+from tabbench.report.leaderboard import ALPHA, BAD, board_of, not_run, recorded_metrics, scores_of
+from tabbench.stats.significance import Friedman
+from tabbench.stats.summary import Summary
 
-ALPHA = 0.05
-ROPE = 0.01  # difference of scores that nobody would care about
 MOST_NAMED = 8  # in one sentence
 FEW_DATASETS = 10  # Demšar (2006, §3.2.2): the tests are sound for more than 10 datasets
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Everything about one metric. The tests are None where they make no sense: fewer than two datasets or models.
+    """Everything that a results table says by one metric: the scores with all statistics of them, and the leaderboard."""
 
-    ranks : (dataset × model). omnibus : Friedman's test. tests : one row per pair, see `pairwise_wilcoxon`.
-    cd : Nemenyi's critical difference. groups : models whose mean ranks differ by less than that. within : of one dataset, the
-    pairs on its folds, see `pairs_of_folds`; else empty.
-    """
+    metric: str
+    results: pd.DataFrame
+    scores: Summary
 
-    scores: Scores
-    board: pd.DataFrame
-    ranks: pd.DataFrame
-    omnibus: Friedman | None = None
-    tests: pd.DataFrame | None = None
-    cd: float | None = None
-    groups: Sequence[tuple[str, ...]] = ()
-    within: pd.DataFrame = field(default_factory=pd.DataFrame)
+    @cached_property
+    def board(self) -> pd.DataFrame:
+        """The leaderboard, see `leaderboard`."""
+        return board_of(self.scores, self.results, self.metric)
 
     @property
     def ranked(self) -> list[str]:
         """The models that have a rank, best first."""
-        return [model for model in self.board["model"] if model in self.ranks]
+        return self.scores.order
 
 
 @dataclass(frozen=True)
@@ -52,51 +44,35 @@ class Verdict:
 
 def compare(results: pd.DataFrame, metric: str) -> Comparison:
     """Scores, leaderboard and tests for one metric."""
-    scores = score_table(results, metric)
-    board = board_of(scores, results)
-    better = scores.greater_is_better
-    if scores.filled.empty:
-        return Comparison(scores, board, scores.filled)
-    ranks = rank_table(scores.filled, better)
-    if min(ranks.shape) < 2:
-        return Comparison(scores, board, ranks, within=_within(results, scores) if len(ranks) == 1 else pd.DataFrame())
-    cd = nemenyi_cd(ranks.shape[1], len(ranks), ALPHA)
-    means = ranks.mean()
-    gap = np.abs(np.subtract.outer(means.to_numpy(), means.to_numpy()))
-    groups = cliques(means, pd.DataFrame(gap >= cd, means.index, means.index))
-    return Comparison(scores, board, ranks, friedman(scores.filled, better), pairwise_wilcoxon(scores.filled, better), cd, groups)
+    return Comparison(metric, results, scores_of(results, metric))
 
 
-def _within(results: pd.DataFrame, scores: Scores) -> pd.DataFrame:
-    """The pairs on the folds of the one dataset that has scores; an unknown share of test rows is that of cross-validation."""
-    rows = results[(results["task"] == scores.filled.index[0]) & results["model"].isin(scores.filled.columns)]
-    finite = rows.replace({scores.metric: [np.inf, -np.inf]}, np.nan)
-    folds = finite.pivot_table(index=["repeat", "fold"], columns="model", values=scores.metric, aggfunc="mean")
-    share = (rows["n_test"] / (rows["n_train"] + rows["n_test"])).astype(np.float64).mean()
-    share = share if 0 < share < 1 else 1 / max(2, rows["fold"].nunique())
-    return pairs_of_folds(folds, scores.greater_is_better, ROPE, share)
+def compare_all(results: pd.DataFrame) -> list[Comparison]:
+    """The comparisons by every recorded metric, the default one first."""
+    return [compare(results, metric) for metric in recorded_metrics(results)]
 
 
 def verdict(comparison: Comparison, metric: str) -> Verdict:
     """Say what the comparison shows and what it does not; `metric` is its name for people."""
-    board, ranks = comparison.board, comparison.ranks
+    board, scores = comparison.board, comparison.scores
     notes = [*not_run(board), *_failures(board)]
-    if ranks.empty:
+    if not scores.n_datasets:
         return Verdict(f"Nothing to compare by {metric}: no model has a score on any dataset.", "none", notes)
     best = board["model"][board["mean_rank"] <= board["mean_rank"][0] + 1e-9].tolist()
     leader = board.loc[0]
-    n = _count(len(ranks), "dataset")
-    if ranks.shape[1] == 1:
+    n = _count(scores.n_datasets, "dataset")
+    if len(scores.means) == 1:
         alone = f"{leader.model} ran alone: its mean {metric} is {leader.mean_score:.3f} on {n}."
         return Verdict(alone, "none", ["There is nothing to compare it with.", *notes])
     verb = "has the best mean rank" if len(best) == 1 else "share the best mean rank"
-    headline = f"{_listing(best)} {verb} by {metric}: {leader.mean_rank:.2f} among {ranks.shape[1]} models on {n}."
-    if comparison.omnibus is None or comparison.tests is None:
-        return Verdict(headline, "none", ["One dataset says nothing about others.", *_on_folds(comparison.within), *notes])
-    certainty, sentences = _tested(comparison, str(leader.model))
-    if len(ranks) <= FEW_DATASETS:
+    headline = f"{_listing(best)} {verb} by {metric}: {leader.mean_rank:.2f} among {len(scores.means)} models on {n}."
+    if scores.omnibus is None:
+        return Verdict(headline, "none", ["One dataset says nothing about others.", *_on_folds(scores.within), *notes])
+    certainty, sentences = _tested(comparison, scores.omnibus, str(leader.model))
+    if scores.n_datasets <= FEW_DATASETS:
         certainty = "moderate" if certainty == "high" else "low"
-        notes = [f"Few datasets ({len(ranks)}): small differences cannot be found, and others could turn the order.", *notes]
+        few = f"Few datasets ({scores.n_datasets}): small differences cannot be found, and others could turn the order."
+        notes = [few, *notes]
     return Verdict(headline, certainty, [*sentences, *notes])
 
 
@@ -112,16 +88,13 @@ def _on_folds(pairs: pd.DataFrame) -> list[str]:
     return [f"On its folds {best} is ahead of {_listing(behind)} beyond chance ({how})."]
 
 
-def _tested(comparison: Comparison, leader: str) -> tuple[str, list[str]]:
+def _tested(comparison: Comparison, omnibus: Friedman, leader: str) -> tuple[str, list[str]]:
     """Certainty and what the tests say of the leader against the others."""
-    omnibus, tests = comparison.omnibus, comparison.tests
-    assert omnibus is not None
-    assert tests is not None
     figures = f"Friedman's test with Iman and Davenport's correction: {_f(omnibus)}, {p_text(omnibus.f_p)}"
     if omnibus.f_p >= ALPHA:
         return "low", [f"Yet the differences between the models are no larger than chance gives ({figures})."]
     models = comparison.ranked
-    behind, ahead = _apart(tests, leader, models)
+    behind, ahead = _apart(comparison.scores.tests, leader, models)
     near = [model for model in models if model not in (leader, *behind, *ahead)]
     how = "pairwise Wilcoxon signed-rank tests with Holm's correction, α = 0.05"
     sentences = [f"The models do differ ({figures})."]
@@ -140,7 +113,8 @@ def _fastest(comparison: Comparison, near: Sequence[str]) -> list[str]:
     """Say what the leader costs beside the fastest of those that neither the tests nor their mean ranks set apart from it."""
     board = comparison.board.set_index("model")
     leader = board.index[0]
-    near = [model for model in near if comparison.cd and board["mean_rank"][model] < board["mean_rank"][leader] + comparison.cd]
+    reach = board["mean_rank"][leader] + comparison.scores.cd["nemenyi"]
+    near = [model for model in near if board["mean_rank"][model] < reach]
     times = board[["fit_seconds_per_1000_rows", "predict_seconds_per_1000_rows"]].sum(axis=1, min_count=2)
     times = times[[leader, *near]].dropna()
     if leader not in times or len(times) < 2 or times.min() <= 0:

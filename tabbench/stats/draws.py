@@ -7,6 +7,7 @@ import numpy as np
 
 from tabbench.errors import UserError
 
+N_DRAWS = 500  # of the datasets behind an interval
 UNSEEN = 8  # of an unseen dataset's weight, 1/256 is left on average for what would be a ninth stick
 CHUNK = 2000  # draws at a time: 2000 × 20 × 20 numbers are 6 MB
 

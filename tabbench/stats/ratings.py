@@ -8,7 +8,7 @@ total dominance has a finite rating that grows with the number of datasets, and 
 import numpy as np
 import pandas as pd
 
-from tabbench.stats.draws import posterior
+from tabbench.stats.draws import N_DRAWS, posterior
 from tabbench.stats.ranks import TOLERANCE, check_names
 
 PRIOR = 1.0  # tied meetings of every pair
@@ -57,7 +57,7 @@ def ratings(
     scores: pd.DataFrame,
     greater_is_better: bool,
     *,
-    n_draws: int = 1000,
+    n_draws: int = N_DRAWS,
     level: float = 0.95,
     seed: int = 0,
     prior: float = PRIOR,
@@ -82,7 +82,9 @@ def ratings(
     return table.sort_values("rating", ascending=False, kind="stable")
 
 
-def rank_intervals(ranks: pd.DataFrame, n_draws: int = 1000, level: float = 0.95, seed: int = 0) -> tuple[pd.Series, pd.Series]:
+def rank_intervals(
+    ranks: pd.DataFrame, n_draws: int = N_DRAWS, level: float = 0.95, seed: int = 0
+) -> tuple[pd.Series, pd.Series]:
     """Ends of the interval of every model's mean rank, by the draws that `ratings` uses; ranks : (dataset × model).
 
     NaN for one dataset.

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -10,14 +11,14 @@ import pandas as pd
 from tabbench.errors import UserError
 from tabbench.stats.bayes import compare_with, pairs_of_folds
 from tabbench.stats.corrections import MOST_MODELS, bergmann_hommel, shaffer
+from tabbench.stats.draws import N_DRAWS
 from tabbench.stats.effects import cohen_d
 from tabbench.stats.failures import common, fill_worst, policies, ranks_by_policy, stability
 from tabbench.stats.hierarchical import hierarchical_test
 from tabbench.stats.ranks import (
-    adtm,
+    TOLERANCE,
     champion_delta,
     improvability,
-    mean_ranks,
     normalized_scores,
     rank_table,
     win_rates,
@@ -45,7 +46,8 @@ class Settings:
     """greater_is_better : direction. rope : region of practical equivalence, in units of the score. alpha : level of the tests.
 
     baseline : model whose score stands in for a failure. control : model against which all others are tested.
-    test_share : share of the rows that a fold scores; None: one fold's share of cross-validation.
+    test_share : share of the rows that a fold scores; None: one fold's share of cross-validation. ties : of ranks, "average", or
+    TabZilla's rule "min": equal to the last bit, best rank.
     """
 
     greater_is_better: bool = True
@@ -54,38 +56,214 @@ class Settings:
     baseline: str | None = None
     control: str | None = None
     test_share: float | None = None
-    n_draws: int = 1000
+    ties: Literal["average", "min"] = "average"
+    n_draws: int = N_DRAWS
     seed: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Summary:
-    """Tables by model, by pair, and by policy for missing scores; None or empty where there is nothing to compare.
+    """Scores by dataset and model, and all that follows from them: each part is computed once, when it is asked for.
 
-    win_rates : of the row's model against the column's. within : the pairs on the folds of the dataset, if there is just one.
-    n_datasets : those that all ranked models were run on, of `n_known`; everything but `failures` is of them. left_out : models
-    that have no dataset in common with the others. n_missing : scores missing there; they count as worst rank in everything but
-    `failures`, where those of models that were not run are missing, too. unscored : datasets without any score.
-    no_hierarchical : why folds that are there were not used for the hierarchical test; "" if they were, or if there are none.
+    table : NaN where a model has no score; every dataset has one of some model. absent : bool like `table`, where a model was not
+    run. folds : scores by (dataset, fold) and model, if there are any. unscored : datasets without any score, not in `table`.
+
+    Models are ranked on the datasets that they have in common (see `failures.common`); everything but `failures` is of these.
+    Parts are empty or None where there is nothing to compare: fewer than two datasets or models.
     """
 
-    n_datasets: int
-    n_known: int
-    left_out: Sequence[str]
-    n_missing: int
-    unscored: Sequence[str]
-    models: pd.DataFrame
-    omnibus: Friedman | None
-    cd: dict[str, float]
-    groups: Sequence[tuple[str, ...]]
-    pairs: pd.DataFrame
-    win_rates: pd.DataFrame
-    within: pd.DataFrame
-    leader: pd.DataFrame
-    no_hierarchical: str
-    control: pd.DataFrame
-    failures: pd.DataFrame
-    stability: pd.DataFrame
+    table: pd.DataFrame
+    absent: pd.DataFrame
+    settings: Settings
+    folds: pd.DataFrame | None = None
+    unscored: Sequence[str] = ()
+
+    @cached_property
+    def shared(self) -> pd.DataFrame:
+        """The scores of the models that are ranked, on the datasets they have in common."""
+        datasets, ranked = common(~self.absent)
+        return self.table.loc[datasets, ranked].dropna(how="all")
+
+    @cached_property
+    def filled(self) -> pd.DataFrame:
+        """`shared` without a gap: a missing score is just below the worst of the dataset."""
+        return fill_worst(self.shared, self.settings.greater_is_better)
+
+    @property
+    def n_datasets(self) -> int:
+        """Datasets that the models are ranked on."""
+        return len(self.filled)
+
+    @property
+    def n_known(self) -> int:
+        """Datasets with a score."""
+        return len(self.table)
+
+    @property
+    def n_missing(self) -> int:
+        """Scores missing among those that models are ranked by; they count as worst rank."""
+        return int(self.shared.isna().sum(axis=None))
+
+    @property
+    def left_out(self) -> list[str]:
+        """Models that have no dataset in common with the others."""
+        return self.table.columns.difference(self.shared.columns, sort=False).astype(str).tolist()
+
+    @property
+    def several(self) -> bool:
+        """Whether there are two datasets and two models, so that there is something to test."""
+        return min(self.filled.shape) > 1
+
+    @cached_property
+    def ranks(self) -> pd.DataFrame:
+        """(dataset × model), 1 = best."""
+        tolerance = 0.0 if self.settings.ties == "min" else TOLERANCE
+        if self.filled.empty:
+            return self.filled
+        return rank_table(self.filled, self.settings.greater_is_better, tolerance, self.settings.ties)
+
+    @cached_property
+    def means(self) -> pd.Series:
+        """Mean rank by model, in the order of the table."""
+        return self.ranks.mean()
+
+    @cached_property
+    def order(self) -> list[Any]:
+        """The ranked models, best mean rank first."""
+        return self.means.sort_values(kind="stable").index.tolist()
+
+    @cached_property
+    def models(self) -> pd.DataFrame:
+        """One row per model, best mean rank first."""
+        filled, settings = self.filled, self.settings
+        better, level = settings.greater_is_better, 1 - settings.alpha
+        low, high = rank_intervals(self.ranks, settings.n_draws, level, settings.seed)
+        elo = ratings(filled, better, n_draws=settings.n_draws, level=level, seed=settings.seed)
+        elo = elo.rename(columns={"low": "rating_low", "high": "rating_high"})
+        board = pd.DataFrame({"mean_rank": self.means, "rank_low": low, "rank_high": high}).join(elo)
+        board["mean_score"] = self.shared.mean()
+        normalized = normalized_scores(filled, better).mean()
+        board["normalized_score"], board["adtm"] = normalized, 1 - normalized
+        board["champion_delta"] = champion_delta(filled, better).mean()
+        board["improvability"] = _improvability(filled, better)
+        board = board.join(win_tie_loss(filled, better))
+        board["n_missing"], board["n_not_run"] = self.shared.isna().sum(), self.absent[filled.columns].sum()
+        return board.rename_axis("model").loc[self.order]
+
+    @cached_property
+    def omnibus(self) -> Friedman | None:
+        """Friedman's test."""
+        return friedman(self.filled, self.settings.greater_is_better) if self.several else None
+
+    @cached_property
+    def cd(self) -> dict[str, float]:
+        """Critical differences of mean ranks: "nemenyi", "bonferroni_dunn"."""
+        if not self.several:
+            return {}
+        n, k = self.filled.shape
+        alpha = self.settings.alpha
+        return {"nemenyi": nemenyi_cd(k, n, alpha), "bonferroni_dunn": bonferroni_dunn_cd(k, n, alpha)}
+
+    @cached_property
+    def groups(self) -> list[tuple[str, ...]]:
+        """Models whose mean ranks differ by less than Nemenyi's critical difference."""
+        if not self.several:
+            return []
+        gaps = np.abs(np.subtract.outer(self.means.to_numpy(), self.means.to_numpy()))
+        return cliques(self.means, pd.DataFrame(gaps >= self.cd["nemenyi"], self.means.index, self.means.index))
+
+    @cached_property
+    def tests(self) -> pd.DataFrame:
+        """One row per pair, the better mean rank first, see `pairwise_wilcoxon`."""
+        return pairwise_wilcoxon(self.filled[self.order], self.settings.greater_is_better) if self.several else pd.DataFrame()
+
+    @cached_property
+    def pairs(self) -> pd.DataFrame:
+        """Multi-comparison table: `tests` with every correction, and what other tests say."""
+        if not self.several:
+            return pd.DataFrame()
+        pairs, filled, better = self.tests.rename(columns={"p_adjusted": "p_holm"}), self.filled, self.settings.greater_is_better
+        gaps = filled[pairs["model_a"]].to_numpy().T - filled[pairs["model_b"]].to_numpy().T
+        pairs["cohen_d"] = cohen_d(gaps if better else -gaps)
+        pairs["p_sign"] = sign_test(pairs["wins"], pairs["ties"], pairs["losses"])
+        pairs["p_nemenyi"] = nemenyi(filled[self.order], better).to_numpy()[np.triu_indices(len(self.order), 1)]
+        pairs["p_shaffer"] = shaffer(pairs["p"])
+        return pairs.assign(p_bergmann=bergmann_hommel(pairs["p"])) if len(self.order) <= MOST_MODELS else pairs
+
+    @cached_property
+    def win_rates(self) -> pd.DataFrame:
+        """Of the row's model against the column's, best mean rank first."""
+        if self.filled.shape[1] < 2:
+            return pd.DataFrame()
+        return win_rates(self.filled[self.order], self.settings.greater_is_better).rename_axis("row_model")
+
+    @cached_property
+    def shared_folds(self) -> pd.DataFrame | None:
+        """Scores by (dataset, fold) of what `shared` has."""
+        if self.folds is None:
+            return None
+        ours = self.folds.index.get_level_values(0).astype(str).isin(self.shared.index.astype(str))
+        return self.folds.loc[ours, list(self.shared.columns)]
+
+    @property
+    def test_share(self) -> float:
+        """Share of the rows that a fold scores, as set, or one fold's share of cross-validation."""
+        assert self.shared_folds is not None
+        return self.settings.test_share or _test_share(self.shared_folds)
+
+    @cached_property
+    def within(self) -> pd.DataFrame:
+        """The pairs on the folds of the dataset, if there is just one."""
+        if self.n_datasets != 1 or self.shared_folds is None:
+            return pd.DataFrame()
+        folds, settings = self.shared_folds.dropna(how="all"), self.settings
+        return pairs_of_folds(folds, settings.greater_is_better, settings.rope, self.test_share)
+
+    @cached_property
+    def leader(self) -> pd.DataFrame:
+        """Posterior probabilities for the best mean rank against every other, in their order."""
+        if not self.several:
+            return pd.DataFrame()
+        settings, order, folds = self.settings, self.order, self.shared_folds
+        found = compare_with(self.filled[order], settings.greater_is_better, order[0], settings.rope, settings.seed)
+        if folds is not None and not self.no_hierarchical:
+            folds = folds.dropna(how="all")
+            for other in order[1 : 1 + N_HIERARCHICAL]:
+                gap = (folds[order[0]] - folds[other]) * (1 if settings.greater_is_better else -1)
+                by_fold = gap.groupby(level=0).agg(list).to_list()
+                p = hierarchical_test(np.array(by_fold), settings.rope, self.test_share, settings.seed)
+                found.loc[other, ["h_model", "h_equal", "h_other"]] = p.a, p.equal, p.b
+        return found.rename_axis("model")
+
+    @cached_property
+    def no_hierarchical(self) -> str:
+        """Why folds that are there are not used for the hierarchical test; "" if they are, or if there are none."""
+        return _no_hierarchical(self.shared_folds) if self.several and self.shared_folds is not None else ""
+
+    @cached_property
+    def control(self) -> pd.DataFrame:
+        """Every other model against the control."""
+        control = self.settings.control or ""
+        if control not in self.means or len(self.means) < 2:
+            return pd.DataFrame()
+        return against_control(self.means, self.n_datasets, control)
+
+    @cached_property
+    def failures(self) -> pd.DataFrame:
+        """Mean ranks of all models by what a missing score may mean, not run or failed."""
+        better = self.settings.greater_is_better
+        return ranks_by_policy(policies(self.table, better, self.settings.baseline), better)
+
+    @cached_property
+    def stability(self) -> pd.DataFrame:
+        """How alike the orders of `failures` are."""
+        return stability(self.failures)
+
+
+SHOWN = (
+    *("n_datasets", "n_known", "left_out", "n_missing", "unscored", "models", "omnibus", "cd", "groups", "pairs", "win_rates"),
+    *("within", "leader", "no_hierarchical", "control", "failures", "stability"),
+)
 
 
 def summarize(
@@ -97,7 +275,7 @@ def summarize(
 
     Raises UserError for a table without a score, or an unknown baseline or control.
     """
-    better, unscored = settings.greater_is_better, table.index[table.isna().all(axis=1)].astype(str).tolist()
+    unscored = table.index[table.isna().all(axis=1)].astype(str).tolist()
     table = table.dropna(how="all")
     for name in ("alpha", "test_share"):
         value = getattr(settings, name)
@@ -108,54 +286,9 @@ def summarize(
     for what, asked in (("compare", settings.control), ("impute", settings.baseline)):
         if asked is not None and asked not in table:
             raise UserError(f"no model {asked!r} to {what} with: known: {', '.join(map(str, table.columns))}")
-    ran = table.notna() | (~absent.loc[table.index, table.columns] if absent is not None else True)
-    by_policy = ranks_by_policy(policies(table, better, settings.baseline), better)
-    datasets, ranked = common(ran)
-    known, table = table, table.loc[datasets, ranked].dropna(how="all")
-    filled = fill_worst(table, better)
-    means, control = mean_ranks(filled, better), settings.control or ""
-    several = min(filled.shape) > 1
-    n, k = filled.shape
-    if folds is not None:
-        folds = folds.loc[folds.index.get_level_values(0).astype(str).isin(table.index.astype(str)), list(ranked)]
-    return Summary(
-        n_datasets=n,
-        n_known=len(known),
-        left_out=known.columns.difference(ranked, sort=False).astype(str).tolist(),
-        n_missing=int(table.isna().sum(axis=None)),
-        unscored=unscored,
-        models=_models(table, filled, settings, ~ran.loc[known.index, ranked]),
-        omnibus=friedman(filled, better) if several else None,
-        cd={"nemenyi": nemenyi_cd(k, n, settings.alpha), "bonferroni_dunn": bonferroni_dunn_cd(k, n, settings.alpha)}
-        if several
-        else {},
-        groups=_groups(means, nemenyi_cd(k, n, settings.alpha)) if several else [],
-        pairs=_pairs(filled, better) if several else pd.DataFrame(),
-        win_rates=_win_rates(filled, better) if k > 1 else pd.DataFrame(),
-        within=pd.DataFrame() if n > 1 or folds is None else _within(folds, settings),
-        leader=_leader(filled, settings, folds) if several else pd.DataFrame(),
-        no_hierarchical=_no_hierarchical(folds) if several and folds is not None else "",
-        control=against_control(means, n, control) if control in ranked and k > 1 else pd.DataFrame(),
-        failures=by_policy,
-        stability=stability(by_policy),
-    )
-
-
-def _models(table: pd.DataFrame, filled: pd.DataFrame, settings: Settings, absent: pd.DataFrame) -> pd.DataFrame:
-    """One row per model, best mean rank first."""
-    better, draws = settings.greater_is_better, (settings.n_draws, 1 - settings.alpha, settings.seed)
-    ranks = rank_table(filled, better)
-    low, high = rank_intervals(ranks, *draws)
-    elo = ratings(filled, better, n_draws=settings.n_draws, level=1 - settings.alpha, seed=settings.seed)
-    elo = elo.rename(columns={"low": "rating_low", "high": "rating_high"})
-    board = pd.DataFrame({"mean_rank": ranks.mean(), "rank_low": low, "rank_high": high}).join(elo)
-    board["mean_score"] = table.mean()
-    board["normalized_score"], board["adtm"] = normalized_scores(filled, better).mean(), adtm(filled, better)
-    board["champion_delta"] = champion_delta(filled, better).mean()
-    board["improvability"] = _improvability(filled, better)
-    board = board.join(win_tie_loss(filled, better))
-    board["n_missing"], board["n_not_run"] = table.isna().sum(), absent.sum()
-    return board.rename_axis("model").sort_values("mean_rank", kind="stable")
+    nowhere = pd.DataFrame(False, table.index, table.columns)
+    absent = nowhere if absent is None else absent.loc[table.index, table.columns] & table.isna()
+    return Summary(table, absent, settings, folds, unscored)
 
 
 def _improvability(filled: pd.DataFrame, better: bool) -> pd.Series | float:
@@ -164,49 +297,6 @@ def _improvability(filled: pd.DataFrame, better: bool) -> pd.Series | float:
         return improvability(filled, better).mean()
     except UserError:
         return float("nan")
-
-
-def _groups(means: pd.Series, cd: float) -> list[tuple[str, ...]]:
-    gaps = np.abs(np.subtract.outer(means.to_numpy(), means.to_numpy()))
-    return cliques(means, pd.DataFrame(gaps >= cd, means.index, means.index))
-
-
-def _pairs(filled: pd.DataFrame, better: bool) -> pd.DataFrame:
-    """Multi-comparison table: one row per pair, the better mean rank first, with every correction, and what other tests say."""
-    order = mean_ranks(filled, better).sort_values(kind="stable").index
-    pairs = pairwise_wilcoxon(filled[order], better).rename(columns={"p_adjusted": "p_holm"})
-    gaps = filled[pairs["model_a"]].to_numpy().T - filled[pairs["model_b"]].to_numpy().T
-    pairs["cohen_d"] = cohen_d(gaps if better else -gaps)
-    pairs["p_sign"] = sign_test(pairs["wins"], pairs["ties"], pairs["losses"])
-    pairs["p_nemenyi"] = nemenyi(filled[order], better).to_numpy()[np.triu_indices(len(order), 1)]
-    pairs["p_shaffer"] = shaffer(pairs["p"])
-    return pairs.assign(p_bergmann=bergmann_hommel(pairs["p"])) if len(order) <= MOST_MODELS else pairs
-
-
-def _win_rates(filled: pd.DataFrame, better: bool) -> pd.DataFrame:
-    order = mean_ranks(filled, better).sort_values(kind="stable").index
-    return win_rates(filled[order], better).rename_axis("row_model")
-
-
-def _within(folds: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    share = settings.test_share or _test_share(folds)
-    return pairs_of_folds(folds.dropna(how="all"), settings.greater_is_better, settings.rope, share)
-
-
-def _leader(filled: pd.DataFrame, settings: Settings, folds: pd.DataFrame | None) -> pd.DataFrame:
-    """Posterior probabilities for the best mean rank against every other, in their order."""
-    better = settings.greater_is_better
-    order = mean_ranks(filled, better).sort_values(kind="stable").index
-    found = compare_with(filled[order], better, order[0], settings.rope, settings.seed)
-    if folds is not None and not _no_hierarchical(folds):
-        share = settings.test_share or _test_share(folds)
-        folds = folds.dropna(how="all")
-        for other in order[1 : 1 + N_HIERARCHICAL]:
-            gap = (folds[order[0]] - folds[other]) * (1 if better else -1)
-            by_fold = gap.groupby(level=0).agg(list).to_list()
-            p = hierarchical_test(np.array(by_fold), settings.rope, share, settings.seed)
-            found.loc[other, ["h_model", "h_equal", "h_other"]] = p.a, p.equal, p.b
-    return found.rename_axis("model")
 
 
 def _no_hierarchical(folds: pd.DataFrame) -> str:
@@ -235,7 +325,8 @@ def _test_share(folds: pd.DataFrame) -> float:
 def as_records(summary: Summary) -> dict[str, Any]:
     """The summary as plain values for JSON; what is not finite becomes None."""
     result: dict[str, Any] = {}
-    for name, value in vars(summary).items():
+    for name in SHOWN:
+        value = getattr(summary, name)
         if isinstance(value, pd.DataFrame):
             value = (value.reset_index() if value.index.name else value).to_dict("records")
             result[name] = [{key: _finite(cell) for key, cell in row.items()} for row in value]
