@@ -10,6 +10,7 @@ import psutil
 from tabbench.errors import UserError
 
 MOST, LONGEST, LARGEST = 10_000, 1e9, 1e12  # beyond these, infinite and NaN included, nothing is held
+LIMITS = frozenset({"seconds", "memory_mb"})  # as they are recorded of a job; one that is new, stored jobs may lack
 
 
 @dataclass(frozen=True)

@@ -77,9 +77,8 @@ def assign(job: Job, task: Task, split: Split) -> Assignment:
 
 
 def start_child(assignment: Assignment, path: Path, limits: Mapping[str, float]) -> Child:
-    """Begin a job on the prepared table at `path` in a child process under these limits (seconds, memory_mb)."""
-    threads = assignment.job.threads
-    return Child(_work, (assignment, str(path)), seconds=limits["seconds"], memory_mb=limits["memory_mb"], threads=threads)
+    """Begin a job on the prepared table at `path` in a child process under these limits, by the names that `Child` has."""
+    return Child(_work, (assignment, str(path)), **limits, threads=assignment.job.threads)
 
 
 def _work(given: Assignment, path: str) -> bytes:

@@ -85,7 +85,7 @@ class DaskEngine:
             self._client.close()
             raise
         self.resources = replace(resources, workers=sum(place.slots for place in self._places.values()))
-        self.limits = {"seconds": resources.time_limit, "memory_mb": resources.memory_limit or self._memory_share()}
+        self.limits = {**resources.limits, "memory_mb": resources.memory_limit or self._memory_share()}
 
     def __enter__(self) -> "DaskEngine":
         return self

@@ -20,7 +20,7 @@ from tabbench.registry import Registry
 from tabbench.store.checksums import NAME as CHECKSUMS
 from tabbench.store.manifest import NAME as MANIFEST
 from tabbench.store.manifest import is_new, new_manifest, read_manifest, write_manifest
-from tabbench.store.runs import COUNTS, IDENTITY, TIMES
+from tabbench.store.runs import column_types
 
 IMPORTERS: Registry[Callable[[pd.DataFrame], pd.DataFrame]] = Registry("importer")
 NAME = "imported.parquet"
@@ -250,8 +250,7 @@ def _typed(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows with every column of the results table."""
     texts = {"config": "{}", "row_policy": "", "column_policy": "", "status": "ok", "reason": "", "note": ""}
     defaults = {**texts, "repeat": 0, "seed": 0, "threads": 0}
-    floats = dict.fromkeys([*TIMES, *METRICS], "float64")
-    types = {**IDENTITY, "status": str, "reason": str, **dict.fromkeys(COUNTS, "Int64"), "note": str, **floats}
+    types = column_types(METRICS)
     full = rows.reindex(columns=list(types))
     for column, value in defaults.items():
         full[column] = full[column].astype(object).where(full[column].notna(), value)

@@ -26,6 +26,7 @@ import pandas as pd
 from tabbench.border.texts import one_line, storable
 from tabbench.errors import UserError
 from tabbench.job import COUNTS, Job, Run, decode, encode, read_facts, read_job
+from tabbench.resources import LIMITS
 
 FORMAT = 3
 AS_IT_IS = 2  # the earliest format that need not be changed to be read
@@ -322,12 +323,17 @@ class ResultStore:
             ) from None
 
 
+def column_types(numbers: Iterable[str]) -> dict[str, Any]:
+    """The columns of the results table in their order, with their types; numbers : metrics and the like, after the times."""
+    floats = dict.fromkeys([*TIMES, *numbers], "float64")
+    return {**IDENTITY, "status": str, "reason": str, **dict.fromkeys(COUNTS, "Int64"), "note": str, **floats}
+
+
 def as_table(rows: Iterable[dict[str, Any]], metrics: list[str]) -> pd.DataFrame:
     """Rows in the columns, types and order of the results table."""
     rows = list(rows)
     later = [name for name in LATER if any(name in row for row in rows)]
-    floats = dict.fromkeys([*TIMES, *later, *metrics], "float64")
-    types = {**IDENTITY, "status": str, "reason": str, **dict.fromkeys(COUNTS, "Int64"), "note": str, **floats}
+    types = column_types([*later, *metrics])
     frame = pd.DataFrame([{"note": "", **row} for row in rows], columns=list(types), dtype=object).astype(types)
     return frame.sort_values(["task", "repeat", "fold", "model", "key"], ignore_index=True)
 
@@ -394,7 +400,8 @@ def is_intact(row: Row, digest: str) -> bool:
 def _stored(row: Row) -> Stored:
     head = {"status": row.status, "reason": row.reason, "details": row.details, "facts": read_facts(row.facts)}
     limits = json.loads(row.limits)
-    if limits.keys() != {"seconds", "memory_mb"} or not all(type(value) in (int, float) for value in limits.values()):
+    known = {"seconds", "memory_mb"} <= limits.keys() <= LIMITS
+    if not known or not all(type(value) in (int, float) for value in limits.values()):
         raise ValueError(f"its limits are {str(limits)[:60]}")
     return Stored(row.key, read_job(row.job), decode(head, row.proba))
 
