@@ -10,15 +10,16 @@ import requests
 
 pytest.importorskip("openml")
 
+from tabbench import api
 from tabbench.cli import main
 from tabbench.cli.suite_table import suite_table
 from tabbench.data.openml import patience
 from tabbench.data.openml.cache import open_cache
 from tabbench.data.openml.pull import pull
 from tabbench.data.split import make_splits
-from tabbench.data.suite import load_spec
+from tabbench.data.suite import load_spec, load_suite
 from tabbench.errors import UserError
-from tests.support.openml_fixtures import SUITE, N, contents, only
+from tests.support.openml_fixtures import SUITE, N, contents, folds, only
 from tests.support.openml_server import Fault, OpenMLServer, Table
 
 
@@ -262,3 +263,24 @@ def test_columns_of_a_file_in_another_order_than_the_metadata_keep_their_names(t
     assert frame["y"].tolist() == ["p", "q"]
     with pytest.raises(client.Damaged, match=r"column 2 is 'a b' in the file and 'z' in its description"):
         client._read_arff(file, [("y", "nominal"), ("z", "numeric")])
+
+
+@pytest.mark.parametrize("name", ["tabarena", "amlb", "grinsztajn-numerical", "grinsztajn-categorical", "talent"])
+def test_the_small_form_of_a_suite_runs(server, catalogue, tmp_path, name):
+    """Its ids are fetched, its official folds and repeats taken; the tables themselves are stand-ins."""
+    specs = load_suite(f"{name}-smoke").tasks
+    for spec in specs:
+        rng = np.random.default_rng(spec.openml_id)
+        labels = pd.Categorical([f"c{i % spec.classes}" for i in range(N)])
+        frame = pd.DataFrame(rng.normal(size=(N, 2)), columns=["x", "z"]).assign(target=labels)
+        catalogue.tables[spec.openml_id] = Table(f"t{spec.openml_id}", frame, "target")
+        if spec.path.startswith("task/"):
+            official = folds(3, 10) if name == "tabarena" else folds(10)
+            catalogue.tasks[int(spec.path.removeprefix("task/"))] = (spec.openml_id, official, 1)
+    results = api.run(f"{name}-smoke", models=["dummy"], out=tmp_path / "out", quiet=True)
+    frame = results.frame
+    assert frame["status"].eq("ok").all()
+    n_jobs = {"tabarena": 3 * sum(spec.repeats or 1 for spec in specs), "talent": 3}.get(name, 30)
+    assert len(frame) == n_jobs
+    assert not results.manifest["missing_tasks"]
+    assert {task["name"] for task in results.manifest["tasks"]} == {spec.name for spec in specs}

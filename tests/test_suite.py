@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tabbench.cli import main
 from tabbench.data import sources
 from tabbench.data.arff import read_arff
 from tabbench.data.suite import list_suites, load_spec, load_suite
@@ -77,9 +78,28 @@ OPENML_SUITES = {
 }
 
 
+NEW_SUITES = {  # datasets, and those published with them that are left out
+    "tabarena": (38, 13),
+    "amlb": (71, 33),
+    "grinsztajn-numerical": (16, 0),
+    "grinsztajn-categorical": (7, 0),
+    "talent": (73, 227),
+}
+LISTS = {
+    "tabzilla": "tabzilla_full_176",
+    "tabzilla-hard": "tabzilla_hard_36",
+    "cc18": "openml_cc18_72",
+    "tabarena": "tabarena_51",
+    "amlb": "amlb_classification_71",
+    "grinsztajn-numerical": "grinsztajn_numerical_classification_337",
+    "grinsztajn-categorical": "grinsztajn_categorical_classification_334",
+}
+
+
 def test_openml_suites_list_what_was_published():
     suites = {name: {spec.path: spec for spec in load_suite(name).tasks} for name in list_suites()}
-    assert set(suites) == {"smoke", "starter", "engineering", *OPENML_SUITES, *(f"{name}-smoke" for name in OPENML_SUITES)}
+    openml = [*OPENML_SUITES, *NEW_SUITES]
+    assert set(suites) == {"smoke", "starter", "engineering", *openml, *(f"{name}-smoke" for name in openml)}
     for name, size in OPENML_SUITES.items():
         assert len(suites[name]) == size
         assert len(suites[f"{name}-smoke"]) == 3
@@ -94,12 +114,38 @@ def test_openml_suites_list_what_was_published():
     assert all(spec.classes <= 10 for spec in suites["tabzilla-98"].values())
 
 
+@pytest.mark.parametrize("name", NEW_SUITES)
+def test_suites_of_others_say_what_they_have_and_what_not(name):
+    here, left_out = NEW_SUITES[name]
+    suite, smoke = load_suite(name), load_suite(f"{name}-smoke")
+    assert (len(suite.tasks), len(suite.left_out)) == (here, left_out)
+    assert len({spec.openml_id for spec in suite.tasks}) == here
+    assert all(spec.rows and spec.features and spec.classes >= 2 for spec in suite.tasks)
+    assert {spec.path for spec in smoke.tasks} <= {spec.path for spec in suite.tasks}
+    assert len(smoke.tasks) == 3
+    assert all(reason for _, reason in suite.left_out)
+
+
+@pytest.mark.parametrize("name", NEW_SUITES)
+def test_a_suite_is_planned_without_its_tables(name, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("TABBENCH_DATA", str(tmp_path))
+    monkeypatch.setenv("OPENML_SERVER", "http://127.0.0.1:9")  # nobody is there
+    assert main(["plan", "--suite", name, "--models", "dummy,tree"]) == 0
+    specs = load_suite(name).tasks
+    official = {"tabarena": 3, "talent": 1}.get(name, 10)
+    jobs = 2 * sum(official * (spec.repeats or 1) for spec in specs)
+    out = capsys.readouterr().out
+    assert f"jobs    {jobs:,}: {len(specs)} datasets" in out
+    assert f"{len(specs)} datasets are not on this machine" in out
+
+
 def test_openml_suites_agree_with_the_lists_they_were_made_from():
     folder = Path(__file__).parents[2] / "shared" / "suites"
     if not folder.is_dir():
         pytest.skip("the lists are not beside this checkout")
-    for name, file in {"tabzilla": "tabzilla_full_176", "tabzilla-hard": "tabzilla_hard_36", "cc18": "openml_cc18_72"}.items():
-        ids = pd.read_csv(folder / f"{file}.csv")["task_id"]
+    for name, file in LISTS.items():
+        table = pd.read_csv(folder / f"{file}.csv")
+        ids = table.loc[table["n_classes"].notna(), "task_id"] if name in NEW_SUITES else table["task_id"]
         assert sorted(f"task/{number}" for number in ids) == sorted(spec.path for spec in load_suite(name).tasks)
 
 

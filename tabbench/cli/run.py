@@ -133,7 +133,7 @@ def _plan(args: argparse.Namespace) -> int:
     from tabbench.folders.plan import forecast
     from tabbench.folders.run import make_request
 
-    print(forecast(make_request(_spec(args)), _out(args), args.learn))
+    print(forecast(make_request(_spec(args), fetch=False), _out(args), args.learn))
     return Exit.OK
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections import Counter
 from pathlib import Path
 
 from tabbench.cli.parser import Commands, Exit, add_splits, splits_asked
@@ -41,14 +42,19 @@ def _list(_: argparse.Namespace) -> int:
 
     for name in list_suites():
         suite = load_suite(name)
-        print(f"{suite.name:24} {len(suite.tasks):4} datasets  {suite.title}")
+        of = f" of {len(suite.tasks) + len(suite.left_out)}" if suite.left_out else ""
+        print(f"{suite.name:28} {len(suite.tasks):4} datasets{of:8}  {suite.title}")
     return Exit.OK
 
 
 def _show(args: argparse.Namespace) -> int:
     from tabbench.cli.suite_table import format_suite, suite_table
+    from tabbench.data.suite import load_suite
 
     print(format_suite(suite_table(args.name)))
+    reasons = Counter(reason.partition(" (")[0] for _, reason in load_suite(args.name).left_out)
+    for reason, n in reasons.items():
+        print(f"{n} published tables are left out: {reason} (the suite's file names them)")
     return Exit.OK
 
 

@@ -22,10 +22,11 @@ def gather(
     *,
     classes: bool = False,
     steering: Steering = Steering(),
+    fetch: bool = True,
 ) -> tuple[list[Task], list[dict[str, str]]]:
     """Tasks, and the name and reason of those datasets of a suite that are not to be had; what OpenML has is fetched.
 
-    Raises UserError on bad input, and if no dataset is to be had.
+    fetch : whether it is; else a suite may be missing as a whole. Raises UserError on bad input, and if no dataset is to be had.
     """
     if (suite is None) == (data is None):
         raise UserError("give either a suite or data with a target")
@@ -35,13 +36,13 @@ def gather(
         raise UserError("groups, time, gap and test folds are of one table: of a suite, its file names them")
     tasks, missing = [], []
     specs = load_suite(str(suite)).tasks
-    not_fetched = pull([spec.path for spec in specs if spec.source == "openml"], quiet=quiet)
+    not_fetched = pull([spec.path for spec in specs if spec.source == "openml"], quiet=quiet) if fetch else {}
     for spec in specs:
         try:
             tasks.append(load_spec(spec))
         except UserError as error:
             missing.append({"name": spec.name, "reason": not_fetched.get(spec.path, str(error))})
-    if not tasks:
+    if not tasks and fetch:
         raise UserError(f"suite {suite!r}: no dataset could be loaded; the first says: {missing[0]['reason']}")
     return tasks, missing
 

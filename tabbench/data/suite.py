@@ -13,6 +13,8 @@ test_fold (columns that steer the splits), gap (between times), folds, repeats, 
 says otherwise: see folds.py); title, licence, openml_id, url, notes; rows, features, classes (sizes as published, known before
 the table is).
 
+A list `left_out` (name, reason) names what was published with a suite and is not had here.
+
 Without a file: "openml:suite/99", "openml:task/3" and "openml:data/31" are suites of what OpenML has under that number.
 """
 
@@ -39,11 +41,12 @@ FACTS = ("title", "licence", "openml_id", "url", "notes")
 
 @dataclass(frozen=True)
 class Suite:
-    """A named list of tables."""
+    """A named list of tables. left_out : name and reason of what was published with it and is not had here."""
 
     name: str
     title: str
     tasks: tuple[TaskSpec, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 def suite_folder() -> Path:
@@ -69,7 +72,7 @@ def load_suite(name: str) -> Suite:
         raise UserError(_unknown_suite(name)) from None
     except (ValueError, OSError, RecursionError) as error:  # a NUL in its name, wrong TOML, text that is none, too many brackets
         raise UserError(f"{printable(str(path))[:200]}: not a TOML file: {one_line(error)}") from None
-    _refuse_unknown(raw, {"title", "tasks"}, str(path))
+    _refuse_unknown(raw, {"title", "tasks", "left_out"}, str(path))
     entries = raw.get("tasks")
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise UserError(f"{path}: no tasks: add a [[tasks]] table")
@@ -78,7 +81,8 @@ def load_suite(name: str) -> Suite:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UserError(f"{path}: task {twice[0]!r} is listed twice: names must differ")
-    return Suite(path.stem, str(raw.get("title", path.stem)), tasks)
+    left_out = fit(raw.get("left_out", []), list[_LeftOut], f"{path}, left_out")
+    return Suite(path.stem, str(raw.get("title", path.stem)), tasks, tuple((entry.name, entry.reason) for entry in left_out))
 
 
 def _unknown_suite(name: str) -> str:
@@ -103,6 +107,11 @@ def _spec(entry: Mapping[str, Any], path: Path) -> TaskSpec:
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
     SOURCES[values["source"]]
     return TaskSpec(**{**values, "path": str(values["path"]), "folder": path.parent})
+
+
+class _LeftOut(msgspec.Struct, forbid_unknown_fields=True):
+    name: Text
+    reason: Text
 
 
 class _Form(msgspec.Struct):

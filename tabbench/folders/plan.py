@@ -1,12 +1,15 @@
 """`tabbench plan`: what a run would do and cost, without doing it."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from tabbench.data.split import Split
+from tabbench.data.spec import Scheme
+from tabbench.data.split import DEFAULT_FOLDS, Split
+from tabbench.data.suite import load_suite
 from tabbench.data.task import Task
 from tabbench.engine.cgroup import held_by
 from tabbench.engine.costs import BYTES_PER_RUN, learn
@@ -14,12 +17,40 @@ from tabbench.engine.execute import reason_unsupported
 from tabbench.folders.results import Results, open_results
 from tabbench.folders.run import Request
 from tabbench.job import Job
+from tabbench.models import get_model
 from tabbench.request import Spec
 from tabbench.store.runs import NAME as STORE
 from tabbench.store.runs import ResultStore
 from tabbench.tuning.schedule import Schedule, series_of, settled_losses
 
 N_LONGEST = 10
+OFFICIAL_FOLDS = 10  # of nearly all of OpenML's tasks, where a suite does not say it
+
+
+@dataclass(frozen=True)
+class Published:
+    """A table that is not here, by what its suite says of it. job : (training rows, features, classes); n_test : over all folds."""
+
+    name: str
+    sizes: tuple[int, int, int]
+    n_jobs: int
+    n_test: int
+
+
+def _published(request: Request) -> list[Published]:
+    """What is known of the tables of a suite that are not here."""
+    spec, missing = request.spec, {entry["name"] for entry in request.missing}
+    found = []
+    for table in load_suite(spec.suite).tasks if spec.suite and missing else ():
+        if table.name not in missing or not (table.rows and table.features and table.classes):
+            continue
+        scheme = Scheme(spec.folds, spec.repeats, spec.holdout).over(table.scheme)
+        official = OFFICIAL_FOLDS if table.path.startswith("task/") else DEFAULT_FOLDS
+        folds, repeats = 1 if scheme.holdout else scheme.folds or official, scheme.repeats or 1
+        n_test = round(table.rows * (scheme.holdout or 1 / folds))
+        n_jobs = folds * repeats * (spec.configs or 1) * len(spec.subsamples) // spec.part[1]
+        found.append(Published(table.name, (table.rows - n_test, table.features, table.classes), n_jobs, n_test))
+    return found
 
 
 def forecast(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
@@ -46,17 +77,28 @@ def forecast(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
             continue
         n_bytes += BYTES_PER_RUN + 8 * len(split.test) * len(task.classes)
         seconds = costs.seconds(job.entrant, _sizes(job, task, split)) if costs else np.nan
-        rows.append((min(seconds, resources.time_limit), job))
+        rows.append((min(seconds, resources.time_limit), str(job)))
+    published, n_known = _published(request), len(tasks)
+    for table in published:
+        for model in spec.models:
+            if any(limit is not None and size > limit for size, limit in zip(table.sizes, _limits(model), strict=True)):
+                n_unsupported += table.n_jobs
+                continue
+            n_bytes += table.n_jobs * (BYTES_PER_RUN + 8 * table.n_test * table.sizes[2])
+            seconds = min(costs.seconds(model, table.sizes) if costs else np.nan, resources.time_limit)
+            rows += [(seconds, f"{model} on {table.name}")] * table.n_jobs
+    n_jobs = len(jobs) + sum(table.n_jobs for table in published) * len(spec.models)
     lines = [
-        f"jobs    {len(jobs):,}: {len(tasks)} datasets, {len(spec.models)} models; {len(jobs) - len(todo):,} are stored, "
-        f"{n_unsupported:,} unsupported, {len(rows):,} to do{more}",
+        f"jobs    {n_jobs:,}: {n_known + len(published)} datasets, {len(spec.models)} models; {len(jobs) - len(todo):,} are "
+        f"stored, {n_unsupported:,} unsupported, {len(rows):,} to do{more}",
+        *_not_here(request, published),
         f"store   about {n_bytes / 2**20:,.1f} MB",
         f"memory  at most {resources.limits['memory_mb']:,.0f} MB a job, {resources.workers} at a time",
         f"limits  held by: {held_by()}",
     ]
     if costs is None or not costs.n_runs:
         return "\n".join([*lines, "time    not known: name result folders of this machine to learn from (--learn)"])
-    memory = max((costs.memory_of.get(job.entrant, 0.0) for _, job in rows), default=0.0)
+    memory = max((costs.memory_of.get(entrant, 0.0) for entrant in {job.entrant for job in todo} | {*spec.models}), default=0.0)
     total = sum(seconds for seconds, _ in rows)
     lines += [
         f"        {memory:,.0f} MB is the most that one of these models has taken so far",
@@ -67,12 +109,26 @@ def forecast(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
     return "\n".join(lines)
 
 
+def _limits(model: str) -> tuple[int | None, int | None, int | None]:
+    limits = get_model(model).limits
+    return limits.rows, limits.features, limits.classes
+
+
+def _not_here(request: Request, published: Sequence[Published]) -> list[str]:
+    others = len(request.missing) - len(published)
+    lines = [f"        {len(published)} datasets are not on this machine: their sizes are as published"] if published else []
+    return [
+        *lines,
+        *([f"        {others} more are not to be had, and left out: {request.missing[0]['reason']}"] if others else []),
+    ]
+
+
 def _sizes(job: Job, task: Task, split: Split) -> tuple[int, int, int]:
     n, d = len(split.train), task.X.shape[1]
     return min(n, job.max_rows or n), min(d, job.max_columns or d), len(task.classes)
 
 
-def _longest(rows: list[tuple[float, Job]]) -> list[tuple[float, Job]]:
+def _longest(rows: list[tuple[float, str]]) -> list[tuple[float, str]]:
     return sorted(rows, key=lambda row: -row[0])[:N_LONGEST]
 
 

@@ -49,14 +49,14 @@ class Request:
     missing: list[dict[str, str]]
 
 
-def make_request(spec: Spec, frame: Any = None, *, quiet: bool = True) -> Request:
+def make_request(spec: Spec, frame: Any = None, *, quiet: bool = True, fetch: bool = True) -> Request:
     """Check a spec, load its tables (or take the one that is given), and settle what it leaves open.
 
-    Raises UserError on bad input.
+    fetch : whether tables of OpenML that are not here are fetched. Raises UserError on bad input.
     """
     check_spec(spec)
     data = spec.file if frame is None else frame
-    tasks, missing = gather(spec.suite, data, spec.target, quiet, classes=spec.classes, steering=spec.steering)
+    tasks, missing = gather(spec.suite, data, spec.target, quiet, classes=spec.classes, steering=spec.steering, fetch=fetch)
     return Request(settle(spec, tasks), tasks, missing)
 
 
@@ -78,8 +78,8 @@ def settle(spec: Spec, tasks: list[Task]) -> Spec:
     """The spec with its datasets, the folds where a protocol says how many, and the configurations of a model."""
     rules = PROTOCOLS[spec.protocol or "tabbench"]
     n_configs = spec.configs or rules.n_configs
-    has_own_folds = any(task.test_fold is not None or task.scheme.folds or task.scheme.holdout for task in tasks)
-    has_own_repeats = any(task.scheme.repeats for task in tasks)
+    has_own_folds = not tasks or any(task.test_fold is not None or task.scheme.folds or task.scheme.holdout for task in tasks)
+    has_own_repeats = not tasks or any(task.scheme.repeats for task in tasks)
     return replace(
         spec,
         data=None if spec.suite else tasks[0].name,
