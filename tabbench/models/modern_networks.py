@@ -4,22 +4,13 @@ from typing import Any
 
 from sklearn.base import ClassifierMixin
 
-from tabbench.models import Limits, Needs, Steps, model
+from tabbench.models import Limits
+from tabbench.models.nets.entry import DECAY, DROP, RATE, net
 from tabbench.models.space import Choice, Range
 
-NATIVE = Needs(categories="native", scaled=True, complete=True)
-IMPORTS = ("torch", "torch._dynamo", "tabbench.models.nets.trainer")
-RATE, DECAY, DROP = Range(1e-4, 1e-2, log=True), Range(1e-5, 1e-1, log=True), Range(0.0, 0.5)
-STEPS = Steps("max_epochs", lambda net, train, validation, patience: net.fit(*train, validation, patience))
 
-
-@model(
+@net(
     "tabm",
-    family="network",
-    needs=NATIVE,
-    imports=IMPORTS,
-    tolerance=1e-5,
-    steps=STEPS,
     space={
         "n_blocks": Range(1, 4, whole=True),
         "width": Choice((64, 128, 256)),
@@ -57,14 +48,9 @@ def tabm(  # noqa: PLR0913 - its configuration
     return NetClassifier(TabM, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=1500), seed, threads)
 
 
-@model(
+@net(
     "modernnca",
-    family="network",
-    needs=NATIVE,
     limits=Limits(features=2000),
-    imports=IMPORTS,
-    tolerance=1e-5,
-    steps=STEPS,
     space={
         "width": Choice((64, 128, 256)),
         "n_blocks": Choice((0, 1, 2)),
@@ -110,14 +96,9 @@ def modernnca(  # noqa: PLR0913 - its configuration
     return NetClassifier(ModernNCA, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=800), seed, threads)
 
 
-@model(
+@net(
     "mlp_plr",
-    family="network",
-    needs=NATIVE,
     limits=Limits(features=2000),
-    imports=IMPORTS,
-    tolerance=1e-5,
-    steps=STEPS,
     space={
         "n_layers": Range(1, 4, whole=True),
         "width": Range(64, 512, log=True, whole=True),

@@ -4,23 +4,14 @@ from typing import Any
 
 from sklearn.base import ClassifierMixin
 
-from tabbench.models import Limits, Needs, Steps, model
+from tabbench.models import Limits, Needs
+from tabbench.models.nets.entry import DECAY, DROP, RATE, net
 from tabbench.models.space import Choice, Range
 
-NATIVE = Needs(categories="native", scaled=True, complete=True)
-IMPORTS = ("torch", "torch._dynamo", "tabbench.models.nets.trainer")
-RATE, DECAY, DROP = Range(1e-4, 1e-2, log=True), Range(1e-5, 1e-1, log=True), Range(0.0, 0.5)
-STEPS = Steps("max_epochs", lambda net, train, validation, patience: net.fit(*train, validation, patience))
 
-
-@model(
+@net(
     "rtdl_mlp",
     aliases=("rtdl_MLP", "MLP-rtdl"),
-    family="network",
-    needs=NATIVE,
-    imports=IMPORTS,
-    tolerance=1e-5,
-    steps=STEPS,
     space={"dropout": DROP, "learning_rate": RATE, "weight_decay": DECAY},
 )
 def rtdl_mlp(
@@ -40,14 +31,9 @@ def rtdl_mlp(
     return NetClassifier(RtdlMLP, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=3000), seed, threads)
 
 
-@model(
+@net(
     "resnet",
     aliases=("rtdl_ResNet", "ResNet"),
-    family="network",
-    needs=NATIVE,
-    imports=IMPORTS,
-    tolerance=1e-5,
-    steps=STEPS,
     space={
         "n_blocks": Range(1, 6, whole=True),
         "width": Range(64, 512, log=True, whole=True),
@@ -83,15 +69,10 @@ def resnet(  # noqa: PLR0913 - its configuration
     return NetClassifier(ResNet, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=3000), seed, threads)
 
 
-@model(
+@net(
     "ft_transformer",
     aliases=("rtdl_FTTransformer", "FTTransformer"),
-    family="network",
-    needs=NATIVE,
     limits=Limits(features=300),
-    imports=IMPORTS,
-    tolerance=1e-5,
-    steps=STEPS,
     space={
         "n_blocks": Range(1, 4, whole=True),
         "width": Choice((32, 64, 128)),
@@ -124,15 +105,10 @@ def ft_transformer(  # noqa: PLR0913 - its configuration
     return NetClassifier(FTTransformer, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=600), seed, threads)
 
 
-@model(
+@net(
     "saint",
     aliases=("SAINT",),
-    family="network",
-    needs=NATIVE,
     limits=Limits(features=200),
-    imports=IMPORTS,
-    tolerance=1e-5,
-    steps=STEPS,
     space={
         "width": Choice((16, 32, 64)),
         "depth": Choice((1, 2, 3)),
@@ -163,14 +139,11 @@ def saint(  # noqa: PLR0913 - its configuration
     return NetClassifier(SAINT, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=500), seed, threads)
 
 
-@model(
+@net(
     "node",
+    needs=Needs(),
     aliases=("NODE",),
-    family="network",
     limits=Limits(features=2000),
-    imports=IMPORTS,
-    tolerance=1e-5,
-    steps=STEPS,
     space={"n_layers": Choice((1, 2, 4)), "n_trees": Choice((128, 256, 512)), "depth": Choice((4, 6, 8)), "learning_rate": RATE},
 )
 def node(  # noqa: PLR0913 - its configuration
@@ -195,14 +168,9 @@ def node(  # noqa: PLR0913 - its configuration
     return NetClassifier(NODE, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=600), seed, threads)
 
 
-@model(
+@net(
     "tabnet",
     aliases=("TabNet",),
-    family="network",
-    needs=NATIVE,
-    imports=IMPORTS,
-    tolerance=1e-5,
-    steps=STEPS,
     space={
         "width": Range(8, 64, whole=True),
         "n_steps": Range(3, 10, whole=True),
@@ -247,15 +215,10 @@ def tabnet(  # noqa: PLR0913 - its configuration
     return NetClassifier(TabNet, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=1000), seed, threads)
 
 
-@model(
+@net(
     "tabtransformer",
     aliases=("TabTransformer",),
-    family="network",
-    needs=NATIVE,
     limits=Limits(features=300),
-    imports=IMPORTS,
-    tolerance=1e-5,
-    steps=STEPS,
     space={
         "width": Choice((16, 32, 64)),
         "n_blocks": Choice((1, 2, 3, 6)),
@@ -287,14 +250,11 @@ def tabtransformer(  # noqa: PLR0913 - its configuration
     return NetClassifier(TabTransformer, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=800), seed, threads)
 
 
-@model(
+@net(
     "danet",
+    needs=Needs(),
     aliases=("DANet",),
-    family="network",
     limits=Limits(features=2000),
-    imports=IMPORTS,
-    tolerance=1e-5,
-    steps=STEPS,
     space={
         "n_layers": Choice((4, 8, 16, 20)),
         "width": Choice((32, 64, 96)),
@@ -326,13 +286,10 @@ def danet(  # noqa: PLR0913 - its configuration
     return NetClassifier(DANet, config, recipe, seed, threads)
 
 
-@model(
+@net(
     "stg",
+    needs=Needs(),
     aliases=("STG",),
-    family="network",
-    imports=IMPORTS,
-    tolerance=1e-5,
-    steps=STEPS,
     space={
         "hidden": Choice(("60-20", "500-50-10", "500-500-10", "500-400-20")),
         "penalty": Range(1e-3, 10.0, log=True),
@@ -359,14 +316,11 @@ def stg(
     return NetClassifier(STG, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=4000), seed, threads)
 
 
-@model(
+@net(
     "vime",
+    needs=Needs(),
     aliases=("VIME",),
-    family="network",
     limits=Limits(features=2000),
-    imports=IMPORTS,
-    tolerance=1e-5,
-    steps=STEPS,
     space={
         "p_mask": Range(0.1, 0.9),
         "alpha": Range(0.1, 10.0),
@@ -402,14 +356,11 @@ def vime(  # noqa: PLR0913 - its configuration
     return NetClassifier(VIME, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=1000), seed, threads)
 
 
-@model(
+@net(
     "nam",
+    needs=Needs(),
     aliases=("NAM",),
-    family="network",
     limits=Limits(features=1000),
-    imports=IMPORTS,
-    tolerance=1e-5,
-    steps=STEPS,
     space={
         "dropout": DROP,
         "feature_dropout": Range(0.0, 0.2),
@@ -443,14 +394,9 @@ def nam(  # noqa: PLR0913 - its configuration
     return NetClassifier(NAM, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=1000), seed, threads)
 
 
-@model(
+@net(
     "deepfm",
     aliases=("DeepFM",),
-    family="network",
-    needs=NATIVE,
-    imports=IMPORTS,
-    tolerance=1e-5,
-    steps=STEPS,
     space={"width": Choice((4, 8, 16)), "dropout": Range(0.0, 0.9), "learning_rate": RATE, "weight_decay": DECAY},
 )
 def deepfm(
