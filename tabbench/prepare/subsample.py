@@ -402,10 +402,10 @@ def class_probabilities(estimator: Any, X: pd.DataFrame, k: int) -> np.ndarray:
     go before. Raises ValueError for anything else.
     """
     if not hasattr(estimator, "predict_proba"):
-        codes = _as_codes(estimator.predict(X), k, "predict returned")
-        if codes.shape != (len(X),):
-            raise ValueError(f"predict returned shape {codes.shape}, expected {(len(X),)}")
-        return np.eye(k)[codes]
+        labels = _as_codes(estimator.predict(X), k, "predict returned")
+        if labels.shape != (len(X),):
+            raise ValueError(f"predict returned shape {labels.shape}, expected {(len(X),)}")
+        return np.eye(k)[labels]
     answer, classes = estimator.predict_proba(X), getattr(estimator, "classes_", None)
     codes = None if classes is None else _as_codes(classes, k, "classes_ holds")
     if codes is not None and sorted(codes.ravel().tolist()) != list(range(k)):
