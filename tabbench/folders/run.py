@@ -125,10 +125,10 @@ def run_request(
     open_folder(folder)
     with Claims(folder) as claims, Progress(quiet=quiet, log=log) as progress:
         with claims.whole_folder():
-            manifest, work = _begin(request, engine, folder, progress)
+            manifest, works = _begin(request, engine, folder, progress)
             for line in (*remarks_on(request.tasks), *engine.warnings, *_lacking(spec), *repair_store(folder / STORE, claims)):
                 progress.note(line)
-        pairs = [(part.task, list(part.splits.values())) for part in work.values()]
+        pairs = [(work.task, list(work.splits.values())) for work in works.values()]
         with ResultStore(folder / STORE) as store:
             shared = Shared(claims, store.mark())
             losses = settled_losses(spec, store, engine.limits, retry_failed=retry_failed)
@@ -140,10 +140,10 @@ def run_request(
                 progress.advance(job, run, more)
                 return more
 
-            progress.begin(schedule.missing(), {digest: part.sizes for digest, part in work.items()})
-            run_jobs(schedule.missing(), work, store, engine, on_run, shared)
+            progress.begin(schedule.missing(), {digest: work.sizes for digest, work in works.items()})
+            run_jobs(schedule.missing(), works, store, engine, on_run, shared)
             store.require(job.key for job in schedule.jobs)
-        first = [(part.task, next(iter(part.splits.values()))) for part in work.values()]
+        first = [(work.task, next(iter(work.splits.values()))) for work in works.values()]
         here = replace(engine.resources, threads=1, workers=min(engine.resources.workers, spare_workers(1)))
         describe_briefly(folder, first, here)
         with claims.whole_folder():
@@ -182,14 +182,14 @@ def _begin(request: Request, engine: Engine, folder: Path, progress: Progress) -
         manifest = add_earlier(manifest, old)
     (folder / CHECKSUMS).unlink(missing_ok=True)  # they would not be true until the run is finished
     write_manifest(folder, manifest)
-    work = {}
+    works = {}
     for task in tasks:
         kept = folder / splits_file(task.name, task.digest)
         if not kept.exists():
             save_splits(splits[task.digest], kept)
         stored = save_task(task, data_folder() / "tasks")
-        work[task.digest] = Work(task, stored, {(split.repeat, split.fold): split for split in splits[task.digest]})
-    return manifest, work
+        works[task.digest] = Work(task, stored, {(split.repeat, split.fold): split for split in splits[task.digest]})
+    return manifest, works
 
 
 def _splits_of(task: Task, folder: Path, spec: Spec, recorded: str | None, progress: Progress) -> list[Split]:
