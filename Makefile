@@ -8,10 +8,11 @@ WHEEL := .venv-wheel
 CORE := $(addprefix tests/test_,audit.py cli.py job.py leaderboard.py metrics.py models.py preprocess.py split.py stats.py \
 	stats_command.py store.py subsample.py task.py)
 
-.PHONY: help install bench test test-slow test-lowest wheel-check docs lint clean
+.PHONY: help install quick bench test test-slow test-lowest wheel-check docs lint clean
 
 help:
 	@echo "make install  set up .venv"
+	@echo "make quick    run six small tables in a minute and write results/quick/report.html"
 	@echo "make bench    run the starter suite and write results/starter/report.html"
 	@echo "make test     run the tests; make test-slow: those that take long, too"
 	@echo "make test-lowest  run the core's tests with the lowest versions that pyproject.toml declares"
@@ -26,6 +27,9 @@ $(INSTALLED): pyproject.toml .ci/constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable ".[bench,dev]"
 	@touch $@
+
+quick: $(INSTALLED)
+	$(BIN)/tabbench run --suite quick --models dummy,logreg,knn,tree,random_forest,lightgbm,pfn --out results/quick
 
 bench: $(INSTALLED)
 	$(BIN)/tabbench run --suite starter --out results/starter

@@ -29,7 +29,7 @@ OFFICIAL_FOLDS = 10  # of nearly all of OpenML's tasks, where a suite does not s
 
 @dataclass(frozen=True)
 class Published:
-    """A table that is not here, by what its suite says of it. job : (training rows, features, classes); n_test : of all folds."""
+    """A table that is not here, by its suite. sizes : training rows, features, classes; n_test : rows that one fold tests."""
 
     name: str
     sizes: tuple[int, int, int]

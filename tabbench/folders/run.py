@@ -14,6 +14,7 @@ from tabbench.engine.runner import Engine, Shared, Work, run_jobs
 from tabbench.errors import UserError
 from tabbench.files import data_folder, remove_temporaries
 from tabbench.folders.describe import describe_briefly
+from tabbench.folders.draft import Draft
 from tabbench.folders.results import Results
 from tabbench.job import Job, Run
 from tabbench.models import get_model, usual_models
@@ -137,11 +138,15 @@ def run_request(
 
             def on_run(job: Job, run: Run) -> list[Job]:
                 more = schedule.ended(job, loss(run.status, run.facts, metric))
-                progress.advance(job, run, more)
+                if progress.advance(job, run, more):
+                    draft.refresh()
                 return more
 
-            progress.begin(schedule.missing(), {digest: work.sizes for digest, work in works.items()})
-            run_jobs(schedule.missing(), works, store, engine, on_run, shared)
+            by_key = {job.key: job for job in schedule.jobs}
+            stored = [(by_key[key], status, facts) for key, status, facts in store.outcomes() if key in losses and key in by_key]
+            progress.begin(schedule.missing(), {digest: work.sizes for digest, work in works.items()}, stored)
+            with Draft(folder) as draft:
+                run_jobs(schedule.missing(), works, store, engine, on_run, shared)
             store.require(job.key for job in schedule.jobs)
         first = [(work.task, next(iter(work.splits.values()))) for work in works.values()]
         here = replace(engine.resources, threads=1, workers=min(engine.resources.workers, spare_workers(1)))
