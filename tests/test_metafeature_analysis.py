@@ -159,7 +159,7 @@ def test_tuning_gains_more_than_the_family_matters_on_as_many_datasets_as_publis
     """TabZilla's table with defaults: CatBoost on 27 of 104 datasets in log loss, ResNet on 39."""
     table = pd.read_csv(TABZILLA / "final18_tuned_aggregated_results_with_default.csv")
     names = table["alg_name"].where(table["alg_name"].str.endswith(" (default)"), table["alg_name"] + " (tuned)")
-    results = tabzilla(table).assign(model=names, repeat=0, fold=0, status="ok")
+    results = tabzilla(table).assign(model=names, repeat=0, fold=0, status="ok", n_train=np.nan, n_test=np.nan)
     simple = {"KNN", "SVM", "DecisionTree", "RandomForest", "LinearModel"}
     families = {
         name: "boosting" if "Boost" in name or "GBM" in name else "simple" if name.split(" ")[0] in simple else "network"
