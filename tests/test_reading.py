@@ -476,6 +476,38 @@ class TestFormats:
         assert task.X["a"].isna().sum() == 4
 
     @pytest.mark.parametrize(
+        ("kind", "write"),
+        [
+            ("date", lambda i: f"'2020-01-{i + 1:02d}T10:00:00'"),
+            ('DATE "yyyy-MM-dd HH:mm:ss.SSS" % when', lambda i: f'"2020-01-{i + 1:02d} 10:00:00.250"'),
+            ("date dd-MMM-yyyy", lambda i: f"{i + 1:02d}-Jan-2020"),
+            ("date 'M/d/yy'", lambda i: f"1/{i + 1}/20"),
+            ('date "yyyy-MM-dd hh:mm a"', lambda i: f'"2020-01-{i + 1:02d} 10:30 PM"'),
+            ("date \"yyyy-MM-dd'T'HH:mm:ssZ\"", lambda i: f"2020-01-{i + 1:02d}T10:00:00+0100"),
+        ],
+    )
+    def test_arff_dates_in_the_forms_that_java_knows(self, kind, write):
+        head = f"@RELATION\tr\n@ATTRIBUTE\td\t{kind}\n@attribute y {{p,q}}\n@DATA % rows\n"
+        task = table_task(written(head + "".join(f"{write(i)},{'pq'[i % 2]}\n" for i in range(N)), "t.arff"), "y")
+        assert set(np.diff(task.X["d"])) == {86400.0}
+
+    @pytest.mark.parametrize(
+        ("head", "row", "says"),
+        [
+            ("@attribute a numeric\n", "abc,p", "line 29: Invalid numerical value"),
+            ("@attribute a {u,v}\n", "w,p", "line 29: Data value w not found in nominal declaration"),
+            ("@attribute a numeric\n", "1,p,x", "line 29"),
+            ("@attribute a relational\n", "1,p", "relational"),
+            ("@attribute a date 'yyyy-ww'\n", "1,p", "'ww', which is not known"),
+            ("@attribute a date yyyy\n", "soon,p", "no date in the form that is declared"),
+        ],
+    )
+    def test_arff_says_where_and_what(self, head, row, says):
+        cell = "2020" if "date" in head else "v" if "{u" in head else "1"
+        text = f"@relation r\n{head}@attribute y {{p,q}}\n@data\n" + f"{cell},p\n{cell},q\n" * 12
+        refused(written(f"{text}{row}\n", "t.arff"), says)
+
+    @pytest.mark.parametrize(
         ("name", "content", "words"),
         [
             ("t.csv.gz", gzip.compress(PLAIN.encode())[:40], ("damaged",)),
@@ -509,6 +541,17 @@ class TestFormats:
             archive.writestr("a.csv", PLAIN)
             archive.writestr("b.csv", PLAIN)
         refused(written(buffer.getvalue(), "t.zip"), "holds 2 files")
+
+    def test_a_plan_says_what_was_not_taken_as_written_and_what_is_lacking(self, capsys):
+        written(gzip.compress(PLAIN.encode())[:40], "bad.csv.gz")
+        written(rows(end=",", labels=("p", "q", "")))
+        task = '[[tasks]]\nname = "{0}"\nsource = "file"\npath = "{0}"\ntarget = "y"\n'
+        written(task.format("bad.csv.gz") + task.format("t.csv"), "s.toml")
+        assert main(["plan", "--suite", "s.toml", "--models", "dummy", "--folds", "2"]) == 0
+        out = capsys.readouterr().out
+        assert "remark  t.csv: 24 rows end with an empty field" in out
+        assert "remark  t.csv: 8 rows without a target were dropped" in out
+        assert "bad.csv.gz is not to be had, and left out" in out
 
     def test_a_suite_goes_on_without_its_bad_tables(self, capsys):
         written(gzip.compress(PLAIN.encode())[:40], "bad.csv.gz")

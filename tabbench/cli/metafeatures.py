@@ -126,7 +126,10 @@ def _metafeatures_of(args: argparse.Namespace, results: "Results", describe: Cal
     from tabbench.metafeatures.analysis import read_parts
 
     if args.metafeatures:
-        return read_parts(args.metafeatures)
+        parts, remarks = read_parts(args.metafeatures)
+        for remark in remarks:
+            print(f"{args.metafeatures.name}: {remark}")
+        return parts
     tasks = results.frame["task"].unique().tolist()
     return describe(args.folder, results.manifest, tasks, _resources(args), _progress(args))
 

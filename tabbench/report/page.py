@@ -46,7 +46,7 @@ def write_report(
 def read_metafeatures(folder: Path) -> pd.DataFrame | None:
     """Metafeatures by dataset from a result folder; None if they were not computed. Raises UserError for a damaged file."""
     path = folder / METAFEATURES_FILE
-    return by_dataset(read_parts(path)) if path.exists() else None
+    return by_dataset(read_parts(path)[0]) if path.exists() else None
 
 
 def render(
