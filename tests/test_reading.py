@@ -463,6 +463,29 @@ class TestFormats:
         table[10:].to_parquet("d/1.parquet")
         assert table_task("d", "y").digest == make_task(table, "y", name="t").digest
 
+    def test_a_folder_is_read_whole_or_not_at_all(self):
+        table = frame(b=np.arange(N))
+        Path("d").mkdir()
+        table[:10].to_parquet("d/0.parquet")
+        table[10:].assign(b=table["b"] + 0.5)[["y", "b", "a"]].to_parquet("d/1.PARQUET")
+        written("not a table", "d/README.md")
+        task = table_task("d", "y")
+        assert task.X["b"].tolist() == [*range(10), *(i + 0.5 for i in range(10, N))]
+        table[10:].drop(columns="b").to_parquet("d/1.PARQUET")
+        refused("d", "0.parquet and 1.PARQUET have other columns ('b')")
+        table[10:].assign(b="x").to_parquet("d/1.PARQUET")
+        refused("d", "not parts of one table")
+        written(b"PAR1junk", "d/1.PARQUET")
+        refused("d", "1.PARQUET", "cannot be read")
+
+    def test_folders_that_are_called_by_a_value_are_a_column(self):
+        table = frame(year=np.resize([2023, 2024], N))
+        for year in (2023, 2024):
+            Path(f"d/year={year}").mkdir(parents=True)
+            table[table["year"] == year].drop(columns="year").to_parquet(f"d/year={year}/0.parquet")
+        expected = table.sort_values("year", kind="stable")
+        assert table_task("d", "y").X["year"].tolist() == expected["year"].tolist()
+
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
     def test_marked_encodings_are_read(self, encoding):
         text = rows(labels=("ü", "q"))
@@ -523,6 +546,17 @@ class TestFormats:
             ("t.arff", b"@relation r\n@data\n1,2\n", ("ARFF",)),
             ("t.jsonl", b"[1, 2]\n", ("JSON",)),
             ("t.csv", b"", ("empty",)),
+            ("t.csv", b"\n\n  <!DOCTYPE html><html>", ("web page",)),
+            ("t.xls", b"<table><tr><td>1", ("web page",)),
+            ("t.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:0", ("git lfs pull",)),
+            ("t.csv", b"Rar!\x1a\x07junk", ("RAR archive",)),
+            ("t.parquet", PLAIN.encode(), ("does not begin as one",)),
+            ("t.feather", PLAIN.encode(), ("does not begin as one",)),
+            ("t.csv", PLAIN.encode("utf-16")[:-1], ("UTF-16", "cut short")),
+            ("t.json", b'{"a": {"0": 1}, "y": {"0": "p"}}', ("orient='records'",)),
+            ("t.jsonl", b'{"a": 1, "a": 2, "y": "p"}\n', ("names 'a' twice",)),
+            ("t.csv.gz", gzip.compress(PLAIN.encode())[:-8] + bytes(8), ("damaged",)),
+            ("t.csv.gz", gzip.compress(PLAIN.encode()) + b"more", ("damaged",)),
             ("t.csv", "a,y\n1,2\n".encode("utf-16")[2:], ("UTF-16",)),
         ],
         # not the bytes themselves: gzip writes the time into them
@@ -534,6 +568,24 @@ class TestFormats:
         assert main(["stats", name]) == 2
         assert main(["import", "tabarena", name, "--out", "r"]) == 2
         assert "Traceback" not in capsys.readouterr().err
+
+    def test_rows_of_json_are_read_under_any_name(self):
+        frame().to_json("t.csv", orient="records", lines=True)
+        assert table_task("t.csv", "y").digest == make_task(frame(), "y", name="t").digest
+
+    def test_hidden_files_in_an_archive_are_none(self):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name in ("d/", "d/t.csv", "d/.DS_Store", "__MACOSX/d/._t.csv"):
+                archive.writestr(name, PLAIN)
+        assert table_task(written(buffer.getvalue(), "t.zip"), "y").X.shape == (N, 2)
+
+    @pytest.mark.parametrize(("inside", "what"), [("word/document.xml", "Word"), ("content.xml", "OpenDocument")])
+    def test_other_documents_are_named(self, inside, what):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr(inside, "<a/>")
+        refused(written(buffer.getvalue(), "t.docx"), what)
 
     def test_an_archive_of_two_files_is_asked_about(self):
         buffer = io.BytesIO()
