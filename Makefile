@@ -41,7 +41,7 @@ zilla: $(INSTALLED)
 	$(BIN)/tabbench analyze results/zilla
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses 2 --dist load -m slow
