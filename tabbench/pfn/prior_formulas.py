@@ -82,7 +82,8 @@ def readings(rng: Rng, n: int, m: int, q: int) -> Drawn:
     x = x + scores @ loadings
     kind = rng.random()
     if kind < 0.25:  # answers yes or no
-        x = np.float32(1) * (x > rng.normal(0, 0.7, m))
+        x = (x > rng.normal(0, 0.7, m)).astype(np.float32)
     elif kind < 0.45:  # marks on a short scale, often at its end
-        x = np.round(np.clip(standardize(x) * rng.uniform(1, 4) + rng.uniform(-2, 4), 0, rng.integers(3, 11)))
-    return np.asarray(x, np.float32), scores
+        marks = standardize(x) * np.float32(rng.uniform(1, 4)) + np.float32(rng.uniform(-2, 4))
+        x = np.round(marks.clip(0, rng.integers(3, 11)))
+    return x, scores
