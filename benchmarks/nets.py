@@ -16,7 +16,8 @@ import numpy as np
 import torch
 
 from tabbench.models import MODELS, get_model, load_models
-from tabbench.models.networks import IMPORTS
+
+TRAINER = "tabbench.models.nets.trainer"
 
 
 def main() -> None:
@@ -27,7 +28,7 @@ def main() -> None:
     parser.add_argument("--seconds", default="10,60")
     args = parser.parse_args()
     load_models()
-    nets = [name for name, entry in MODELS.items() if IMPORTS[-1] in entry.imports]
+    nets = [name for name, entry in MODELS.items() if TRAINER in entry.imports]
     names = ["mlp", *(args.models.split(",") if args.models else nets)]
     for n_rows, goal in zip(map(int, args.rows.split(",")), map(float, args.seconds.split(",")), strict=True):
         print(f"\n{n_rows:,} × {args.columns}\n\n| model | s | × mlp | epochs | MiB |\n|---|---|---|---|---|")
