@@ -17,8 +17,9 @@ from tabbench.data.task import make_task
 from tabbench.engine import extract
 from tabbench.errors import UserError
 from tabbench.folders import describe
+from tabbench.folders.describe import read_parts
 from tabbench.metafeatures import analysis
-from tabbench.metafeatures.analysis import by_dataset, correlations, irregularity, meta_models, nearest, read_parts, usable
+from tabbench.metafeatures.analysis import by_dataset, correlations, irregularity, meta_models, nearest, usable
 from tabbench.report.gaps import gap_between, tuning_or_family
 from tabbench.report.leaderboard import scores_of
 from tabbench.resources import Resources

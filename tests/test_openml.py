@@ -314,8 +314,9 @@ def test_a_file_in_another_order_goes_by_name_from_end_to_end(server, catalogue)
 
 
 @pytest.mark.parametrize("word", ["Infinity", "inf", "-inf", "1e999"])
-def test_infinity_in_whole_numbers_leaves_out_its_table_and_no_other(server, catalogue, capsys, word):
+def test_infinity_in_whole_numbers_leaves_out_its_table_and_no_other(server, catalogue, capsys, word, tmp_path, monkeypatch):
     written(catalogue, 31, "@attribute a INTEGER\n" + Y, lambda i, label: f"{word if i == 3 else i},{label}")
+    monkeypatch.chdir(tmp_path)
     Path("s.toml").write_text(
         "".join(f'[[tasks]]\nname = "t{n}"\nsource = "openml"\npath = "data/{n}"\n' for n in (31, 12)), encoding="utf-8"
     )
@@ -345,7 +346,8 @@ def test_levels_that_the_description_does_not_declare_are_said(server, catalogue
     assert task.info["remarks"] == ["column 'y': 1 levels that OpenML's description does not declare ('r s')"]
 
 
-def test_a_deactivated_dataset_is_run_with_a_word(server, catalogue, capsys):
+def test_a_deactivated_dataset_is_run_with_a_word(server, catalogue, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     catalogue.tables[12].status = "deactivated"
     assert main(["run", "--suite", "openml:task/2", "--models", "dummy", "--folds", "2", "--out", "r", "--quiet"]) == 0
     assert "OpenML lists the dataset as deactivated" in capsys.readouterr().out

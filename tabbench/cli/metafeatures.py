@@ -123,7 +123,7 @@ def _recommend(args: argparse.Namespace) -> int:
 
 def _metafeatures_of(args: argparse.Namespace, results: "Results", describe: Callable[..., "pd.DataFrame"]) -> "pd.DataFrame":
     """Those of --metafeatures FILE, or those that `describe` gives."""
-    from tabbench.metafeatures.analysis import read_parts
+    from tabbench.folders.describe import read_parts
 
     if args.metafeatures:
         parts, remarks = read_parts(args.metafeatures)

@@ -4,7 +4,6 @@ The unit is the dataset: `metafeatures` has one row per dataset (means over its 
 interval, permutation and left-out part is one of datasets, never of folds.
 """
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,6 @@ import pandas as pd
 from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
-from tabbench.data.columns import value_number
-from tabbench.data.reader import read_typed
 from tabbench.errors import UserError
 from tabbench.metafeatures.groups import METAFEATURES
 from tabbench.stats.draws import resamples, shuffles
@@ -47,33 +44,12 @@ def by_dataset(parts: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rounded, means.index, means.columns)
 
 
-def read_parts(path: Path) -> tuple[pd.DataFrame, list[str]]:
-    """Metafeatures of training parts from a file (docs/data.md): column task, and values under pymfe's names; and remarks.
-
-    TabZilla's published table is one: dataset_name or dataset_fold_id, and names like f__pymfe.statistical.cor.mean. Raises
-    UserError for a file that cannot be read, has neither datasets nor known names, or text for a value.
-    """
-    table, remarks = read_typed(path, words=True)
-    table = table.rename(columns=lambda name: re.sub(r"^f__pymfe\.[^.]+\.", "", str(name)))
-    twice = table.columns[table.columns.duplicated()]
-    if len(twice):
-        raise UserError(f"{path}: two columns are called {twice[0]!r}: leave one of them out")
-    if "task" not in table:
-        named = next((table[name] for name in ("dataset_name", "dataset_fold_id") if name in table), None)
-        if named is None:
-            raise UserError(f"{path}: no column task (or dataset_name) says which dataset a row describes")
-        table["task"] = named.astype(str).str.replace(r"__fold_\d+$", "", regex=True)
-    if table["task"].isna().any():
-        raise UserError(f"{path}: {table['task'].isna().sum()} rows do not say which dataset they describe")
-    numbers = table.select_dtypes("number").assign(task=table["task"].astype(str))
-    if by_dataset(numbers).empty:
-        raise UserError(f"{path}: no metafeatures in it: `tabbench metafeatures` writes such a file")
-    texts = table.drop(columns=numbers.columns)
-    wrong = [name for name in texts if name in {name for entry in METAFEATURES.values() for name in entry.names}]
-    if wrong:
-        cell = next(cell for cell in texts[wrong[0]] if isinstance(cell, str) and value_number(cell) is None)
-        raise UserError(f"{path}: the metafeature {wrong[0]!r} holds {cell[:40]!r}, which is no number")
-    return numbers, remarks
+def read_described(path: Path) -> pd.DataFrame:
+    """Metafeatures of training parts that a result folder holds; raises UserError if the file is damaged."""
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}: cannot be read as a table of metafeatures: {str(error).splitlines()[0]}") from None
 
 
 def usable(metafeatures: pd.DataFrame) -> pd.DataFrame:
