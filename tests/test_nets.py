@@ -148,6 +148,7 @@ def test_every_net_is_well_on_smoke_and_leaves_no_file(tmp_path, monkeypatch):
     home.mkdir()
     for what in ("TMPDIR", "HOME"):
         monkeypatch.setenv(what, str(home))
+    monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "data"))
     monkeypatch.chdir(home)
     stop_server()  # it has the environment of earlier tests
     names = [*OURS, *(name for name in GUESTS if not missing_imports(MODELS[name]))]
@@ -189,6 +190,26 @@ def test_validation_is_in_evaluation_mode_with_patience_and_the_best_epoch_is_ke
     assert len(losses) < 100
     assert int(np.argmin(losses)) == len(losses) - 5
     assert -np.log(net.predict_proba(X_val)[np.arange(17), y_val]).mean() == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_wide_tables_are_predicted_in_small_parts():
+    X = np.random.default_rng(0).normal(size=(400, 256))
+    net = NetClassifier(Spy, {}, Recipe(max_epochs=1)).fit(X[:50], np.arange(50) % 2)
+    net.net_.asked.clear()
+    whole = net.predict_proba(X)
+    assert [n for n, _ in net.net_.asked] == [256, 144]  # a sixteenth of 4,096
+    np.testing.assert_allclose(np.vstack([net.predict_proba(X[:7]), net.predict_proba(X[7:])]), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["nam", "deepfm"])
+def test_more_than_two_classes_are_learned(name):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(400, 4)))
+    y = np.digitize(X[0], [-0.7, 0.0, 0.7])
+    entry = MODELS[name]
+    prepare = Preprocessor(entry.needs).fit(X)
+    net = entry.build(seed=0, threads=1, max_epochs=60).fit(prepare.transform(X[:300]), y[:300])
+    assert (net.predict(prepare.transform(X[300:])) == y[300:]).mean() > 0.7
 
 
 def test_the_learning_rate_falls_where_a_recipe_says_so(monkeypatch):
