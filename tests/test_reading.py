@@ -698,3 +698,51 @@ def test_constant_features_give_the_shares_of_the_classes(capsys):
     assert table["status"].tolist() == ["ok"] * 4
     assert table["roc_auc_ovo"].tolist() == [0.5] * 4
     assert table["note"].str.contains("no feature varies").all()
+
+
+class TestLabels:
+    def found(self, capsys, table):
+        table.to_csv("t.csv", index=False)
+        assert main(["audit", "t.csv", "--target", "y"]) == 0
+        return capsys.readouterr().out
+
+    @pytest.mark.parametrize("other", ["p ", " p", "P", "p\u00a0"])
+    def test_labels_that_differ_by_a_blank_or_by_case_are_found(self, other, capsys):
+        cells = np.resize(["p", other, "q"], N)
+        assert "Classes that differ by a blank or by case alone" in self.found(capsys, frame(y=cells))
+        assert "Levels that differ by a blank or by case alone" in self.found(capsys, frame(b=cells))
+
+    def test_a_header_inside_is_found(self, capsys):
+        written(PLAIN + "a,b,y\n" + PLAIN.partition("\n")[2])
+        assert main(["audit", "t.csv", "--target", "y"]) == 0
+        assert "1 rows repeat the header (row 25)" in capsys.readouterr().out
+        assert main(["run", "--data", "t.csv", "--target", "y", "--models", "dummy", "--folds", "2", "--quiet"]) == 0
+        assert "1 rows repeat the header (row 25)" in capsys.readouterr().out
+
+    def test_ages_as_classes_are_asked_about(self, capsys):
+        assert "is regression meant?" in self.found(
+            capsys, pd.DataFrame({"a": range(200), "y": [i % 46 + 18 for i in range(200)]})
+        )
+
+    def test_the_example(self, capsys):
+        assert main(["audit", str(case("labels/labels.csv")), "--target", "y"]) == 0
+        assert "Classes that differ by a blank or by case alone: 'yes', 'yes '" in capsys.readouterr().out
+
+
+def scores(path, models):
+    command = ["run", "--data", str(path), "--target", "y", "--models", models, "--folds", "2", "--out", "r", "--quiet"]
+    assert main(command) == 0
+    table = pd.read_parquet("r/results.parquet")
+    assert set(table["status"]) == {"ok"}
+    return table.groupby("model")["roc_auc_ovo"].mean()
+
+
+def test_the_example_of_the_order_of_classes():
+    plain, turned = scores(case("classes_order/blank_first.csv"), "sklearn.naive_bayes:GaussianNB,tests.support.misfits:Reversed")
+    assert plain == turned > 0.9
+
+
+def test_the_example_of_constant_features():
+    for package in ("catboost", "lightgbm"):
+        pytest.importorskip(package)
+    assert scores(case("constant/constant.csv"), "catboost,lightgbm").tolist() == [0.5, 0.5]
