@@ -13,6 +13,7 @@ import pytest
 
 from tabbench.cli import main
 from tabbench.data.gather import table_task
+from tabbench.data.reader import read_file
 from tabbench.data.suite import load_spec, load_suite
 from tabbench.data.task import make_task
 from tabbench.errors import UserError
@@ -677,6 +678,11 @@ class TestFolds:
             ([True, False], "'True' is no fold"),
             ([-2, 0], "'-2' is no fold"),
             ([np.inf, 0], "'inf' is no fold"),
+            ([2**63, 0], "'9223372036854775808' is no fold"),
+            ([1e300, 0], "'1e.300' is no fold"),
+            (["train", 0], "'0' is no fold"),
+            (["A", "B"], "'A' is no fold"),
+            ([pd.Timestamp(2020, 1, 1), pd.Timestamp(2020, 1, 2)], "is no fold"),
         ],
     )
     def test_others_are_refused(self, cells, says):
@@ -698,6 +704,23 @@ def test_constant_features_give_the_shares_of_the_classes(capsys):
     assert table["status"].tolist() == ["ok"] * 4
     assert table["roc_auc_ovo"].tolist() == [0.5] * 4
     assert table["note"].str.contains("no feature varies").all()
+
+
+class TestGroups:
+    def test_groups_are_the_same_in_every_form(self):
+        table = frame(g=pd.array(np.resize([7, 7, 10, 3], N), "Int64"))
+        table.to_csv("t.csv", index=False)
+        table.to_parquet("t.parquet")
+        tables = [read_file(Path("t.csv"))[0], read_file(Path("t.parquet"))[0], table, table.astype({"g": "category"})]
+        assert len({make_task(found, "y", name="t", groups="g").digest for found in tables}) == 1
+
+    def test_rows_without_a_group_are_refused_in_every_form(self):
+        table = frame(g=pd.array(np.resize([7, 7, None, 3], N), "Int64"))
+        table.to_csv("t.csv", index=False)
+        table.to_parquet("t.parquet")
+        for found in (read_file(Path("t.csv"))[0], read_file(Path("t.parquet"))[0], table):
+            with pytest.raises(UserError, match=f"{N // 4} empty cells: give every row its group"):
+                make_task(found, "y", name="t", groups="g")
 
 
 class TestLabels:
