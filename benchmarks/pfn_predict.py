@@ -20,7 +20,6 @@ import time
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 
@@ -121,11 +120,11 @@ def tabpfn() -> Steps:
     return forward_only(forward)
 
 
-def forward_only(forward: Callable[..., Any]) -> Steps:
+def forward_only(forward: Callable[..., object]) -> Steps:
     """Steps of a network without a cache: everything happens at prediction."""
     import torch
 
-    table: dict[str, np.ndarray] = {}
+    table = {}
 
     def fit(X: np.ndarray, y: np.ndarray) -> None:
         table.update(X=X, y=y)

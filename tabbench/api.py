@@ -76,9 +76,9 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     repeat. folds None: the official folds where a table has them, else 3. repeats None: 1, or as the suite says. holdout : the
     share of the rows that is held out, instead of folds. docs/splits.md says what each means.
 
-    protocol, configs, search : configurations of every model, the default and others that a search ("random", "tpe", "halving")
-    finds (None: as many as the protocol says); with more than one, default, tuned and ensembled are rows of their own (see
-    `replay`). limits : of what is chosen and ranked; what exceeds them is stored, but has no scores in the results.
+    protocol, configs, search : configurations of every model, the default and others that a search ("random", "tpe", "pfn",
+    "halving") finds (None: as many as the protocol says); with more than one, default, tuned and ensembled are rows of their own
+    (see `replay`). limits : of what is chosen and ranked; what exceeds them is stored, but has no scores in the results.
     shard : "i/n", do only the i-th of n parts, for `tabbench merge`; trials of a model on a fold stay together.
     log : file to append events to, JSON lines. scheduler : address of a Dask scheduler; the jobs are done on the workers of its
     cluster, as many as they have threads for.

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +13,10 @@ from tabbench.errors import UserError
 from tabbench.job import Job
 from tabbench.models import MODELS, load_models
 from tabbench.models.space import Choice, Range
+from tabbench.resources import Bounds
 from tabbench.tuning import search
 from tabbench.tuning.schedule import Schedule
-from tabbench.tuning.search import SEARCHES, Series, check_search, loss, survivors
+from tabbench.tuning.search import SEARCHES, Outcome, Series, check_search, loss, survivors
 
 load_models()
 FIRST = Job("t", "d" * 64, 0, 0, "s" * 64, "hist_gbdt", protocol="tabbench")
@@ -59,7 +61,7 @@ def test_order_and_interruptions_change_nothing(name):
 
 
 def test_every_search_begins_with_the_random_configurations_of_every_fold():
-    for name, n in (("random", 30), ("tpe", 1 + search.N_RANDOM)):
+    for name, n in (("random", 30), ("tpe", 1 + search.N_RANDOM), ("pfn", 1 + search.N_RANDOM)):
         jobs, others = (Schedule([series(name, first=replace(FIRST, fold=fold))], {}).jobs for fold in (0, 1))
         assert [job.config for job in jobs] == [job.config for job in others]
         assert [job.config for job in jobs] == [job.config for job in Schedule([series("random")], {}).jobs[:n]]
@@ -68,7 +70,7 @@ def test_every_search_begins_with_the_random_configurations_of_every_fold():
 
 def test_a_configuration_is_tried_once():
     knn = replace(FIRST, model="knn", config='{"n_neighbors": 5, "weights": "uniform"}')
-    for name in ("random", "tpe"):
+    for name in ("random", "tpe", "pfn"):
         jobs = finish(Schedule([series(name, 40, knn, SMALL)], {}), lambda job: float(len(job.config)))
         assert Counter(job.config for job in jobs).most_common(1)[0][1] == 1
         assert {json.loads(job.config)["n_neighbors"] for job in jobs} == {1, 5}
@@ -76,25 +78,40 @@ def test_a_configuration_is_tried_once():
         assert min(job.trial for job in jobs) == 0
 
 
-def test_tpe_learns_where_the_good_ones_are():
-    jobs = sorted(finish(Schedule([series("tpe", 40)], {})), key=lambda job: job.trial)
+@pytest.mark.parametrize(("name", "share"), [("tpe", 0.5), ("pfn", 0.65)])
+def test_a_search_learns_where_the_good_ones_are(name, share):
+    jobs = sorted(finish(Schedule([series(name, 40)], {})), key=lambda job: job.trial)
     drawn, asked = (np.mean([value(job) for job in part]) for part in (jobs[1:11], jobs[20:]))
     assert len(jobs) == 40
-    assert asked < drawn / 2
+    assert asked < share * drawn
     for job in jobs[1:]:
         config = json.loads(job.config)
         assert all(values.low <= config[name] <= values.high for name, values in SPACE.items())
         assert isinstance(config["max_iter"], int)
-    other = sorted(finish(Schedule([series("tpe", 12, replace(FIRST, split_digest="u" * 64))], {})), key=lambda job: job.trial)
+    other = sorted(finish(Schedule([series(name, 12, replace(FIRST, split_digest="u" * 64))], {})), key=lambda job: job.trial)
     assert other[10].config == jobs[10].config
     assert other[11].config != jobs[11].config  # another fold asks with a seed of its own
 
 
-def test_tpe_goes_on_without_failures_and_ends_if_all_fail():
-    some = finish(Schedule([series("tpe", 16)], {}), lambda job: np.inf if job.trial % 3 else value(job))
+@pytest.mark.parametrize("name", ["tpe", "pfn"])
+def test_a_search_goes_on_without_failures_and_ends_if_all_fail(name):
+    some = finish(Schedule([series(name, 16)], {}), lambda job: np.inf if job.trial % 3 else value(job))
     assert len(some) == 16
-    none = finish(Schedule([series("tpe", 16)], {}), lambda job: np.inf)
+    none = finish(Schedule([series(name, 16)], {}), lambda job: np.inf)
     assert len(none) == 1 + search.N_RANDOM
+
+
+def test_under_limits_the_surrogate_looks_where_they_are_met():
+    def outcome(job):  # the more rounds, the better and the larger
+        return Outcome(value(job), {"model_mb": json.loads(job.config).get("max_iter", 100) / 100})
+
+    limited = replace(series("pfn", 30), limits=Bounds(model_mb=1.0))
+    free, held = (sorted(finish(Schedule([one], {}), outcome), key=lambda job: job.trial) for one in (series("pfn", 30), limited))
+    assert free[:11] == held[:11]
+    sizes = [[outcome(job).costs["model_mb"] for job in jobs[15:]] for jobs in (free, held)]
+    assert np.mean(np.array(sizes[1]) <= 1) > np.mean(np.array(sizes[0]) <= 1)
+    blind = finish(Schedule([limited], {}))  # losses without costs teach nothing, and it draws
+    assert len({job.key for job in blind}) == 30
 
 
 def test_halving_gives_more_to_the_best_third():
@@ -143,8 +160,14 @@ def test_what_cannot_be_searched_is_one_line(monkeypatch, capsys):
     monkeypatch.setattr("tabbench.tuning.search.find_spec", lambda name: None)
     with pytest.raises(UserError, match="search tpe needs the package optuna"):
         check_search("tpe")
+    with pytest.raises(UserError, match="search pfn needs the package torch"):
+        check_search("pfn")
+    monkeypatch.undo()
+    monkeypatch.setattr(search, "SURROGATE", Path("nowhere.safetensors"))
+    with pytest.raises(UserError, match="search pfn: this copy of tabbench holds no weights"):
+        check_search("pfn")
     assert main(["run", "--suite", "smoke", "--search", "grid", "--quiet"]) == 2
-    assert capsys.readouterr().err == "tabbench: no search 'grid': known: random, tpe, halving\n"
+    assert capsys.readouterr().err == "tabbench: no search 'grid': known: random, tpe, pfn, halving\n"
 
 
 def test_log_and_whole_ranges_are_told_to_optuna():

@@ -219,7 +219,9 @@ def scores(results):
     return results.frame[["task", "fold", "model", "config", "status", *METRICS]]
 
 
-@pytest.mark.parametrize(("search", "model"), [("tpe", "tree"), pytest.param("halving", "lightgbm", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("search", "model"), [("tpe", "tree"), ("pfn", "tree"), pytest.param("halving", "lightgbm", marks=pytest.mark.slow)]
+)
 @pytest.mark.usefixtures("suite", "undrawn")
 def test_a_search_is_reproduced_resumed_repeated_and_merged(search, model, monkeypatch, capsys):
     monkeypatch.setattr("tabbench.tuning.search.N_RANDOM", 3)

@@ -1,7 +1,6 @@
 """`tabbench run` and `tabbench plan`: what is asked for, in words."""
 
 import argparse
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +38,6 @@ def register(commands: Commands) -> None:
     run.add_argument("--retry-failed", action="store_true", help="run failed jobs of this folder again")
     run.add_argument("--strict", action="store_true", help="exit with 1 if a job did not end well")
     run.add_argument("--quiet", action="store_true", help="no progress")
-    run.add_argument("--open", action="store_true", help="open the report in a browser")
     run.add_argument("--scheduler", metavar="ADDRESS", help="do the jobs on a Dask cluster, e.g. tcp://host:8786")
     run.add_argument("--log", type=Path, metavar="FILE", help="append what happens to a file, one JSON object a line")
     run.set_defaults(func=_run)
@@ -78,7 +76,7 @@ def _add_request(run: Parser) -> None:
     add_splits(run)
     run.add_argument("--protocol", default="tabbench", help="tabbench (default) or tabzilla: see docs/protocols.md")
     run.add_argument("--configs", type=int, metavar="N", help="configurations of a model: the default and N - 1 others")
-    run.add_argument("--search", default="random", help="how these are found: random (default), tpe or halving")
+    run.add_argument("--search", default="random", help="how these are found: random (default), tpe, pfn or halving")
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("--workers", type=int, help="jobs at a time (default: as many as the cores allow)")
     run.add_argument("--threads", type=int, default=1, help="threads of one job (default 1)")
@@ -116,10 +114,7 @@ def _run(args: argparse.Namespace) -> int:
             print(f"{task['name']}: {remark}")
     for reason, tasks in _missing(results.manifest["missing_tasks"]).items():
         print(f"not run: {', '.join(tasks)}: {reason}")
-    report = results.path / "report.html"
-    print(f"report: {report}")
-    if args.open and not webbrowser.open(report.resolve().as_uri()):
-        print("no browser could be opened: open the report yourself")
+    print(f"report: {results.path / 'report.html'}")
     bad = int((~results.frame["status"].isin(["ok", "unsupported"])).sum())
     if bad:
         print(f"{bad} jobs did not end well: the report says which and why")

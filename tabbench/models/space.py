@@ -1,6 +1,7 @@
 """Search spaces as plain data, and the configurations that random search draws from them."""
 
 import hashlib
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,18 @@ class Range:
         low, high = self.low - edge, self.high + edge
         value = float(np.exp(rng.uniform(np.log(low), np.log(high)))) if self.log else float(rng.uniform(low, high))
         return int(np.clip(round(value), self.low, self.high)) if self.whole else value
+
+    def share(self, value: float) -> float:
+        """Where a value lies between the ends, 0 to 1, on the scale of the range."""
+        low, high, value = (math.log(v) if self.log else float(v) for v in (self.low, self.high, value))
+        return (value - low) / (high - low) if high > low else 0.5
+
+    def at(self, share: float) -> float | int:
+        """The value at such a place, or the whole number next to it."""
+        low, high = (math.log(v) if self.log else float(v) for v in (self.low, self.high))
+        place = low + share * (high - low)
+        value = min(max(math.exp(place) if self.log else place, self.low), self.high)
+        return round(value) if self.whole else value
 
 
 @dataclass(frozen=True)

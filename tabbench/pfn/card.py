@@ -9,6 +9,7 @@ from typing import Any
 from tabbench.files import file_hash, replace_text
 
 WEIGHTS = Path(__file__).parent / "weights" / "pfn.safetensors"
+SURROGATE = WEIGHTS.with_name("surrogate.safetensors")
 CURVE_POINTS = 200
 LEARNING = ("columns", "evidence", "kernel", "linear", "trees", "network", "muon", "curriculum", "trainer")
 

@@ -77,7 +77,7 @@ def series_of(
         first = rules.cut(job, n_rows[job.task_digest, job.repeat, job.fold]) if rules else job
         if int(first.key[:8], 16) % of == number - 1:
             space = spaces[job.model][1]
-            yield Series(first, space, (spec.configs or 1) if space else 1, search)
+            yield Series(first, space, (spec.configs or 1) if space else 1, search, spec.limits)
 
 
 def _check_next(protocol: str, tasks: Sequence[tuple[TaskLike, Sequence[Split]]]) -> None:

@@ -8,7 +8,7 @@ and an interrupted run goes on where it was. `schedule.Schedule` keeps many of t
 import json
 import math
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,10 @@ from tabbench.job import Job
 from tabbench.metrics import METRICS
 from tabbench.models import get_model
 from tabbench.models.space import Choice, Range, Space, configurations
+from tabbench.pfn.card import SURROGATE
 from tabbench.registry import Registry
+from tabbench.resources import Bounds
+from tabbench.tuning.proposal import Tried, propose
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 N_RANDOM = 10  # configurations besides the default that TPE begins with
 SHARES = (1 / 9, 1 / 3, 1.0)  # of its steps that a configuration is given, rung by rung
 KEEP_ONE_IN = 3
+COSTS = ("fit_seconds", "model_mb", "peak_rss_mb")  # what limits may name
 
 Rounds = Generator[list[Job], list[float], None]
 Search = Callable[["Series"], Rounds]
@@ -41,13 +45,14 @@ class Series:
     """The trials of one model on one fold.
 
     first : the job of the default configuration; the others differ from it in configuration and number alone.
-    n : configurations, the default included. search : a name in SEARCHES.
+    n : configurations, the default included. search : a name in SEARCHES. limits : of what may be chosen in the end.
     """
 
     first: Job
     space: Space
     n: int
     search: str
+    limits: Bounds = field(default_factory=Bounds)
 
     def rounds(self) -> Rounds:
         """The jobs, a round at a time; no two of them have the same key."""
@@ -89,6 +94,28 @@ def tpe(series: Series) -> Rounds:
 
 
 @search
+def pfn(series: Series) -> Rounds:
+    """A network that has learned to regress, as surrogate (Müller et al. 2023): after `N_RANDOM` random trials, one a round.
+
+    Each is the candidate of most promise, see `proposal`. As for TPE, the default is not told of, and it ends if nothing of the
+    first round has a value; also where a small space has nothing new.
+    """
+    known: dict[str, float] = {}
+    trials = series.random(min(series.n, 1 + N_RANDOM))
+    yield from _try(trials, known)
+    if not any(map(math.isfinite, known.values())):
+        return
+    for number in range(1 + N_RANDOM, series.n):
+        tried = [_tried(json.loads(job.config), known[job.key], series.limits) for job in trials[1:]]
+        values = propose(series.space, tried, replace(series.first, trial=number).search_seed)
+        if values is None:
+            return
+        trial = series.trial(number, {**json.loads(series.first.config), **values})
+        yield from _try([trial], known)
+        trials.append(trial)
+
+
+@search
 def halving(series: Series) -> Rounds:
     """Successive halving (Jamieson and Talwalkar 2016), one bracket of Hyperband (Li et al. 2018).
 
@@ -111,8 +138,11 @@ def halving(series: Series) -> Rounds:
 
 def check_search(name: str) -> None:
     """Raise UserError for an unknown search, or one whose package is not installed."""
-    if SEARCHES[name] is tpe and find_spec("optuna") is None:
-        raise UserError("search tpe needs the package optuna, which is not installed: pip install optuna")
+    needs = {tpe: "optuna", pfn: "torch"}.get(SEARCHES[name])
+    if needs and find_spec(needs) is None:
+        raise UserError(f"search {name} needs the package {needs}, which is not installed: pip install {needs}")
+    if SEARCHES[name] is pfn and not SURROGATE.is_file():
+        raise UserError("search pfn: this copy of tabbench holds no weights of the surrogate: take another search")
 
 
 def survivors(losses: Sequence[float]) -> list[int]:
@@ -122,12 +152,31 @@ def survivors(losses: Sequence[float]) -> list[int]:
     return sorted(place for place in by_loss[:n] if math.isfinite(losses[place]))
 
 
+class Outcome(float):
+    """The loss of a trial, which remembers what the trial cost. costs : the facts that limits may name."""
+
+    costs: Mapping[str, float]
+
+    def __new__(cls, value: float, costs: Mapping[str, float]) -> "Outcome":
+        """Make a float that has costs."""
+        outcome = super().__new__(cls, value)
+        outcome.costs = costs
+        return outcome
+
+
 def loss(status: str, facts: Mapping[str, Any], metric: str) -> float:
     """What a search minimises: the validation value of a metric, negative where more is better; infinite without one."""
     value = facts.get(f"val_{metric}", math.nan)
     if status != "ok" or not isinstance(value, int | float) or not math.isfinite(value):
         return math.inf
-    return -value if METRICS[metric].greater_is_better else value
+    costs = {name: float(facts[name]) for name in COSTS if name in facts}
+    return Outcome(-value if METRICS[metric].greater_is_better else value, costs)
+
+
+def _tried(config: Mapping[str, Any], value: float, limits: Bounds) -> Tried:
+    """A trial as a surrogate is told of it; what was not measured teaches nothing."""
+    costs = getattr(value, "costs", {})
+    return Tried(config, float(value), tuple(costs.get(name, math.nan) / bound for name, bound in limits.facts.items()))
 
 
 def _unique(jobs: Iterable[Job]) -> list[Job]:
