@@ -45,13 +45,13 @@ def register(commands: Commands) -> None:
     analyze.set_defaults(func=_analyze)
     advise = commands.add(
         "recommend",
-        "the datasets most like a table, and which models won there",
-        example="tabbench recommend my.csv --target y --results results/starter",
+        "the datasets most like a table, what won there, and what to expect on it",
+        example="tabbench recommend my.csv --target y",
         group="read",
     )
     advise.add_argument("data", type=Path, help="table: CSV, Parquet, ARFF, … (docs/data.md)")
     advise.add_argument("--target", required=True, help="its target column")
-    advise.add_argument("--results", dest="folder", type=Path, default=Path("results/starter"), help="result folder of a run")
+    advise.add_argument("--results", dest="folder", type=Path, help="result folder of a run (default: the one in the package)")
     advise.set_defaults(func=_recommend)
     for parser in (analyze, advise):
         parser.add_argument("--metafeatures", type=Path, metavar="FILE", help="Parquet or CSV file of them, instead of computing")
@@ -110,10 +110,18 @@ def _recommend(args: argparse.Namespace) -> int:
     from tabbench.data.gather import remarks_on, table_task
     from tabbench.folders.describe import known_metafeatures
     from tabbench.folders.recommend import format_advice, recommend
+    from tabbench.folders.reference import Reference, expect, format_expected
 
     task = table_task(args.data, args.target, classes=args.classes)
     for remark in remarks_on([task]):
         print(remark)
+    if args.folder is None:
+        if args.metric or args.metafeatures:
+            raise UserError("--metric and --metafeatures go with --results: the reference run has its own")
+        reference = Reference()
+        found = expect(task, reference, _resources(args))
+        print(format_expected(found, reference, task.name, str(args.data), args.target))
+        return Exit.OK
     results = open_results(args.folder)
     parts = _metafeatures_of(args, results, known_metafeatures)
     advice = recommend(task, results.frame, results.manifest, parts, _resources(args), args.metric)

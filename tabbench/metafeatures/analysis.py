@@ -217,16 +217,22 @@ def _skill(errors: np.ndarray, scale: np.ndarray) -> float:
     return float(1 - errors.sum() / scale.sum())
 
 
+def positions(metafeatures: pd.DataFrame, own: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
+    """Ranks of the usable metafeatures of known datasets, from 0 to 1, and where a new one stands among them."""
+    ranks = usable(metafeatures)
+    known = metafeatures[ranks.columns].replace([np.inf, -np.inf], np.nan)
+    mine = own.reindex(ranks.columns)
+    below = (known < mine).sum() + (known == mine).sum() / 2
+    return ranks, ((below + 0.5) / len(known)).where(mine.notna())
+
+
 def nearest(metafeatures: pd.DataFrame, own: pd.Series, count: int = 5) -> pd.Series:
     """Distance to the `count` nearest datasets, nearest first; index: task.
 
     The distance is the mean, over metafeatures, of the mean absolute difference of the ranks of its summaries, the ranks being
     those among the known datasets from 0 to 1: unit-free, and a metafeature of many summaries counts no more than one of few.
     """
-    ranks = usable(metafeatures)
-    known = metafeatures[ranks.columns].replace([np.inf, -np.inf], np.nan)
-    below = (known < own[ranks.columns]).sum() + (known == own[ranks.columns]).sum() / 2
-    position = ((below + 0.5) / len(known)).where(own[ranks.columns].notna())
+    ranks, position = positions(metafeatures, own)
     differences = (ranks - position).abs()
     by_name = differences.T.groupby([name.split(".")[0] for name in ranks.columns]).mean()
     return by_name.mean().sort_values(kind="stable").head(count).rename("distance")
