@@ -127,9 +127,9 @@ def _seconds(reference: Reference, models: pd.Index, sizes: tuple[int, int, int]
 
 def format_expected(found: Expected, reference: Reference, name: str, data: str, target: str) -> str:
     """The advice for a terminal."""
-    card, n = reference.card, int(found.methods["n"].iloc[0])
+    card, n, n_models = reference.card, int(found.methods["n"].iloc[0]), len(found.models)
     lines = [
-        f"From the reference run ({card['made'][:10]}): {found.n_known} tables, {len(found.models)} models, {card['folds']} folds",
+        f"From the reference run ({card['made'][:10]}): {found.n_known} tables, {n_models} models, {card['folds']} folds.",
         "",
         f"Tables most like {name} (distance in ranks of metafeatures, 0 to 1), and what won there:",
         *(f"  {row.task:26} {row.distance:.3f}  {row.best:14} ROC AUC {row.score:.4f}" for row in found.datasets.itertuples()),
