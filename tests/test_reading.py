@@ -187,6 +187,19 @@ class TestNumbers:
         assert len({task.digest for task in tasks}) == 1
         assert tasks[0].X["b"].isna().sum() == 1
 
+    @pytest.mark.parametrize("na", ["9999-12-31", date(9999, 12, 31), pd.Timestamp(9999, 12, 31)])
+    def test_na_is_meant_by_value_of_dates_too(self, na):
+        days = [date(9999, 12, 31) if i == 2 else date(2020, 1, 1 + i) for i in range(N)]
+        columns = [
+            days,
+            [str(day) for day in days],
+            pd.Series(days, dtype="datetime64[s]"),
+            pd.Series(days, dtype="date32[pyarrow]"),
+        ]
+        tasks = [make_task(frame(b=column), "y", name="t", na=[na]) for column in columns]
+        assert len({task.digest for task in tasks}) == 1
+        assert tasks[0].X["b"].isna().tolist() == [i == 2 for i in range(N)]
+
     def test_almost_numbers_are_named_and_read_when_declared(self, capsys):
         table = frame(b=[f"${i},{i:03d}.50" for i in range(N)], c=[f"{i}%" for i in range(N)])
         table.to_csv("t.csv", index=False)

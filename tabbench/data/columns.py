@@ -106,7 +106,7 @@ def normal_column(
     """
     column = plain(column, where)
     if column.dtype.kind in "mM" and not as_category:
-        column = _seconds_of(column)
+        column = column.astype(object) if absent.texts else _seconds_of(column)
     if not as_category and pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
         numbers = column.astype("Float64").to_numpy(np.float64, na_value=np.nan)
         return Column(_finite(_without(numbers, absent), column.name, where))
