@@ -144,7 +144,7 @@ def format_expected(found: Expected, reference: Reference, name: str, data: str,
     constant, right = found.constant
     chosen = found.methods.loc[found.chosen]
     others = "; ".join(
-        f"{method}: {row.right} right, {row.mean_loss:.4f} lost"
+        f"{method}: {int(row.right)} right, {row.mean_loss:.4f} lost"
         for method, row in found.methods.iterrows()
         if method != found.chosen
     )
