@@ -7,12 +7,15 @@ LOWEST := .venv-lowest
 WHEEL := .venv-wheel
 CORE := $(addprefix tests/test_,audit.py cli.py job.py leaderboard.py metrics.py models.py preprocess.py split.py stats.py \
 	stats_command.py store.py subsample.py task.py)
+NINETEEN := logreg,knn,svm,tree,random_forest,xgboost,catboost,lightgbm,mlp,rtdl_mlp,resnet,ft_transformer,tabnet,vime,node,saint,danet,stg,pfn
 
-.PHONY: help install bench test test-slow test-lowest wheel-check docs lint clean
+.PHONY: help install quick bench zilla test test-slow test-lowest wheel-check docs lint clean
 
 help:
 	@echo "make install  set up .venv"
+	@echo "make quick    run six small tables in a minute and write results/quick/report.html"
 	@echo "make bench    run the starter suite and write results/starter/report.html"
+	@echo "make zilla    run TabZilla's 19 algorithms on it under its protocol, and relate metafeatures to the gap between families"
 	@echo "make test     run the tests; make test-slow: those that take long, too"
 	@echo "make test-lowest  run the core's tests with the lowest versions that pyproject.toml declares"
 	@echo "make wheel-check  build the wheel, install it without extras, and run it"
@@ -27,11 +30,18 @@ $(INSTALLED): pyproject.toml .ci/constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint .ci/constraints.txt --editable ".[bench,dev]"
 	@touch $@
 
+quick: $(INSTALLED)
+	$(BIN)/tabbench run --suite quick --models dummy,logreg,knn,tree,random_forest,lightgbm,pfn --out results/quick
+
 bench: $(INSTALLED)
 	$(BIN)/tabbench run --suite starter --out results/starter
 
+zilla: $(INSTALLED)
+	$(BIN)/tabbench run --suite starter --protocol tabzilla --configs 1 --models $(NINETEEN) --out results/zilla
+	$(BIN)/tabbench analyze results/zilla
+
 test: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
 
 test-slow: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses 2 --dist load -m slow

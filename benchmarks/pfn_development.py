@@ -78,7 +78,7 @@ def score(name: str, task, train: np.ndarray, test: np.ndarray, threads: int) ->
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         estimator.fit(task.X.iloc[train], y)
-        proba[:, present] = class_probabilities(estimator, task.X.iloc[test])
+        proba[:, present] = class_probabilities(estimator, task.X.iloc[test], len(present))
     seconds = time.process_time() - started
     metrics = compute_metrics(task.y[test], proba)
     return metrics["roc_auc_ovo"], metrics["log_loss"], round(seconds, 3)

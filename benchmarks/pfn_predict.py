@@ -20,6 +20,7 @@ import time
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
@@ -120,11 +121,11 @@ def tabpfn() -> Steps:
     return forward_only(forward)
 
 
-def forward_only(forward: Callable[..., object]) -> Steps:
+def forward_only(forward: Callable[..., Any]) -> Steps:
     """Steps of a network without a cache: everything happens at prediction."""
     import torch
 
-    table = {}
+    table: dict[str, np.ndarray] = {}
 
     def fit(X: np.ndarray, y: np.ndarray) -> None:
         table.update(X=X, y=y)

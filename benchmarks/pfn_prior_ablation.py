@@ -20,8 +20,8 @@ from unittest.mock import patch
 import numpy as np
 import pandas as pd
 import torch
-from pfn_bakeoff import SHAPES, append, fresh_loss, train
 
+from benchmarks.pfn_bakeoff import SHAPES, append, fresh_loss, train
 from tabbench.pfn import prior
 from tabbench.pfn.curriculum import load_config
 from tabbench.pfn.evaluate import evaluate_network

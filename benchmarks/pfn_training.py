@@ -15,9 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from benchmarks.support.pfn_cells import CellConfig, CellNetwork
 from tabbench.pfn.curriculum import Config, Shape, load_config
 from tabbench.pfn.evidence import GROUP
-from tabbench.pfn.network_cells import CellConfig, CellNetwork
 from tabbench.pfn.prior import sample_batch
 from tabbench.pfn.trainer import TABLES, Problem, Trainer, prior_loss, score, step_flops
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -52,7 +52,7 @@ def main() -> None:
     rows = np.arange(100)
     splits = [Split(0, fold, rows[rows % args.folds != fold], rows[rows % args.folds == fold]) for fold in range(args.folds)]
     pairs = [(SyntheticTask(f"task{i}", f"{i:064x}", i), splits) for i in range(args.tasks)]
-    entrants = [(f"model{i}", {}) for i in range(args.models)]
+    entrants: list[tuple[str, dict[str, Any]]] = [(f"model{i}", {}) for i in range(args.models)]
     sizes = [Subsample(128 * (i + 1)) for i in range(args.sizes)]
 
     def missing(store: ResultStore) -> list:

@@ -596,7 +596,7 @@ def command(*words, **options):
     return subprocess.run(line, capture_output=options.pop("capture_output", True), check=False, timeout=300, **options)
 
 
-def test_terminals_and_disks_that_take_nothing_are_no_traceback(folder, tmp_path):
+def test_terminals_and_disks_that_take_nothing_are_no_traceback(folder, tmp_path, capsys):
     ascii_only = {**os.environ, "PYTHONIOENCODING": "ascii", "LC_ALL": "POSIX"}
     done = command("leaderboard", folder, env=ascii_only)
     assert (done.returncode, done.stderr) == (0, b"")
@@ -606,12 +606,12 @@ def test_terminals_and_disks_that_take_nothing_are_no_traceback(folder, tmp_path
     assert len(done.stderr.splitlines()) == 1
     name = tmp_path / os.fsdecode(b"t\xff.csv")
     table().to_csv(name, index=False)
-    done = command("run", "--data", name, "--target", "y", "--models", "dummy", "--out", tmp_path / "u", "--quiet")
-    assert done.returncode == 0, done.stderr
-    assert command("report", tmp_path / "u").returncode == 0
-    done = command("run", "--data", tmp_path / ("x" * 300), "--target", "y")
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
+    run = ("run", "--target", "y", "--models", "dummy", "--quiet", "--data")
+    assert said(capsys, *run, name, "--out", tmp_path / "u") == (0, "")
+    assert said(capsys, "report", tmp_path / "u") == (0, "")
+    code, err = said(capsys, *run, tmp_path / ("x" * 300))
+    assert code == 2
+    assert len(err.splitlines()) == 1
 
 
 # Bounds

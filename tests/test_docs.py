@@ -14,11 +14,11 @@ import pandas as pd
 import pytest
 
 import tabbench
-from tabbench.cli import main
+from tabbench.cli import commands, main
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
-BLOCK = re.compile(r"(<!-- not run: .+ -->\n)?^```(\w*)[^\n]*\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"(<!-- not run: [^\n]+ -->\n)?^```(\w*)[^\n]*\n(.*?)^```$", re.M | re.S)
 RUN = {page: [found.groups() for found in BLOCK.finditer(page.read_text(encoding="utf-8"))] for page in PAGES}
 WITH_EXAMPLES = [path for path in (ROOT / "tabbench").rglob("*.py") if ">>>" in path.read_text(encoding="utf-8")]
 
@@ -43,6 +43,23 @@ def test_every_block_of_a_page_runs(page, folder, capsys):
         run = {"console": run_console, "python": run_python, "toml": write_file}[language]
         run(text)
     capsys.readouterr()
+
+
+def test_what_is_not_run_here_names_commands_and_options_that_are_there():
+    lines = [line for page in PAGES for excuse, _, text in RUN[page] if excuse for line in text.splitlines()]
+    assert len(lines) >= 20
+    parser = commands().parser
+    for line in lines:
+        program, *words = shlex.split(re.sub(r"[][]", "", line))
+        if program == "tabbench":
+            assert callable(parser.parse_args(words).func), line
+            continue
+        assert program == "python", line
+        is_module = words[0] == "-m"
+        path = ROOT / (words[1].replace(".", "/") + ".py" if is_module else words[0])
+        source = path.read_text(encoding="utf-8")
+        for option in re.findall(r"--[\w-]+", line):
+            assert f'"{option}"' in source or is_module, f"{line}: no {option}"
 
 
 def test_no_block_escapes_by_being_indented():

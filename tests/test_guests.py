@@ -1,9 +1,16 @@
 import sys
 import types
 
+import numpy as np
+import pandas as pd
 import pytest
 
+import tabbench.models
+from tabbench.data.split import Split
+from tabbench.data.task import Task
+from tabbench.engine.execute import reason_unsupported
 from tabbench.errors import UserError
+from tabbench.job import Job
 from tabbench.models import MODELS, load_models, missing_imports
 
 load_models()
@@ -63,3 +70,13 @@ def test_the_newest_cached_weights_of_tabpfn_are_taken(packages):
 def test_packages_are_named_when_they_are_missing():
     for name in ("tabicl", "tabpfn"):
         assert missing_imports(MODELS[name]) in ([], [name])
+
+
+@pytest.mark.parametrize(("name", "package"), [("realmlp", "pytabkit"), ("xrfm", "xrfm")])
+def test_a_job_of_a_guest_whose_package_is_missing_is_unsupported_in_a_line(name, package, monkeypatch):
+    installed = tabbench.models._is_installed
+    monkeypatch.setattr(tabbench.models, "_is_installed", lambda asked: asked != package and installed(asked))
+    X, y = pd.DataFrame({"a": range(8)}), np.arange(8) % 2
+    split = Split(0, 0, np.arange(4), np.arange(4, 8))
+    reason = reason_unsupported(Job("t", "0", 0, 0, "0", name), Task("t", X, y, ("no", "yes")), split)
+    assert reason in (f"package {package!r} is not installed", "package 'torch' is not installed")

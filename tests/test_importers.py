@@ -193,3 +193,16 @@ def test_tabzillas_published_rank_tables(metric, theirs, tmp_path):
     normal = ours["mean_normalized_score"].reindex(scaled.index)
     np.testing.assert_allclose(1 - normal if metric == "log_loss" else normal, scaled, atol=0.0051)
     assert (ours["n_tasks"] == 104).all()
+
+
+def test_what_was_not_taken_as_written_is_said_and_kept(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "data"))
+    rows = [(name, fold, model, 0.1 + fold / 10, "roc_auc", False) for name in "ab" for fold in (0, 1) for model in ("x", "y")]
+    table = pd.DataFrame(rows, columns=["dataset", "fold", "method", "metric_error", "metric", "imputed"])
+    text = table.assign(time_train_s=1.0, time_infer_s=0.1).to_csv(index=False)
+    head, *lines = text.splitlines()
+    (tmp_path / "t.csv").write_text("\n".join([head, *(f"{line}," for line in lines)]), encoding="utf-8")
+    assert main(["import", "tabarena", str(tmp_path / "t.csv"), "--out", str(tmp_path / "r")]) == 0
+    said = "8 rows end with an empty field that the header does not name: it is left out"
+    assert f"t.csv: {said}" in capsys.readouterr().out
+    assert open_results(tmp_path / "r").manifest["imported"][0]["remarks"] == [said]

@@ -17,12 +17,15 @@ from tabbench.data.task import make_task
 from tabbench.engine import extract
 from tabbench.errors import UserError
 from tabbench.folders import describe
+from tabbench.folders.describe import read_parts
 from tabbench.metafeatures import analysis
 from tabbench.metafeatures.analysis import by_dataset, correlations, irregularity, meta_models, nearest, usable
-from tabbench.report.gaps import gap_between
+from tabbench.report.gaps import gap_between, tuning_or_family
 from tabbench.report.leaderboard import scores_of
 from tabbench.resources import Resources
 from tabbench.stats.ranks import rank_table
+from tabbench.store.importers import tabzilla
+from tests.support.published import TABZILLA, needs_tabzilla
 
 
 @pytest.fixture
@@ -152,6 +155,24 @@ def test_the_gap_is_between_the_best_of_two_families_or_two_models():
         gap_between(scores_of(results[results["model"].isin(["tree", "knn", "mlp"])], "log_loss"), families)
 
 
+@needs_tabzilla
+def test_tuning_gains_more_than_the_family_matters_on_as_many_datasets_as_published():
+    """TabZilla's table with defaults: CatBoost on 27 of 104 datasets in log loss, ResNet on 39."""
+    table = pd.read_csv(TABZILLA / "final18_tuned_aggregated_results_with_default.csv")
+    names = table["alg_name"].where(table["alg_name"].str.endswith(" (default)"), table["alg_name"] + " (tuned)")
+    results = tabzilla(table).assign(model=names, repeat=0, fold=0, status="ok", n_train=np.nan, n_test=np.nan)
+    simple = {"KNN", "SVM", "DecisionTree", "RandomForest", "LinearModel"}
+    families = {
+        name: "boosting" if "Boost" in name or "GBM" in name else "simple" if name.split(" ")[0] in simple else "network"
+        for name in results["model"].unique()
+    }
+    scores = scores_of(results, "log_loss")
+    found = tuning_or_family(scores, families).set_index("model")
+    assert (found.loc["CatBoost", "share"] * 104, found.loc["ResNet", "share"] * 104) == pytest.approx((27, 39))
+    assert tuning_or_family(scores_of(results[names.str.endswith("(tuned)")], "log_loss"), families).empty
+    assert tuning_or_family(scores, dict.fromkeys(families, "simple")).empty
+
+
 def test_by_dataset_is_the_mean_over_training_parts_of_metafeatures_alone():
     parts = pd.DataFrame({"task": ["b", "a", "a"], "repeat": 0, "fold": [0, 0, 1], "nr_inst": [1.0, 2.0, 4.0], "reasons": "{}"})
     found = by_dataset(parts)
@@ -191,6 +212,7 @@ def test_analyze_from_the_command_line(finished_run, capsys, few_permutations):
     said = capsys.readouterr().out
     assert "of 7 datasets" in said
     assert "nr_inst" in (finished_run / "metafeature_correlations.csv").read_text()
+    assert set(pd.read_csv(finished_run / "metafeature_gap.csv")["task"]) == {f"t{i}" for i in range(7)}
     assert said.count(" … ") >= 4  # an interval with every correlation and every meta-model
     assert len(pd.read_parquet("r/metafeatures.parquet")) == 14
     assert main(["verify", "r"]) == 0
@@ -267,17 +289,52 @@ def test_imported_results_are_analysed_with_published_metafeatures(imported, cap
     rng = np.random.default_rng(1)
     rows = [(f"{name}__fold_{fold}", *rng.random(2)) for name in imported for fold in (0, 1)]
     columns = ["dataset_fold_id", "f__pymfe.general.nr_inst", "f__pymfe.statistical.cor.mean"]
-    pd.DataFrame(rows, columns=columns).to_csv("m.csv", index=False)
+    pd.DataFrame(rows, columns=columns).to_csv("m.csv", index=False, sep=";")
     assert main(["analyze", "r", "--metafeatures", "m.csv", "--metric", "accuracy"]) == 0
     said = capsys.readouterr().out
+    assert "m.csv: fields are separated by semicolons" in said
     assert "of 8 datasets" in said
     assert "cor.mean " in said
     assert "No irregularity: it takes eigenvalues.min, sd.skewness" in said
 
 
+@pytest.mark.parametrize("write", ["semicolon", "trailing", "feather", "jsonl", "gz", "words"])
+def test_metafeatures_are_read_as_every_table_is(write, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(1)
+    table = pd.DataFrame({"task": list("abcdefgh"), "nr_inst": rng.integers(9, 99, 8), "cor.mean": rng.random(8)})
+    table.loc[2, "cor.mean"] = np.nan
+    table.to_csv("plain.csv", index=False)
+    expected, none = read_parts(Path("plain.csv"))
+    if write == "feather":
+        table.to_feather(name := "m.feather")
+    elif write == "jsonl":
+        table.to_json(name := "m.jsonl", orient="records", lines=True)
+    elif write == "gz":
+        table.to_csv(name := "m.csv.gz", index=False)
+    else:
+        text = table.to_csv(index=False, na_rep="NaN" if write == "words" else "", sep=";" if write == "semicolon" else ",")
+        head, *lines = text.splitlines()
+        Path(name := "m.csv").write_text(
+            "\n".join([head, *(f"{line}," for line in lines)] if write == "trailing" else [head, *lines])
+        )
+    found, remarks = read_parts(Path(name))
+    pd.testing.assert_frame_equal(by_dataset(found), by_dataset(expected))
+    assert none == []
+    assert bool(remarks) == (write in ("semicolon", "trailing"))
+
+
 @pytest.mark.parametrize(
     ("content", "says"),
-    [("a,b\n1,2\n", "no column task"), ("task,b\nx,2\n", "no metafeatures in it"), ("", "cannot be read as a table")],
+    [
+        ("a,b\n1,2\n", "no column task"),
+        ("task,b\nx,2\n", "no metafeatures in it"),
+        ("", "the file is empty"),
+        ("task,nr_inst,cor.mean\nx,2,0.1\ny,many,0.2\n", "'nr_inst' holds 'many', which is no number"),
+        ("task,nr_inst\nx,2\n,3\n", "1 rows do not say which dataset"),
+        ("task,nr_inst,f__pymfe.general.nr_inst\nx,2,3\n", "two columns are called 'nr_inst'"),
+        ("task,nr_inst\nx,2,3\n", "line 2 has 3 fields, the header 2"),
+    ],
 )
 def test_a_file_that_is_no_table_of_metafeatures_is_refused_in_one_line(imported, content, says, tmp_path, capsys):
     (tmp_path / "m.csv").write_text(content)

@@ -1,8 +1,9 @@
+import re
 import tempfile
 from dataclasses import replace
 from functools import partial
 from importlib import import_module
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
 import pandas as pd
@@ -25,7 +26,7 @@ def absent(name):
 
 
 torch = pytest.importorskip("torch")
-from tabbench.models.nets.trainer import NetClassifier, Network, Recipe  # noqa: E402 - it imports torch
+from tabbench.models.nets.trainer import Columns, NetClassifier, Network, Recipe  # noqa: E402 - it imports torch
 
 load_models()
 OURS = [name for name, entry in MODELS.items() if "tabbench.models.nets.trainer" in entry.imports]
@@ -147,6 +148,7 @@ def test_every_net_is_well_on_smoke_and_leaves_no_file(tmp_path, monkeypatch):
     home.mkdir()
     for what in ("TMPDIR", "HOME"):
         monkeypatch.setenv(what, str(home))
+    monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "data"))
     monkeypatch.chdir(home)
     stop_server()  # it has the environment of earlier tests
     names = [*OURS, *(name for name in GUESTS if not missing_imports(MODELS[name]))]
@@ -188,6 +190,26 @@ def test_validation_is_in_evaluation_mode_with_patience_and_the_best_epoch_is_ke
     assert len(losses) < 100
     assert int(np.argmin(losses)) == len(losses) - 5
     assert -np.log(net.predict_proba(X_val)[np.arange(17), y_val]).mean() == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_wide_tables_are_predicted_in_small_parts():
+    X = np.random.default_rng(0).normal(size=(400, 256))
+    net = NetClassifier(Spy, {}, Recipe(max_epochs=1)).fit(X[:50], np.arange(50) % 2)
+    net.net_.asked.clear()
+    whole = net.predict_proba(X)
+    assert [n for n, _ in net.net_.asked] == [256, 144]  # a sixteenth of 4,096
+    np.testing.assert_allclose(np.vstack([net.predict_proba(X[:7]), net.predict_proba(X[7:])]), whole, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["nam", "deepfm"])
+def test_more_than_two_classes_are_learned(name):
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.normal(size=(400, 4)))
+    y = np.digitize(X[0], [-0.7, 0.0, 0.7])
+    entry = MODELS[name]
+    prepare = Preprocessor(entry.needs).fit(X)
+    net = entry.build(seed=0, threads=1, max_epochs=60).fit(prepare.transform(X[:300]), y[:300])
+    assert (net.predict(prepare.transform(X[300:])) == y[300:]).mean() > 0.7
 
 
 def test_the_learning_rate_falls_where_a_recipe_says_so(monkeypatch):
@@ -238,25 +260,159 @@ def test_mlp_is_what_it_was_before_the_trainer():
     assert [point.step for point in net.curve_] == [1, 2, 3]
 
 
-def copied(ours, theirs):
-    with torch.no_grad():
-        for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
-            b.copy_(a)
-    ours.eval(), theirs.eval()
+def copied(ours, theirs, names):
+    """Give `theirs` the weights of `ours`, whose names become theirs by these replacements, one after the other."""
+    state = {}
+    for name, tensor in ours.state_dict().items():
+        for pattern, put in names:
+            name = re.sub(pattern, put, name)
+        state[name] = tensor.clone()
+    missing, unexpected = theirs.load_state_dict(state, strict=False)
+    assert not unexpected
+    assert all(re.match(r"initial_bn|.*shared_layers", name) for name in missing), missing  # unused, or another name of a weight
+
+
+NO_CODES = torch.zeros(9, 0, dtype=torch.int64)
 
 
 def test_resnet_is_that_of_its_authors():
     rtdl = pytest.importorskip("rtdl_revisiting_models", reason="oracle rtdl_revisiting_models not installed")
     from tabbench.models.nets.resnet import ResNet
-    from tabbench.models.nets.trainer import Columns
 
     ours = ResNet(Columns(5, ()), 3, 2, 16, 32, (0.2, 0.1), 4)
     theirs = rtdl.ResNet(
         d_in=5, d_out=3, n_blocks=2, d_block=16, d_hidden=None, d_hidden_multiplier=2.0, dropout1=0.2, dropout2=0.1
     )
-    copied(ours, theirs)
+    with torch.no_grad():
+        for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+            b.copy_(a)
     x = torch.randn(9, 5)
-    torch.testing.assert_close(ours(x, torch.zeros(9, 0, dtype=torch.int64)), theirs(x))
+    torch.testing.assert_close(ours.eval()(x, NO_CODES), theirs.eval()(x))
+
+
+def test_rtdl_mlp_is_that_of_its_authors():
+    rtdl = pytest.importorskip("rtdl_revisiting_models", reason="oracle rtdl_revisiting_models not installed")
+    from tabbench.models.nets.mlp import RtdlMLP
+
+    ours = RtdlMLP(Columns(5, ()), 3, (16, 16), 0.1, 4)
+    theirs = rtdl.MLP(d_in=5, d_out=3, n_blocks=2, d_block=16, dropout=0.1)
+    copied(ours, theirs, [(r"^layers\.6", "output"), (r"^layers\.3", "blocks.1.linear"), (r"^layers\.0", "blocks.0.linear")])
+    x = torch.randn(9, 5)
+    torch.testing.assert_close(ours.eval()(x, NO_CODES), theirs.eval()(x))
+
+
+def test_ft_transformer_is_that_of_its_authors():
+    """Their categories have a bias a column, too, which adds nothing; here it is zero."""
+    rtdl = pytest.importorskip("rtdl_revisiting_models", reason="oracle rtdl_revisiting_models not installed")
+    from tabbench.models.nets.ft_transformer import FTTransformer
+
+    ours = FTTransformer(Columns(5, (3,)), 3, 3, 16, 4, (0.2, 0.1))
+    theirs = rtdl.FTTransformer(
+        n_cont_features=5,
+        cat_cardinalities=[4],
+        d_out=3,
+        n_blocks=3,
+        d_block=16,
+        attention_n_heads=4,
+        attention_dropout=0.2,
+        ffn_d_hidden_multiplier=4 / 3,
+        ffn_dropout=0.1,
+        residual_dropout=0.0,
+    )
+    ours.register_buffer("no_bias", torch.zeros(1, 16))
+    names = [
+        (r"^no_bias", "cat_embeddings.bias"),
+        (r"^tokens\.embedding\.table", "cat_embeddings.embeddings.0"),
+        (r"^tokens", "cont_embeddings"),
+        (r"^cls", "cls_embedding.weight"),
+        (r"^last\.0", "output.normalization"),
+        (r"^last\.2", "output.linear"),
+        (r"^blocks", "backbone.blocks"),
+        (r"^output", "backbone.output"),
+        (r"\.norm\.", ".attention_normalization."),
+        (r"feed\.0", "ffn_normalization"),
+        (r"feed\.1", "ffn.linear1"),
+        (r"feed\.4", "ffn.linear2"),
+        (r"query", "W_q"),
+        (r"key", "W_k"),
+        (r"value", "W_v"),
+        (r"attention\.out", "attention.W_out"),
+    ]
+    copied(ours, theirs, names)
+    x, codes = torch.randn(9, 5), torch.arange(9).unsqueeze(1) % 3 + 1
+    torch.testing.assert_close(ours.eval()(x, codes), theirs.eval()(x, codes))
+
+
+@pytest.mark.parametrize("mask", ["sparsemax", "entmax"])
+def test_tabnet_is_that_of_pytorch_tabnet(mask):
+    """In training, with batch norms over parts of a batch, and in evaluation."""
+    tab_network = pytest.importorskip("pytorch_tabnet.tab_network", reason="oracle pytorch-tabnet not installed")
+    from tabbench.models.nets.tabnet import TabNet
+
+    ours = TabNet(Columns(5, ()), 3, 8, 3, 1.5, 2, 2, 2, 0.1, mask, 1e-3)
+    theirs = tab_network.TabNetNoEmbeddings(
+        5, 3, n_d=8, n_a=8, n_steps=3, gamma=1.5, n_independent=2, n_shared=2, momentum=0.1, mask_type=mask
+    )
+    names = [
+        (r"^last", "final_mapping"),
+        (r"^attention\.(\d)\.0", r"encoder.att_transformers.\1.fc"),
+        (r"^attention\.(\d)\.1", r"encoder.att_transformers.\1.bn.bn"),
+        (r"^first", "encoder.initial_splitter"),
+        (r"^steps", "encoder.feat_transformers"),
+        (r"^norm", "encoder.initial_bn"),
+        (r"layers\.([01])\.", r"shared.glu_layers.\1."),
+        (r"layers\.2\.", "specifics.glu_layers.0."),
+        (r"layers\.3\.", "specifics.glu_layers.1."),
+        (r"\.linear\.", ".fc."),
+        (r"(layers\.\d)\.norm\.", r"\1.bn.bn."),
+    ]
+    copied(ours, theirs, names)
+    x = torch.randn(200, 5)
+    codes = torch.zeros(200, 0, dtype=torch.int64)
+    for _ in range(2):
+        (logits, entropy), (expected, minus_entropy) = ours.steps_and_entropy(x, codes), theirs(x)
+        torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(entropy, -minus_entropy, rtol=1e-4, atol=1e-5)
+        ours.eval(), theirs.eval()
+
+
+def test_tabm_is_that_of_its_authors():
+    tabm = pytest.importorskip("tabm", reason="oracle tabm not installed")
+    from tabbench.models.nets.tabm import TabM
+
+    ours = TabM(Columns(5, ()), 3, 4, 2, 16, 0.1, 8)
+    theirs = tabm.TabM.make(n_num_features=5, d_out=3, n_blocks=2, d_block=16, k=4)
+    with torch.no_grad():
+        for scale in ours.parameters():
+            scale.add_(0.1 * torch.randn(scale.shape))
+    names = [(r"^heads", "output.weight"), (r"^biases", "output.bias"), (r"^layers\.(\d)", r"backbone.blocks.\1.0")]
+    copied(ours, theirs, names)
+    x = torch.randn(9, 5)
+    torch.testing.assert_close(ours.eval().members(x, NO_CODES), theirs.eval()(x))
+
+
+def test_trees_of_node_are_those_of_a_loop():
+    """Over trees and leaves (equations 2 and 3 of the paper); a leaf's number has a bit for each split, 0 for right."""
+    from tabbench.models.nets.node import Trees
+    from tabbench.models.nets.sparse import entmax15, entmoid15
+
+    trees = Trees(4, 3, 5, 2).double()
+    with torch.no_grad():
+        trees.threshold.normal_(), trees.log_scale.normal_()
+    x = torch.randn(7, 4, dtype=torch.float64)
+    choice = entmax15(trees.choice).view(3, 5, 4)
+    for tree in range(3):
+        expected = torch.zeros(7, 2, dtype=torch.float64)
+        sides = [
+            entmoid15((x @ choice[tree, i] - trees.threshold[tree, i]) * torch.exp(-trees.log_scale[tree, i])) for i in range(5)
+        ]
+        for leaf, bits in enumerate(product((0, 1), repeat=5)):
+            order = [1, 0, 4, 3, 2]  # of bits: the last split of a half has the highest of the half
+            weight = torch.ones(7, dtype=torch.float64)
+            for bit, split in zip(bits, order, strict=True):
+                weight = weight * (1 - sides[split] if bit else sides[split])
+            expected = expected + weight.unsqueeze(1) * trees.leaves[tree, leaf]
+        torch.testing.assert_close(trees(x)[:, tree], expected)
 
 
 def test_sparse_softmaxes_are_those_of_entmax():

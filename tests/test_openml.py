@@ -257,12 +257,13 @@ def test_columns_of_a_file_in_another_order_than_the_metadata_keep_their_names(t
     client = pytest.importorskip("tabbench.data.openml.client")
     file = tmp_path / "d.arff"
     file.write_text("@relation d\n@attribute y {p,q}\n@attribute 'a b' numeric\n@data\np,1\nq,2\n", encoding="utf-8")
-    frame = client._read_arff(file, [("a_b", "numeric"), ("y", "nominal")])
+    frame, remarks = client._read_arff(file, [("a_b", "numeric"), ("y", "nominal")], {"y": ["p", "q"]})
     assert list(frame) == ["a_b", "y"]
     assert frame["a_b"].tolist() == [1.0, 2.0]
     assert frame["y"].tolist() == ["p", "q"]
+    assert remarks == []
     with pytest.raises(client.Damaged, match=r"column 2 is 'a b' in the file and 'z' in its description"):
-        client._read_arff(file, [("y", "nominal"), ("z", "numeric")])
+        client._read_arff(file, [("y", "nominal"), ("z", "numeric")], {})
 
 
 @pytest.mark.parametrize("name", ["tabarena", "amlb", "grinsztajn-numerical", "grinsztajn-categorical", "talent"])
@@ -284,3 +285,85 @@ def test_the_small_form_of_a_suite_runs(server, catalogue, tmp_path, name):
     assert len(frame) == n_jobs
     assert not results.manifest["missing_tasks"]
     assert {task["name"] for task in results.manifest["tasks"]} == {spec.name for spec in specs}
+
+
+class Written(Table):
+    """A table whose file says other things than its description."""
+
+    def arff(self):
+        return self.text.encode()
+
+
+def written(catalogue, number, head, rows, **facts):
+    """A table of 12 rows in a file with the given attributes; a and y are what the description tells of it."""
+    n = 12
+    frame = pd.DataFrame({"a": np.arange(n, dtype=float), "y": pd.Categorical(["p", "q"] * (n // 2))})
+    table = catalogue.tables[number] = Written(f"written{number}", frame, "y", **facts)
+    table.text = f"@relation r\n{head}@data\n" + "".join(f"{rows(i, 'pq'[i % 2])}\n" for i in range(n))
+
+
+A, Y = "@attribute a numeric\n", "@attribute y {p,q}\n"
+
+
+def test_a_file_in_another_order_goes_by_name_from_end_to_end(server, catalogue):
+    written(catalogue, 31, Y + A, lambda i, label: f"{label},{i}")
+    assert pull(["data/31"], quiet=True) == {}
+    task = load_spec(only("openml:data/31"))
+    assert task.X["a"].tolist() == list(range(12))
+    assert task.classes == ("p", "q")
+
+
+@pytest.mark.parametrize("word", ["Infinity", "inf", "-inf", "1e999"])
+def test_infinity_in_whole_numbers_leaves_out_its_table_and_no_other(server, catalogue, capsys, word, tmp_path, monkeypatch):
+    written(catalogue, 31, "@attribute a INTEGER\n" + Y, lambda i, label: f"{word if i == 3 else i},{label}")
+    monkeypatch.chdir(tmp_path)
+    Path("s.toml").write_text(
+        "".join(f'[[tasks]]\nname = "t{n}"\nsource = "openml"\npath = "data/{n}"\n' for n in (31, 12)), encoding="utf-8"
+    )
+    assert main(["run", "--suite", "s.toml", "--models", "dummy", "--folds", "2", "--out", "r", "--quiet"]) == 0
+    assert "not run: t31: " in (out := capsys.readouterr().out)
+    assert "infinite values" in out
+
+
+def test_comments_and_dates_are_read(server, catalogue):
+    head = "% c\n@attribute a DATE 'dd-MMM-yyyy' % when\n" + "@attribute\ty\t{p,q} % what\n"
+    written(catalogue, 31, head, lambda i, label: f"{i + 1:02d}-Jan-2020,{label}")
+    assert pull(["data/31"], quiet=True) == {}
+    task = load_spec(only("openml:data/31"))
+    assert set(np.diff(task.X["a"])) == {86400.0}
+
+
+def test_levels_that_the_description_does_not_declare_are_said(server, catalogue):
+    written(
+        catalogue,
+        31,
+        A + "@attribute y {p,q,'r s'}\n",
+        lambda i, label: f"{i},{label if i < 10 else repr('r s')}",
+    )
+    assert pull(["data/31"], quiet=True) == {}
+    task = load_spec(only("openml:data/31"))
+    assert task.classes == ("p", "q", "r s")
+    assert task.info["remarks"] == ["column 'y': 1 levels that OpenML's description does not declare ('r s')"]
+
+
+def test_a_deactivated_dataset_is_run_with_a_word(server, catalogue, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    catalogue.tables[12].status = "deactivated"
+    assert main(["run", "--suite", "openml:task/2", "--models", "dummy", "--folds", "2", "--out", "r", "--quiet"]) == 0
+    assert "OpenML lists the dataset as deactivated" in capsys.readouterr().out
+    assert main(["audit", "openml:task/2"]) == 0
+    assert "deactivated" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("lack", ["input", "url"])
+def test_a_task_without_an_estimation_procedure_is_one_line(server, catalogue, lack):
+    catalogue.lacking[2] = lack
+    [reason] = pull(["task/2"], quiet=True).values()
+    assert "has no estimation procedure" in reason
+    assert "openml:data/" in reason
+
+
+def test_a_form_of_date_that_is_not_known_is_named(server, catalogue):
+    written(catalogue, 31, "@attribute a DATE 'yyyy-ww'\n" + Y, lambda i, label: f"2020-0{i % 9},{label}")
+    [reason] = pull(["data/31"], quiet=True).values()
+    assert "the date form 'yyyy-ww' has 'ww', which is not known" in reason

@@ -9,7 +9,6 @@ from tabbench.errors import UserError  # noqa: E402
 from tabbench.pfn.columns import WINDOWS, describe_cells, describe_columns  # noqa: E402
 from tabbench.pfn.limits import MAX_CLASSES  # noqa: E402
 from tabbench.pfn.network import PFN, NetworkConfig, load_weights, matrices, save_weights  # noqa: E402
-from tabbench.pfn.network_cells import CellConfig, CellNetwork  # noqa: E402
 from tabbench.pfn.prior import sample_batch  # noqa: E402
 
 TOLERANCE = 2e-5  # of logits with standard deviation about 2, fp32
@@ -19,11 +18,10 @@ N_CONTEXT = 40
 TOY = NetworkConfig(width=32, n_layers=2, n_heads=2, hidden=64, n_thinking=3, cell_width=16)
 
 
-@pytest.fixture(scope="module", params=["rows", "cells"])
-def network(request):
+@pytest.fixture(scope="module")
+def network():
     generator = torch.Generator().manual_seed(0)
-    cells = CellConfig(width=32, n_layers=2, n_heads=2, hidden=64, n_thinking=3)
-    toy = PFN(TOY) if request.param == "rows" else CellNetwork(cells)
+    toy = PFN(TOY)
     for parameter in toy.parameters():  # a fresh network is nearly the identity: give every part a say
         if parameter.ndim > 1:
             torch.nn.init.normal_(parameter, std=0.2, generator=generator)
@@ -59,6 +57,21 @@ def test_cache_equals_the_plain_pass_in_any_pieces(network, step):
         for size in (1, 7, 24):
             pieces = [network.predict(context, part) for part in x[:, N_CONTEXT:].split(size, dim=1)]
             torch.testing.assert_close(torch.cat(pieces, dim=1), full, atol=TOLERANCE, rtol=0)
+
+
+def test_voices_have_their_share_of_an_answer(network):
+    x, y, categorical = draw(1)
+    queries = x[:, N_CONTEXT:]
+    with torch.inference_mode():
+        context = network.encode_context(x[:, :N_CONTEXT], y[:, :N_CONTEXT], categorical)
+        alone, voices, both = (network.predict(context, queries, share) for share in (0.0, 1.0, 0.25))
+        told = context.reader.ask(queries)
+    n_classes = told.answers.shape[-1]
+    shares = torch.stack([(labels == torch.arange(n_classes)[:, None]).sum(1) for labels in y[:, :N_CONTEXT]]) + 0.5
+    said = (told.trust[:, None, :, None] * told.answers).sum(2).exp() * (shares / shares.sum(1, keepdim=True))[:, None]
+    torch.testing.assert_close(voices[..., :n_classes].exp(), said)
+    assert (voices[..., n_classes:].exp() <= shares.min() / shares.sum(1).min() + 1e-6).all()  # classes that no context has
+    torch.testing.assert_close(both, 0.75 * alone + 0.25 * voices)
 
 
 def test_rows_that_attention_leaves_out_serve_as_evidence(network):
@@ -190,7 +203,8 @@ def test_cut_and_foreign_weights_files_are_refused(tmp_path):
     whole = (tmp_path / "w.safetensors").read_bytes()
     (tmp_path / "cut.safetensors").write_bytes(whole[: len(whole) // 2])
     save_file({"a": torch.zeros(3)}, tmp_path / "foreign.safetensors")
-    for name in ("cut", "foreign"):
+    save_file(network.state_dict(), tmp_path / "earlier.safetensors", {"config": '{"width": 96}'})
+    for name in ("cut", "foreign", "earlier"):
         with pytest.raises(UserError, match=name):
             load_weights(tmp_path / f"{name}.safetensors")
 

@@ -14,7 +14,7 @@ from sklearn.linear_model import LinearRegression
 from tabbench.errors import UserError
 from tabbench.pfn import prior_plot
 from tabbench.pfn.prior import FAMILIES, MAX_CLASSES, sample_batch, sample_table
-from tabbench.pfn.prior_formulas import distances, formulas, interactions, weak
+from tabbench.pfn.prior_formulas import distances, formulas, interactions, readings
 from tabbench.pfn.prior_overlays import MAX_LEVELS, drop_cells, make_categorical, repeat_rows, tie_values
 
 N_TASKS, N_ROWS, N_CONTEXT, N_FEATURES = 300, 256, 128, 10
@@ -213,9 +213,9 @@ def test_trees_learn_more_than_lines_of(function):
     assert trees > explained(function, LinearRegression()) + 0.1
 
 
-def test_lines_learn_more_than_trees_of_many_weak_columns():
-    lines = explained(weak, LinearRegression(), m=60)
-    assert lines > explained(weak, ExtraTreesRegressor(30, random_state=0), m=60) + 0.05
+def test_lines_learn_more_than_trees_of_many_readings():
+    lines = explained(readings, LinearRegression(), m=60)
+    assert lines > explained(readings, ExtraTreesRegressor(30, random_state=0), m=60) + 0.05
 
 
 def test_interactions_have_faint_main_effects():

@@ -13,6 +13,7 @@ import pytest
 
 from tabbench.cli import main
 from tabbench.data.gather import table_task
+from tabbench.data.reader import read_file
 from tabbench.data.suite import load_spec, load_suite
 from tabbench.data.task import make_task
 from tabbench.errors import UserError
@@ -476,6 +477,29 @@ class TestFormats:
         table[10:].to_parquet("d/1.parquet")
         assert table_task("d", "y").digest == make_task(table, "y", name="t").digest
 
+    def test_a_folder_is_read_whole_or_not_at_all(self):
+        table = frame(b=np.arange(N))
+        Path("d").mkdir()
+        table[:10].to_parquet("d/0.parquet")
+        table[10:].assign(b=table["b"] + 0.5)[["y", "b", "a"]].to_parquet("d/1.PARQUET")
+        written("not a table", "d/README.md")
+        task = table_task("d", "y")
+        assert task.X["b"].tolist() == [*range(10), *(i + 0.5 for i in range(10, N))]
+        table[10:].drop(columns="b").to_parquet("d/1.PARQUET")
+        refused("d", "0.parquet and 1.PARQUET have other columns ('b')")
+        table[10:].assign(b="x").to_parquet("d/1.PARQUET")
+        refused("d", "not parts of one table")
+        written(b"PAR1junk", "d/1.PARQUET")
+        refused("d", "1.PARQUET", "cannot be read")
+
+    def test_folders_that_are_called_by_a_value_are_a_column(self):
+        table = frame(year=np.resize([2023, 2024], N))
+        for year in (2023, 2024):
+            Path(f"d/year={year}").mkdir(parents=True)
+            table[table["year"] == year].drop(columns="year").to_parquet(f"d/year={year}/0.parquet")
+        expected = table.sort_values("year", kind="stable")
+        assert table_task("d", "y").X["year"].tolist() == expected["year"].tolist()
+
     @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
     def test_marked_encodings_are_read(self, encoding):
         text = rows(labels=("ü", "q"))
@@ -487,6 +511,38 @@ class TestFormats:
         task = table_task(written(head + "1,2020-01-01,p\n?,2020-01-02,q\n" * 4, "t.arff"), "y")
         assert task.X["d"][1] - task.X["d"][0] == 86400
         assert task.X["a"].isna().sum() == 4
+
+    @pytest.mark.parametrize(
+        ("kind", "write"),
+        [
+            ("date", lambda i: f"'2020-01-{i + 1:02d}T10:00:00'"),
+            ('DATE "yyyy-MM-dd HH:mm:ss.SSS" % when', lambda i: f'"2020-01-{i + 1:02d} 10:00:00.250"'),
+            ("date dd-MMM-yyyy", lambda i: f"{i + 1:02d}-Jan-2020"),
+            ("date 'M/d/yy'", lambda i: f"1/{i + 1}/20"),
+            ('date "yyyy-MM-dd hh:mm a"', lambda i: f'"2020-01-{i + 1:02d} 10:30 PM"'),
+            ("date \"yyyy-MM-dd'T'HH:mm:ssZ\"", lambda i: f"2020-01-{i + 1:02d}T10:00:00+0100"),
+        ],
+    )
+    def test_arff_dates_in_the_forms_that_java_knows(self, kind, write):
+        head = f"@RELATION\tr\n@ATTRIBUTE\td\t{kind}\n@attribute y {{p,q}}\n@DATA % rows\n"
+        task = table_task(written(head + "".join(f"{write(i)},{'pq'[i % 2]}\n" for i in range(N)), "t.arff"), "y")
+        assert set(np.diff(task.X["d"])) == {86400.0}
+
+    @pytest.mark.parametrize(
+        ("head", "row", "says"),
+        [
+            ("@attribute a numeric\n", "abc,p", "line 29: Invalid numerical value"),
+            ("@attribute a {u,v}\n", "w,p", "line 29: Data value w not found in nominal declaration"),
+            ("@attribute a numeric\n", "1,p,x", "line 29"),
+            ("@attribute a relational\n", "1,p", "relational"),
+            ("@attribute a date 'yyyy-ww'\n", "1,p", "'ww', which is not known"),
+            ("@attribute a date yyyy\n", "soon,p", "no date in the form that is declared"),
+        ],
+    )
+    def test_arff_says_where_and_what(self, head, row, says):
+        cell = "2020" if "date" in head else "v" if "{u" in head else "1"
+        text = f"@relation r\n{head}@attribute y {{p,q}}\n@data\n" + f"{cell},p\n{cell},q\n" * 12
+        refused(written(f"{text}{row}\n", "t.arff"), says)
 
     @pytest.mark.parametrize(
         ("name", "content", "words"),
@@ -504,6 +560,17 @@ class TestFormats:
             ("t.arff", b"@relation r\n@data\n1,2\n", ("ARFF",)),
             ("t.jsonl", b"[1, 2]\n", ("JSON",)),
             ("t.csv", b"", ("empty",)),
+            ("t.csv", b"\n\n  <!DOCTYPE html><html>", ("web page",)),
+            ("t.xls", b"<table><tr><td>1", ("web page",)),
+            ("t.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:0", ("git lfs pull",)),
+            ("t.csv", b"Rar!\x1a\x07junk", ("RAR archive",)),
+            ("t.parquet", PLAIN.encode(), ("does not begin as one",)),
+            ("t.feather", PLAIN.encode(), ("does not begin as one",)),
+            ("t.csv", PLAIN.encode("utf-16")[:-1], ("UTF-16", "cut short")),
+            ("t.json", b'{"a": {"0": 1}, "y": {"0": "p"}}', ("orient='records'",)),
+            ("t.jsonl", b'{"a": 1, "a": 2, "y": "p"}\n', ("names 'a' twice",)),
+            ("t.csv.gz", gzip.compress(PLAIN.encode())[:-8] + bytes(8), ("damaged",)),
+            ("t.csv.gz", gzip.compress(PLAIN.encode()) + b"more", ("damaged",)),
             ("t.csv", "a,y\n1,2\n".encode("utf-16")[2:], ("UTF-16",)),
         ],
         # not the bytes themselves: gzip writes the time into them
@@ -516,12 +583,41 @@ class TestFormats:
         assert main(["import", "tabarena", name, "--out", "r"]) == 2
         assert "Traceback" not in capsys.readouterr().err
 
+    def test_rows_of_json_are_read_under_any_name(self):
+        frame().to_json("t.csv", orient="records", lines=True)
+        assert table_task("t.csv", "y").digest == make_task(frame(), "y", name="t").digest
+
+    def test_hidden_files_in_an_archive_are_none(self):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name in ("d/", "d/t.csv", "d/.DS_Store", "__MACOSX/d/._t.csv"):
+                archive.writestr(name, PLAIN)
+        assert table_task(written(buffer.getvalue(), "t.zip"), "y").X.shape == (N, 2)
+
+    @pytest.mark.parametrize(("inside", "what"), [("word/document.xml", "Word"), ("content.xml", "OpenDocument")])
+    def test_other_documents_are_named(self, inside, what):
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as archive:
+            archive.writestr(inside, "<a/>")
+        refused(written(buffer.getvalue(), "t.docx"), what)
+
     def test_an_archive_of_two_files_is_asked_about(self):
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w") as archive:
             archive.writestr("a.csv", PLAIN)
             archive.writestr("b.csv", PLAIN)
         refused(written(buffer.getvalue(), "t.zip"), "holds 2 files")
+
+    def test_a_plan_says_what_was_not_taken_as_written_and_what_is_lacking(self, capsys):
+        written(gzip.compress(PLAIN.encode())[:40], "bad.csv.gz")
+        written(rows(end=",", labels=("p", "q", "")))
+        task = '[[tasks]]\nname = "{0}"\nsource = "file"\npath = "{0}"\ntarget = "y"\n'
+        written(task.format("bad.csv.gz") + task.format("t.csv"), "s.toml")
+        assert main(["plan", "--suite", "s.toml", "--models", "dummy", "--folds", "2"]) == 0
+        out = capsys.readouterr().out
+        assert "remark  t.csv: 24 rows end with an empty field" in out
+        assert "remark  t.csv: 8 rows without a target were dropped" in out
+        assert "bad.csv.gz is not to be had, and left out" in out
 
     def test_a_suite_goes_on_without_its_bad_tables(self, capsys):
         written(gzip.compress(PLAIN.encode())[:40], "bad.csv.gz")
@@ -595,6 +691,11 @@ class TestFolds:
             ([True, False], "'True' is no fold"),
             ([-2, 0], "'-2' is no fold"),
             ([np.inf, 0], "'inf' is no fold"),
+            ([2**63, 0], "'9223372036854775808' is no fold"),
+            ([1e300, 0], "'1e.300' is no fold"),
+            (["train", 0], "'0' is no fold"),
+            (["A", "B"], "'A' is no fold"),
+            ([pd.Timestamp(2020, 1, 1), pd.Timestamp(2020, 1, 2)], "is no fold"),
         ],
     )
     def test_others_are_refused(self, cells, says):
@@ -616,3 +717,68 @@ def test_constant_features_give_the_shares_of_the_classes(capsys):
     assert table["status"].tolist() == ["ok"] * 4
     assert table["roc_auc_ovo"].tolist() == [0.5] * 4
     assert table["note"].str.contains("no feature varies").all()
+
+
+class TestGroups:
+    def test_groups_are_the_same_in_every_form(self):
+        table = frame(g=pd.array(np.resize([7, 7, 10, 3], N), "Int64"))
+        table.to_csv("t.csv", index=False)
+        table.to_parquet("t.parquet")
+        tables = [read_file(Path("t.csv"))[0], read_file(Path("t.parquet"))[0], table, table.astype({"g": "category"})]
+        assert len({make_task(found, "y", name="t", groups="g").digest for found in tables}) == 1
+
+    def test_rows_without_a_group_are_refused_in_every_form(self):
+        table = frame(g=pd.array(np.resize([7, 7, None, 3], N), "Int64"))
+        table.to_csv("t.csv", index=False)
+        table.to_parquet("t.parquet")
+        for found in (read_file(Path("t.csv"))[0], read_file(Path("t.parquet"))[0], table):
+            with pytest.raises(UserError, match=f"{N // 4} empty cells: give every row its group"):
+                make_task(found, "y", name="t", groups="g")
+
+
+class TestLabels:
+    def found(self, capsys, table):
+        table.to_csv("t.csv", index=False)
+        assert main(["audit", "t.csv", "--target", "y"]) == 0
+        return capsys.readouterr().out
+
+    @pytest.mark.parametrize("other", ["p ", " p", "P", "p\u00a0"])
+    def test_labels_that_differ_by_a_blank_or_by_case_are_found(self, other, capsys):
+        cells = np.resize(["p", other, "q"], N)
+        assert "Classes that differ by a blank or by case alone" in self.found(capsys, frame(y=cells))
+        assert "Levels that differ by a blank or by case alone" in self.found(capsys, frame(b=cells))
+
+    def test_a_header_inside_is_found(self, capsys):
+        written(PLAIN + "a,b,y\n" + PLAIN.partition("\n")[2])
+        assert main(["audit", "t.csv", "--target", "y"]) == 0
+        assert "1 rows repeat the header (row 25)" in capsys.readouterr().out
+        assert main(["run", "--data", "t.csv", "--target", "y", "--models", "dummy", "--folds", "2", "--quiet"]) == 0
+        assert "1 rows repeat the header (row 25)" in capsys.readouterr().out
+
+    def test_ages_as_classes_are_asked_about(self, capsys):
+        assert "is regression meant?" in self.found(
+            capsys, pd.DataFrame({"a": range(200), "y": [i % 46 + 18 for i in range(200)]})
+        )
+
+    def test_the_example(self, capsys):
+        assert main(["audit", str(case("labels/labels.csv")), "--target", "y"]) == 0
+        assert "Classes that differ by a blank or by case alone: 'yes', 'yes '" in capsys.readouterr().out
+
+
+def scores(path, models):
+    command = ["run", "--data", str(path), "--target", "y", "--models", models, "--folds", "2", "--out", "r", "--quiet"]
+    assert main(command) == 0
+    table = pd.read_parquet("r/results.parquet")
+    assert set(table["status"]) == {"ok"}
+    return table.groupby("model")["roc_auc_ovo"].mean()
+
+
+def test_the_example_of_the_order_of_classes():
+    plain, turned = scores(case("classes_order/blank_first.csv"), "sklearn.naive_bayes:GaussianNB,tests.support.misfits:Reversed")
+    assert plain == turned > 0.9
+
+
+def test_the_example_of_constant_features():
+    for package in ("catboost", "lightgbm"):
+        pytest.importorskip(package)
+    assert scores(case("constant/constant.csv"), "catboost,lightgbm").tolist() == [0.5, 0.5]

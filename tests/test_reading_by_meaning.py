@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -79,6 +80,43 @@ def parquet(table, **options):
     return sink.getvalue()
 
 
+def texts_of(columns, **writers):
+    """The columns, some of them written by a function of their cells."""
+    return {
+        name: [None if v is None else writers[name](v) if name in writers else v for v in values]
+        for name, values in columns.items()
+    }
+
+
+def with_comma(price):
+    """As in Germany; always with decimals, as 5 and 7,123 might be grouped digits."""
+    return f"{price:.2f}".replace(".", ",")
+
+
+def feather(table):
+    sink = io.BytesIO()
+    pa.feather.write_feather(table, sink)
+    return sink.getvalue()
+
+
+def stream(table):
+    sink = io.BytesIO()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()
+
+
+def attributes(columns):
+    """ARFF; its strings are quoted with apostrophes, in which a backslash escapes."""
+
+    def cell(value):
+        return "?" if value is None else "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+    kinds = {"price": "numeric", "count": "INTEGER", "name of it": "string", "day": "date yyyy-MM-dd", "y": "{None, b, c}"}
+    head = "".join(f"@attribute '{name}' {kind}\n" for name, kind in kinds.items())
+    return f"@relation r\n{head}@data\n" + "".join(",".join(map(cell, row)) + "\n" for row in zip(*columns.values(), strict=True))
+
+
 def zipped(content):
     sink = io.BytesIO()
     with zipfile.ZipFile(sink, "w") as archive:
@@ -115,6 +153,16 @@ FILES = {
     "float.PARQUET": lambda c: parquet(arrow(c, price=pa.float64(), day=pa.date64())),
     "stamp.pq": lambda c: parquet(arrow(c, day=pa.timestamp("ms")), use_dictionary=True),
     "lines.jsonl": json_lines,
+    "commas.csv": lambda c: delimited(texts_of(c, price=with_comma), ";").encode(),
+    "commas.tsv": lambda c: delimited(texts_of(c, price=with_comma), "\t").encode(),
+    "slashes.csv": lambda c: delimited(texts_of(c, day=lambda day: f"{day:%Y/}{day.month}/{day.day}")).encode(),
+    "noon.csv": lambda c: delimited(texts_of(c, day=lambda day: f"{day} 00:00:00+00:00")).encode(),
+    "minus.csv": lambda c: delimited(texts_of(c, price=lambda price: str(price).replace("-", "\u2212"))).encode(),
+    "rows.csv": json_lines,
+    "named.csv": lambda c: delimited({"": range(len(c["y"])), **c}).encode(),
+    "f.feather": lambda c: feather(arrow(c)),
+    "stream.arrows": lambda c: stream(arrow(c)),
+    "t.arff": lambda c: attributes(c).encode(),
 }
 FRAMES = {
     "objects": frame,
@@ -136,7 +184,7 @@ def task_of(table):
 @given(tables())
 def test_one_table_in_many_ways_is_one_task(tmp_path_factory, columns):
     expected = task_of(as_frame(frame(columns)))
-    assert len(FILES) + len(FRAMES) >= 20
+    assert len(FILES) + len(FRAMES) >= 30
     assert list(expected.categorical) == ["name of it"]
     assert expected.classes == ("None", "b", "c")
     folder = tmp_path_factory.mktemp("ways")

@@ -99,7 +99,7 @@ LISTS = {
 def test_openml_suites_list_what_was_published():
     suites = {name: {spec.path: spec for spec in load_suite(name).tasks} for name in list_suites()}
     openml = [*OPENML_SUITES, *NEW_SUITES]
-    assert set(suites) == {"smoke", "starter", "engineering", *openml, *(f"{name}-smoke" for name in openml)}
+    assert set(suites) == {"smoke", "quick", "starter", "engineering", *openml, *(f"{name}-smoke" for name in openml)}
     for name, size in OPENML_SUITES.items():
         assert len(suites[name]) == size
         assert len(suites[f"{name}-smoke"]) == 3

@@ -157,6 +157,8 @@ def _import(args: argparse.Namespace) -> int:
     from tabbench.store.importers import import_results
 
     frame = import_results(args.kind, args.file, args.out, force=args.force)
+    for remark in frame.attrs["remarks"]:
+        print(f"{args.file.name}: {remark}")
     print(f"{len(frame):,} results of {frame['model'].nunique()} models on {frame['task'].nunique()} datasets")
     return _report(argparse.Namespace(folder=args.out, figures=None))
 

@@ -131,10 +131,13 @@ def _recommend(args: argparse.Namespace) -> int:
 
 def _metafeatures_of(args: argparse.Namespace, results: "Results", describe: Callable[..., "pd.DataFrame"]) -> "pd.DataFrame":
     """Those of --metafeatures FILE, or those that `describe` gives."""
-    from tabbench.metafeatures.analysis import read_parts
+    from tabbench.folders.describe import read_parts
 
     if args.metafeatures:
-        return read_parts(args.metafeatures)
+        parts, remarks = read_parts(args.metafeatures)
+        for remark in remarks:
+            print(f"{args.metafeatures.name}: {remark}")
+        return parts
     tasks = results.frame["task"].unique().tolist()
     return describe(args.folder, results.manifest, tasks, _resources(args), _progress(args))
 

@@ -1,6 +1,7 @@
 """`tabbench run` and `tabbench plan`: what is asked for, in words."""
 
 import argparse
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ def register(commands: Commands) -> None:
     run.add_argument("--retry-failed", action="store_true", help="run failed jobs of this folder again")
     run.add_argument("--strict", action="store_true", help="exit with 1 if a job did not end well")
     run.add_argument("--quiet", action="store_true", help="no progress")
+    run.add_argument("--open", action="store_true", help="open the report in a browser")
     run.add_argument("--scheduler", metavar="ADDRESS", help="do the jobs on a Dask cluster, e.g. tcp://host:8786")
     run.add_argument("--log", type=Path, metavar="FILE", help="append what happens to a file, one JSON object a line")
     run.set_defaults(func=_run)
@@ -114,7 +116,10 @@ def _run(args: argparse.Namespace) -> int:
             print(f"{task['name']}: {remark}")
     for reason, tasks in _missing(results.manifest["missing_tasks"]).items():
         print(f"not run: {', '.join(tasks)}: {reason}")
-    print(f"report: {results.path / 'report.html'}")
+    report = results.path / "report.html"
+    print(f"report: {report}")
+    if args.open and not webbrowser.open(report.resolve().as_uri()):
+        print("no browser could be opened: open the report yourself")
     bad = int((~results.frame["status"].isin(["ok", "unsupported"])).sum())
     if bad:
         print(f"{bad} jobs did not end well: the report says which and why")

@@ -1,6 +1,7 @@
 """ARFF, by its own library; what that library does not know (dates, comments behind attributes) is put in its words first."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -13,7 +14,14 @@ from tabbench.errors import UserError
 ROWS_AT_A_TIME = 20_000
 _ATTRIBUTE = re.compile(r"""\s*@attribute\s+('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s{]+)\s*(.*)""", re.IGNORECASE)
 _LEVELS = re.compile(r"""\{(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^}'"])*\}""")
-_FORMATS = {"yyyy": "%Y", "MM": "%m", "dd": "%d", "HH": "%H", "mm": "%M", "ss": "%S", "yy": "%y"}
+_DATA = re.compile(r"\s*@data\b.*", re.IGNORECASE)
+_RELATION = re.compile(r"\s*@relation\b.*", re.IGNORECASE)
+_FORMATS = {  # parts of Java's SimpleDateFormat → Python's
+    **{"yyyy": "%Y", "yy": "%y", "MMMM": "%B", "MMM": "%b", "MM": "%m", "M": "%m", "dd": "%d", "d": "%d"},
+    **{"EEEE": "%A", "EEE": "%a", "HH": "%H", "H": "%H", "hh": "%I", "h": "%I", "mm": "%M", "m": "%M"},
+    **{"ss": "%S", "s": "%S", "SSS": "%f", "S": "%f", "a": "%p", "Z": "%z", "XXX": "%z", "X": "%z"},
+}
+_FORMAT_PARTS = re.compile(f"{'|'.join(sorted(_FORMATS, key=len, reverse=True))}|[A-Za-z]+")
 
 
 @dataclass(frozen=True)
@@ -31,51 +39,77 @@ class Arff:
 
 def read_arff(text: str) -> Arff:
     """Dense or sparse ARFF; raises UserError, without the file's name, for anything else."""
-    lines, kinds, formats, in_data = [], [], [], False
-    for line in text.replace("\r\n", "\n").split("\n"):
-        if not in_data and (found := _ATTRIBUTE.fullmatch(line)):
-            kind, date_format, line = _attribute(f"@attribute {found[1]} ", found[2])
-            kinds.append(kind)
-            formats.append(date_format)
-        in_data = in_data or line.strip().lower() == "@data"
-        lines.append(line)
-    if not in_data:
-        raise UserError("not an ARFF file: it has no line @data")
-    at = next(i for i, line in enumerate(lines) if line.strip().lower() == "@data")
-    sparse = next((line.lstrip().startswith("{") for line in lines[at + 1 :] if line.strip() and line.lstrip()[0] != "%"), False)
+    lines, kinds, formats = _header_known(text.replace("\r\n", "\n").split("\n"))
+    rows = (line.strip() for line in lines[lines.index("@data") + 1 :])
+    sparse = next((row.startswith("{") for row in rows if row and row[0] != "%"), False)
+    read: list[int] = []
     try:
-        content = arff.load(lines, return_type=arff.LOD_GEN if sparse else arff.DENSE_GEN)
+        content = arff.load(_counted(lines, read), return_type=arff.LOD_GEN if sparse else arff.DENSE_GEN)
         names = [name for name, _ in content["attributes"]]
         levels = [kind if isinstance(kind, list) else None for _, kind in content["attributes"]]
         frame = _frame(content["data"], levels, kinds, sparse)
     except (arff.ArffException, ValueError, IndexError, OverflowError, TypeError) as error:
-        raise UserError(f"not an ARFF file: {' '.join(str(error).split())[:200]}") from None
+        says = re.sub(r",? (at|in) line -?\d+\.?", "", " ".join(str(error).split()))
+        raise UserError(f"not an ARFF file: line {read[-1] if read else 1}: {says[:200]}") from None
     for i, date_format in enumerate(formats):
         if date_format:
             try:
-                frame[i] = pd.to_datetime(frame[i], format=date_format)
+                frame[i] = pd.to_datetime(frame[i].str.strip(), format=date_format)
             except (ValueError, TypeError):
                 raise UserError(f"attribute {names[i]!r}: a cell is no date in the form that is declared") from None
     return Arff(names, kinds, levels, frame)
 
 
-def _attribute(start: str, rest: str) -> tuple[str, str | None, str]:
+def _header_known(lines: list[str]) -> tuple[list[str], list[str], list[str | None]]:
+    """The lines with their header in the words of the library, and kind and date format of every attribute."""
+    kinds, formats = [], []
+    for i, line in enumerate(lines):
+        found = _ATTRIBUTE.fullmatch(line)
+        if found:
+            kind, date_format, lines[i] = _attribute(f"@attribute {found[1]} ", found[2], found[1])
+            kinds.append(kind)
+            formats.append(date_format)
+        elif _RELATION.fullmatch(line):
+            lines[i] = "@relation table"
+        elif _DATA.fullmatch(line):
+            lines[i] = "@data"
+            return lines, kinds, formats
+    raise UserError("not an ARFF file: it has no line @data")
+
+
+def _counted(lines: list[str], read: list[int]) -> Iterator[str]:
+    """The lines, their number being left in `read` as they are read."""
+    for number, line in enumerate(lines, 1):
+        read[:] = [number]
+        yield line
+
+
+def _attribute(start: str, rest: str, name: str) -> tuple[str, str | None, str]:
     """Kind, date format for Python, and the line as the library knows it."""
     if rest.startswith("{"):
         declared = _LEVELS.match(rest)
         return "nominal", None, start + (declared[0] if declared else rest)
-    word, _, more = rest.partition(" ")
-    kind = word.strip().split("%")[0].lower()
+    word, *more = rest.split(maxsplit=1)
+    kind = word.split("%")[0].lower()
     if kind in ("numeric", "real", "integer"):
         return "numeric", None, f"{start}NUMERIC"
     if kind == "date":
-        pattern = more.split("%")[0].strip().strip("'\"") or "yyyy-MM-dd'T'HH:mm:ss"
-        return (
-            "date",
-            re.sub("yyyy|MM|dd|HH|mm|ss|yy", lambda found: _FORMATS[found[0]], pattern.replace("'", "")),
-            f"{start}STRING",
-        )
+        quoted = re.match(r"\s*(\"[^\"]*\"|'(?:[^']|'')*'|[^%]*)", more[0] if more else "")
+        pattern = quoted[1].strip().strip("'\"") if quoted else ""
+        return "date", _python_format(pattern or "yyyy-MM-dd'T'HH:mm:ss", name), f"{start}STRING"
+    if kind == "relational":
+        raise UserError(f"attribute {name}: relational attributes are not read: give each cell one number or text")
     return "string", None, f"{start}STRING" if kind == "string" else start + rest
+
+
+def _python_format(pattern: str, name: str) -> str:
+    parts = []
+    for i, part in enumerate(pattern.split("'")):  # text between apostrophes stands for itself
+        for unknown in () if i % 2 else _FORMAT_PARTS.findall(part):
+            if unknown not in _FORMATS:
+                raise UserError(f"attribute {name}: the date form {pattern!r} has {unknown!r}, which is not known")
+        parts.append(part.replace("%", "%%") if i % 2 else _FORMAT_PARTS.sub(lambda found: _FORMATS[found[0]], part))
+    return "".join(parts)
 
 
 def _frame(rows: Any, levels: list[list[str] | None], kinds: list[str], sparse: bool) -> pd.DataFrame:

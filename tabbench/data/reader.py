@@ -15,6 +15,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pandas as pd
@@ -28,26 +29,43 @@ from tabbench.errors import UserError
 Table = tuple[pd.DataFrame, list[str]]
 NO_NAME = re.compile(r"\s*|Unnamed: \d+(\.\d+)?")  # what a column of row names is called
 PARQUET = (".parquet", ".pq", ".parq")
-NOT_READ = {  # first bytes → what that is
-    b"\x89HDF": "an HDF5 file",
-    b"\x80\x02": "a pickle, which is never read",
-    b"\x80\x03": "a pickle, which is never read",
-    b"\x80\x04": "a pickle, which is never read",
-    b"\x80\x05": "a pickle, which is never read",
-    b"\x93NUMPY": "a NumPy file",
-    b"\xd0\xcf\x11\xe0": "an old Excel file (.xls)",
-    b"ORC": "an ORC file",
-    b"Obj\x01": "an Avro file",
-    b"$FL2": "an SPSS file",
-    b"<stata_dta>": "a Stata file",
-    b"HEADER RECORD": "a SAS file",
-    b"RDX": "an R file",
-    b"RDA": "an R file",
-    b"SQLite format 3": "an SQLite database",
-    b"%PDF": "a PDF document",
-    b"<!doctype html": "a web page: was a login or an error saved instead of the file?",
-    b"<html": "a web page: was a login or an error saved instead of the file?",
-    b"<?xml": "an XML document",
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"  # a folder called so holds the rows without a value
+_WEB = "a web page: was a login or an error saved instead of the file?"
+_SAVE = "save the table as CSV or Parquet"
+_PICKLE = f"a pickle, which is never read: {_SAVE}"
+NOT_READ = {  # first bytes, in lower case → what that is, and what to do
+    b"\x89hdf": f"an HDF5 file: {_SAVE}",
+    b"\x80\x02": _PICKLE,
+    b"\x80\x03": _PICKLE,
+    b"\x80\x04": _PICKLE,
+    b"\x80\x05": _PICKLE,
+    b"\x93numpy": f"a NumPy file: {_SAVE}",
+    b"\xd0\xcf\x11\xe0": f"an old Excel file (.xls): {_SAVE}",
+    b"orc": f"an ORC file: {_SAVE}",
+    b"obj\x01": f"an Avro file: {_SAVE}",
+    b"$fl2": f"an SPSS file: {_SAVE}",
+    b"<stata_dta>": f"a Stata file: {_SAVE}",
+    b"header record": f"a SAS file: {_SAVE}",
+    b"\0" * 12 + b"\xc2\xea\x81": f"a SAS file: {_SAVE}",
+    b"rdx": f"an R file: {_SAVE}",
+    b"rda": f"an R file: {_SAVE}",
+    b"sqlite format 3": f"an SQLite database: {_SAVE}",
+    b"%pdf": f"a PDF document: {_SAVE}",
+    b"\x89png": f"a picture: {_SAVE}",
+    b"rar!": "a RAR archive: unpack it and name the file in it",
+    b"7z\xbc\xaf": "a 7z archive: unpack it and name the file in it",
+    b"\x04\x22\x4d\x18": "an LZ4 archive: unpack it and name the file in it",
+    b"version https://git-lfs": "the pointer that Git LFS keeps in place of the file: get the file with git lfs pull",
+    b"<!doctype html": _WEB,
+    b"<html": _WEB,
+    b"<table": _WEB,
+    b"<?xml": f"an XML document: {_SAVE}",
+}
+_OFFICE = {  # a name in a zip archive → what that is
+    "word/document.xml": "a Word document",
+    "ppt/presentation.xml": "slides",
+    "content.xml": "an OpenDocument file",
+    "META-INF/container.xml": "a book",
 }
 _DAMAGED = (
     EOFError,
@@ -141,21 +159,34 @@ def _read(content: bytes, name: str) -> Table:
     if unpacked is not None:
         stem, _, ending = name.rpartition(".")
         return _read(unpacked, stem if ending.lower() in PACKED else name)
-    for start, what in NOT_READ.items():
-        if content[: len(start)].lower() == start.lower():
-            raise UserError(f"this is {what}: save the table as CSV or Parquet")
-    if content.startswith(b"PAR1") or content.startswith(b"ARROW1") or name.lower().endswith((*PARQUET, ".feather", ".arrow")):
+    _refuse_others(content, name)
+    if content.startswith(ARROW):
         return _arrow(content)
     if content.startswith(b"PK\x03\x04"):
         return _excel(content)
-    if content[257:262] == b"ustar":
-        raise UserError("this is a tar archive: unpack it and name the file in it")
     text = _text(content)
     if name.lower().endswith(".arff") or _first_word(text).startswith("@relation"):
         return _arff(text)
-    if name.lower().endswith((".jsonl", ".ndjson", ".json")):
+    if name.lower().endswith((".jsonl", ".ndjson", ".json")) or re.match(r'\s*(\[\s*)?\{\s*"', text):
         return _json(text)
     return read_delimited(text)
+
+
+ARROW = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")  # how Parquet, Feather and Arrow's streams begin
+
+
+def _refuse_others(content: bytes, name: str) -> None:
+    """Raise UserError for a file that is known to be of a kind that is not read."""
+    beginning = content[:200].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    for start, what in NOT_READ.items():
+        if beginning.startswith(start):
+            raise UserError(f"this is {what}")
+    if content[257:262] == b"ustar":
+        raise UserError("this is a tar archive: unpack it and name the file in it")
+    if name.lower().endswith((*PARQUET, ".feather", ".arrow")) and not content.startswith(ARROW):
+        raise UserError(
+            "is called like a Parquet or Feather file and does not begin as one: it is damaged, or has the wrong name"
+        )
 
 
 PACKED: dict[str, tuple[bytes, Callable[[bytes], bytes]]] = {  # ending → first bytes, and how it is opened
@@ -177,7 +208,10 @@ def _unpacked(content: bytes, name: str) -> bytes | None:
             try:
                 return unpack(content)
             except _DAMAGED as error:
-                raise UserError(f"the archive is damaged or cut short ({_brief(error)}): copy or download it again") from None
+                why = _brief(error)
+                if "password" in why:
+                    raise UserError(f"the archive is locked ({why}): unpack it") from None
+                raise UserError(f"the archive is damaged or cut short ({why}): copy or download it again") from None
     return None
 
 
@@ -189,7 +223,11 @@ def _zstd(content: bytes) -> bytes:
 
 def _unzipped(content: bytes) -> bytes:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        names = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
+        entries = [name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX/")]
+        names = [name for name in entries if not name.rpartition("/")[2].startswith(".")]
+        what = next((kind for inside, kind in _OFFICE.items() if inside in names), None)
+        if what:
+            raise UserError(f"this is {what}: {_SAVE}")
         if len(names) != 1:
             raise UserError(f"the archive holds {len(names)} files: unpack it and name the one with the table")
         return archive.read(names[0])
@@ -213,8 +251,9 @@ def _text(content: bytes) -> str:
     try:
         return content.decode(encoding)
     except UnicodeDecodeError:
-        asked = "not UTF-8 text" if encoding == "utf-8-sig" else f"not whole {encoding.upper()} text"
-        raise UserError(f"{asked}: convert it, e.g. iconv -f latin1 -t utf-8") from None
+        if encoding != "utf-8-sig":
+            raise UserError(f"it is marked as {encoding.upper()} and is none, or is cut short: save it again as UTF-8") from None
+        raise UserError("not UTF-8 text: convert it, e.g. iconv -f latin1 -t utf-8") from None
 
 
 def _first_word(text: str) -> str:
@@ -230,16 +269,26 @@ def _arff(text: str) -> Table:
 def _json(text: str) -> Table:
     try:
         rows = (
-            json.loads(text)
+            json.loads(text, object_pairs_hook=_row)
             if text.lstrip().startswith("[")
-            else [json.loads(line) for line in text.splitlines() if line.strip()]
+            else [json.loads(line, object_pairs_hook=_row) for line in text.splitlines() if line.strip()]
         )
     except (ValueError, RecursionError) as error:
         raise UserError(f"not JSON lines, one object a row: {_brief(error)}") from None
+    if len(rows) == 1 and isinstance(rows[0], dict) and any(isinstance(value, dict | list) for value in rows[0].values()):
+        raise UserError("one JSON object for the whole table: save it with one object a row (in pandas: orient='records')")
     if not rows or not all(isinstance(row, dict) for row in rows):
         raise UserError("not JSON lines: each row must be an object of column names and values")
     names = list(dict.fromkeys(name for row in rows for name in row))
     return pd.DataFrame({name: pd.Series([row.get(name) for row in rows], dtype=object) for name in names}), []
+
+
+def _row(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise UserError(f"a row names {next(name for name in row if names.count(name) > 1)!r} twice: give each column one value")
+    return row
 
 
 def _excel(content: bytes) -> Table:
@@ -265,23 +314,45 @@ def _arrow(content: bytes) -> Table:
     import pyarrow.parquet as pq
 
     try:
-        if content.startswith(b"PAR1") or not content.startswith(b"ARROW1"):
+        if content.startswith(b"PAR1"):
             return from_table(pq.ParquetFile(io.BytesIO(content)).read())
+        if content.startswith(b"\xff\xff\xff\xff"):
+            return from_table(pa.ipc.open_stream(io.BytesIO(content)).read_all())
         return from_table(pyarrow.feather.read_table(io.BytesIO(content)))
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise UserError(f"cannot be read as a table: {_brief(error)}") from None
 
 
 def _parquet_folder(path: Path) -> Table:
+    """The Parquet files of a folder one after another, and what its sub-folders are called by (`year=2024`) as columns."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    if not any(file.suffix.lower() in PARQUET for file in path.rglob("*")):
+    found = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in PARQUET and file.is_file()]
+    files = [file for file in found if not any(part.startswith((".", "_")) for part in file.relative_to(path).parts[:-1])]
+    if not files:
         raise UserError(f"{path}: a folder without Parquet files: name a file")
+    parts = []
     try:
-        return from_table(pq.read_table(path))
-    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: cannot be read as one table: {_brief(error)}") from None
+        for file in files:
+            try:
+                part = pq.ParquetFile(file).read()
+            except (pa.ArrowException, OSError, ValueError) as error:
+                raise UserError(f"{file}: cannot be read as a table: {_brief(error)}") from None
+            for folder in file.relative_to(path).parts[:-1]:
+                name, equals, value = folder.partition("=")
+                if equals:
+                    part = part.append_column(
+                        name, pa.array([None if value == HIVE_NULL else unquote(value)] * len(part), pa.string())
+                    )
+            parts.append(part)
+        for file, part in zip(files, parts, strict=True):
+            odd = set(part.column_names) ^ set(parts[0].column_names)
+            if odd:
+                raise UserError(f"{path}: {files[0].name} and {file.name} have other columns ({sorted(odd)[0]!r}): name one file")
+        return from_table(pa.concat_tables([part.select(parts[0].column_names) for part in parts], promote_options="permissive"))
+    except (pa.ArrowException, KeyError) as error:
+        raise UserError(f"{path}: its files are not parts of one table: {_brief(error)}") from None
 
 
 def from_table(table: Any) -> Table:

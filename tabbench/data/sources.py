@@ -89,7 +89,7 @@ def from_sklearn_openml(spec: TaskSpec) -> Table:
 @source("openml")
 def from_openml(spec: TaskSpec) -> Table:
     """Return a fetched OpenML table: path "task/3" (with its official splits) or "data/31"."""
-    return table(spec), []
+    return table(spec)
 
 
 @source("formula")

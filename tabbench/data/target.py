@@ -13,6 +13,7 @@ MAX_CLASSES = 1000
 _WHOLE = re.compile(r"-?\d+", re.ASCII)
 UNITS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}  # seconds
 _LENGTH = re.compile(r"(\d+\.?\d*) ?(s|min|h|d|w)", re.ASCII)
+MAX_FOLDS = 1_000_000
 TRAIN, TEST = -1, 0  # what the words mean in a column of folds
 
 
@@ -60,9 +61,10 @@ def _refuse_regression(numbers: Sequence[float | None], declared: bool, where: s
 
 def encode_groups(column: pd.Series, where: str) -> np.ndarray:
     """(n,) int64 numbers of groups. Raises UserError for empty cells and for fewer than two groups."""
-    codes = pd.factorize(column)[0]
-    if (codes < 0).any():
-        raise UserError(f"{where}: {(codes < 0).sum()} empty cells: give every row its group")
+    found = distinct(plain(column, where), where).codes
+    if (found < 0).any():
+        raise UserError(f"{where}: {(found < 0).sum()} empty cells: give every row its group")
+    codes = pd.factorize(found)[0]
     if codes.max() < 1:
         raise UserError(f"{where}: all rows are of one group: there is nothing to hold out")
     return codes
@@ -119,7 +121,7 @@ def _fold(column: pd.Series, where: str) -> np.ndarray:
     else:
         numbers = [None if isinstance(value, bool | np.bool_) else value_number(value) for value in cells.values]
     for value, number in zip(cells.values, numbers, strict=True):
-        if number is None or not np.isfinite(number) or number != round(number) or number < TRAIN:
+        if number is None or not np.isfinite(number) or number != round(number) or not TRAIN <= number < MAX_FOLDS:
             raise UserError(
                 f"{where}: {str(value)[:40]!r} is no fold: give 0, 1, 2, … (-1: always in training), or train and test"
             )

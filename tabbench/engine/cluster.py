@@ -49,7 +49,7 @@ class Flight:
     """A job that is on a worker."""
 
     job: Job
-    part: Work
+    work: Work
     address: str
     future: Future
     begun: float
@@ -120,9 +120,9 @@ class DaskEngine:
         """Say what the fork servers of the workers import."""
         self.modules = preload(models)
 
-    def start(self, job: Job, part: Work) -> None:
+    def start(self, job: Job, work: Work) -> None:
         """Begin a job, or let it wait for a worker that can do it."""
-        self._waiting.append((job, part))
+        self._waiting.append((job, work))
         self._place()
 
     def finished(self) -> Iterator[tuple[Job, Run]]:
@@ -137,8 +137,8 @@ class DaskEngine:
             flight = self._flying.pop(key, None)  # None: given up, because its worker has gone
             if flight and isinstance(answer, Outcome):
                 self._recent.append(time.monotonic() - flight.begun)
-                job, part = flight.job, flight.part
-                yield job, read_outcome(answer, job, part.task, part.splits[job.repeat, job.fold])
+                job, work = flight.job, flight.work
+                yield job, read_outcome(answer, job, work.task, work.splits[job.repeat, job.fold])
             elif flight:
                 self._tables.pop((flight.address, flight.job.task_digest), None)
                 yield from self._lose(flight, f"{type(answer).__name__}: {answer}")
@@ -187,14 +187,14 @@ class DaskEngine:
     def _place(self) -> None:
         """Send what waits to workers that have room."""
         still, no_room_for = [], set()
-        for job, part in self._waiting:
+        for job, work in self._waiting:
             kind = (self._is_last_try(job), job.model in self._on_gpu)
-            address = None if kind in no_room_for else self._choose(job, part)
+            address = None if kind in no_room_for else self._choose(job, work)
             if address is None:
                 no_room_for.add(kind)
-                still.append((job, part))
+                still.append((job, work))
             else:
-                self._send(job, part, address)
+                self._send(job, work, address)
         self._waiting = still
         room = any(place.open and place.slots for place in self._places.values())
         if self._flying or (room and not still):
@@ -204,7 +204,7 @@ class DaskEngine:
         elif time.monotonic() - self._stuck_since > PATIENCE_SECONDS:
             raise UserError(f"{self.address}: no worker for {PATIENCE_SECONDS:g} s: what is finished is stored; {AGAIN}")
 
-    def _choose(self, job: Job, part: Work) -> str | None:
+    def _choose(self, job: Job, work: Work) -> str | None:
         """Worker for a job: the least busy, of these one that has the table; None if there is none now."""
         if self._alone() or (self._is_last_try(job) and self._flying):
             return None
@@ -219,7 +219,7 @@ class DaskEngine:
             fit,
             key=lambda address: (
                 load[address] / self._places[address].slots,
-                (address, part.task.digest) not in self._tables,
+                (address, work.task.digest) not in self._tables,
             ),
             default=None,
         )
@@ -238,20 +238,20 @@ class DaskEngine:
     def _is_last_try(self, job: Job) -> bool:
         return self._losses[job.key] == MAX_LOSSES - 1
 
-    def _send(self, job: Job, part: Work, address: str) -> None:
-        path = self._tables.get((address, part.task.digest)) or self._send_table(part, address)
-        args = (part.assign(job), path, self.limits, self.modules)
+    def _send(self, job: Job, work: Work, address: str) -> None:
+        path = self._tables.get((address, work.task.digest)) or self._send_table(work, address)
+        args = (work.assign(job), path, self.limits, self.modules)
         resources = {GPU: 1} if job.model in self._on_gpu else None
         future = self._client.submit(do_job, *args, workers=[address], resources=resources, pure=False)
-        self._flying[str(future.key)] = Flight(job, part, address, future, time.monotonic())
+        self._flying[str(future.key)] = Flight(job, work, address, future, time.monotonic())
         future.add_done_callback(self._land)
 
-    def _send_table(self, part: Work, address: str) -> Future:
+    def _send_table(self, work: Work, address: str) -> Future:
         """Begin to bring a table to a worker."""
-        content = part.path.read_bytes()
-        future = self._client.submit(keep_table, part.path.name, content, workers=[address], pure=False)
-        self._tables[address, part.task.digest] = future
-        self._on_the_way[str(future.key)] = (address, part.task.digest)
+        content = work.path.read_bytes()
+        future = self._client.submit(keep_table, work.path.name, content, workers=[address], pure=False)
+        self._tables[address, work.task.digest] = future
+        self._on_the_way[str(future.key)] = (address, work.task.digest)
         future.add_done_callback(self._land)
         return future
 
@@ -282,7 +282,7 @@ class DaskEngine:
         """Let the job of a flight without an answer wait for its next try; without one left, it has failed."""
         self._losses[flight.job.key] += 1
         if self._losses[flight.job.key] < MAX_LOSSES:
-            self._waiting.append((flight.job, flight.part))
+            self._waiting.append((flight.job, flight.work))
         else:
             reason = f"lost {MAX_LOSSES} times, at last with nothing beside it: {why}"
             yield flight.job, Run("failed", reason[:300])

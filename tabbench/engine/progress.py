@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from rich.console import Console, Group
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tabbench.engine.costs import SIZES, learn
+from tabbench.engine.standings import Standings
 from tabbench.errors import UserError
 from tabbench.job import Job, Run
 
@@ -24,7 +26,10 @@ N_SLOWEST = 3
 
 
 class Progress:
-    """Context manager: `begin(jobs, sizes)` once, `advance(job, run)` once per finished job, `note(text)` at any time."""
+    """Context manager: `begin(jobs, sizes)` once, `advance(job, run)` once per finished job, `note(text)` at any time.
+
+    After every dataset (of one table: every fold) it says who leads so far.
+    """
 
     def __init__(self, *, quiet: bool, log: Path | None = None) -> None:
         self.log = log
@@ -33,6 +38,7 @@ class Progress:
         self.left = Counter[tuple[str, str]]()  # contender, task digest
         self.sizes: Mapping[str, Sequence[int]] = {}
         self.done: list[dict[str, object]] = []
+        self.standings = Standings()
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> "Progress":
@@ -51,16 +57,24 @@ class Progress:
         self._record("note", text=text)
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    def begin(self, jobs: Sequence[Job], sizes: Mapping[str, Sequence[int]]) -> None:
-        """Show that these jobs are to be done; sizes : rows, columns and classes by task digest."""
+    def begin(
+        self, jobs: Sequence[Job], sizes: Mapping[str, Sequence[int]], stored: Sequence[tuple[Job, str, Mapping[str, Any]]] = ()
+    ) -> None:
+        """Show that these jobs are to be done; sizes : rows, columns and classes by task digest.
+
+        stored : job, status and facts of what is done already, for the standings.
+        """
+        self.standings = Standings([*(job for job, _, _ in stored), *jobs])
+        for outcome in stored:
+            self.standings.add(*outcome)
         self.left, self.sizes = Counter((job.contender, job.task_digest) for job in jobs), sizes
         self.started = time.monotonic()
         self._record("begin", jobs=len(jobs))
         if jobs and self.console.is_terminal:
             self.live.start()
 
-    def advance(self, job: Job, run: Run, more: Sequence[Job] = ()) -> None:
-        """Count a finished job, and those that are to be done because of it."""
+    def advance(self, job: Job, run: Run, more: Sequence[Job] = ()) -> bool:
+        """Count a finished job, and those that are to be done because of it; return whether a dataset or fold is complete."""
         self.left.update((other.contender, other.task_digest) for other in more)
         self.left[job.contender, job.task_digest] -= 1
         facts = {name: run.facts.get(name) for name in ("fit_seconds", "predict_seconds", "peak_rss_mb")}
@@ -68,15 +82,19 @@ class Progress:
         self._record("job", **place, status=run.status, reason=run.reason, **facts)
         sizes = dict(zip(SIZES, self.sizes[job.task_digest], strict=True))
         self.done.append({**place, "status": run.status, **facts, **sizes})
+        is_complete = self.standings.add(job, run.status, run.facts)
+        if is_complete and self.standings.n_folds and not self.console.is_terminal:
+            self.console.print(str(self.standings), markup=False, highlight=False, soft_wrap=True)
         now = time.monotonic()
         if now - self.last_shown < (VIEW_SECONDS if self.console.is_terminal else LINE_SECONDS):
-            return
+            return is_complete
         self.last_shown = now
         if self.console.is_terminal:
             self.live.update(self._view(), refresh=True)
         else:
             n_jobs = len(self.done) + self.left.total()
             self.console.print(f"{len(self.done)}/{n_jobs} jobs, {self._time_left()}{self._troubles()}", highlight=False)
+        return is_complete
 
     def _time_left(self) -> str:
         """Seconds of the jobs left by the costs learned so far, at the pace so far."""
@@ -89,17 +107,21 @@ class Progress:
         return f"about {_span((time.monotonic() - self.started) * expected / spent)} left"
 
     def _view(self) -> Group:
-        """A bar, a line for each model, and the slowest jobs."""
+        """A bar, a line for each model (with its mean rank so far, best first), and the slowest jobs."""
         n_done, n_left = len(self.done), self.left.total()
         models = Table.grid(padding=(0, 2))
         left = Counter[str]()
         for (contender, _), n in self.left.items():
             left[contender] += n
         by_model = Counter((row["model"], row["status"] == "ok") for row in self.done)
-        for model in left:
+        ranks = dict(self.standings.mean_ranks)
+        for model in sorted(left, key=lambda name: ranks.get(name, len(ranks))):
             ok, bad = by_model[model, True], by_model[model, False]
             total = ok + bad + left[model]
-            models.add_row(model, ProgressBar(total, ok + bad, width=20), f"{ok + bad}/{total}", f"{bad} not ok" if bad else "")
+            rank = f"rank {ranks[model]:.2f}" if model in ranks else ""
+            models.add_row(
+                model, rank, ProgressBar(total, ok + bad, width=20), f"{ok + bad}/{total}", f"{bad} not ok" if bad else ""
+            )
         slow = pd.DataFrame(self.done).astype({"fit_seconds": float}).nlargest(N_SLOWEST, "fit_seconds")
         slowest = "; ".join(f"{row.fit_seconds:.1f} s {row.model} on {row.task}" for row in slow.itertuples())
         elapsed = _span(time.monotonic() - self.started)

@@ -73,7 +73,7 @@ class Engine(Protocol):
     def prepare(self, models: Iterable[str]) -> None:
         """Get ready, once, for jobs of these models."""
 
-    def start(self, job: Job, part: Work) -> None:
+    def start(self, job: Job, work: Work) -> None:
         """Begin a job."""
 
     def finished(self) -> Iterator[tuple[Job, Run]]:
@@ -85,7 +85,7 @@ class Engine(Protocol):
 
 def run_jobs(
     jobs: Iterable[Job],
-    work: Mapping[str, Work],
+    works: Mapping[str, Work],
     store: ResultStore,
     engine: Engine,
     on_run: Callable[[Job, Run], Iterable[Job]],
@@ -93,7 +93,7 @@ def run_jobs(
 ) -> None:
     """Run the jobs on an engine and store each Run as it arrives.
 
-    `on_run` is told of every one, and answers with the jobs that are wanted because of it. `work` is keyed by task digest.
+    `on_run` is told of every one, and answers with the jobs that are wanted because of it. `works` is keyed by task digest.
     A job that another runner has claimed is waited for, and done here if that one dies.
     On KeyboardInterrupt the jobs that run are killed and what is stored stays.
     """
@@ -103,8 +103,8 @@ def run_jobs(
         able, waiting = [], deque(jobs)
         while waiting:
             job = waiting.popleft()
-            part = work[job.task_digest]
-            reason = reason_unsupported(job, part.task, part.splits[job.repeat, job.fold])
+            work = works[job.task_digest]
+            reason = reason_unsupported(job, work.task, work.splits[job.repeat, job.fold])
             if reason is None:
                 able.append(job)
             else:
@@ -121,7 +121,7 @@ def run_jobs(
         while queue or engine.running:
             mine, theirs = _claim(queue, engine.free, store, shared)
             for job in mine:
-                engine.start(job, work[job.task_digest])
+                engine.start(job, works[job.task_digest])
             for job, run in theirs:
                 queue += able(on_run(job, run))
             for job, run in engine.finished():
@@ -191,11 +191,11 @@ class LocalEngine:
         """Start the fork server, with what these models import."""
         start_server(preload(models))
 
-    def start(self, job: Job, part: Work) -> None:
+    def start(self, job: Job, work: Work) -> None:
         """Begin a job."""
-        if not part.path.exists():  # somebody has removed it: no fault of the job
-            write_again(part)
-        self._children[job] = start_child(part.assign(job), part.path, self.limits), part
+        if not work.path.exists():  # somebody has removed it: no fault of the job
+            write_again(work)
+        self._children[job] = start_child(work.assign(job), work.path, self.limits), work
 
     def finished(self) -> Iterator[tuple[Job, Run]]:
         """Jobs that have ended, after a short wait for one."""
@@ -203,7 +203,7 @@ class LocalEngine:
             self.start(*next(iter(self._lost.items())))
         wait_for_any([child for child, _ in self._children.values()], POLL_SECONDS)
         self._answered, self._stopped = _pending(self._answered), _pending(self._stopped)
-        for job, (child, part) in list(self._children.items()):
+        for job, (child, work) in list(self._children.items()):
             outcome = child.poll()
             if outcome is None:
                 continue
@@ -212,14 +212,14 @@ class LocalEngine:
             ending.append(self._pool.submit(child.kill))
             if outcome.status == "lost":
                 if job not in self._lost:
-                    self._lost[job] = part
+                    self._lost[job] = work
                     continue
                 outcome = Outcome("failed", f"{outcome.reason} twice, at last with nothing beside it")
             self._lost.pop(job, None)
-            if outcome.answer == NO_TABLE and write_again(part):
-                self.start(job, part)
+            if outcome.answer == NO_TABLE and write_again(work):
+                self.start(job, work)
                 continue
-            yield job, read_outcome(outcome, job, part.task, part.splits[job.repeat, job.fold])
+            yield job, read_outcome(outcome, job, work.task, work.splits[job.repeat, job.fold])
 
     def stop(self) -> None:
         """End what is still running."""
@@ -240,15 +240,15 @@ def _pending(futures: Sequence[Future[None]]) -> list[Future[None]]:
     return pending
 
 
-def write_again(part: Work) -> bool:
+def write_again(work: Work) -> bool:
     """Write the prepared table of a task again if it has gone or is damaged; whether it was.
 
     Raises UserError if it cannot be written.
     """
     try:
-        load_task(part.path)
+        load_task(work.path)
     except UserError:
-        part.path.unlink(missing_ok=True)
-        save_task(part.task, part.path.parent)
+        work.path.unlink(missing_ok=True)
+        save_task(work.task, work.path.parent)
         return True
     return False

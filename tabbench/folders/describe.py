@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from tabbench.data.columns import value_number
+from tabbench.data.reader import read_typed
 from tabbench.data.spec import TaskSpec
 from tabbench.data.split import Split, load_splits, make_splits, splits_file
 from tabbench.data.suite import load_spec
@@ -19,12 +21,43 @@ from tabbench.files import data_folder, file_name, replace_file
 from tabbench.metafeatures.analysis import (
     METAFEATURES_FILE,
     MIN_DATASETS,
+    by_dataset,
 )
+from tabbench.metafeatures.groups import METAFEATURES
 from tabbench.resources import Resources
 
 BRIEF_GROUPS = ("general", "statistical", "info-theory", "tabular")  # TabZilla's irregularity is among them
 BRIEF_SECONDS = 10.0
 OPENML_TASK = re.compile(r"openml__.+__(\d+)")  # how TabZilla names the tasks of OpenML
+
+
+def read_parts(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """Metafeatures of training parts from a file (docs/data.md): column task, and values under pymfe's names; and remarks.
+
+    TabZilla's published table is one: dataset_name or dataset_fold_id, and names like f__pymfe.statistical.cor.mean. Raises
+    UserError for a file that cannot be read, has neither datasets nor known names, or text for a value.
+    """
+    table, remarks = read_typed(path, words=True)
+    table = table.rename(columns=lambda name: re.sub(r"^f__pymfe\.[^.]+\.", "", str(name)))
+    twice = table.columns[table.columns.duplicated()]
+    if len(twice):
+        raise UserError(f"{path}: two columns are called {twice[0]!r}: leave one of them out")
+    if "task" not in table:
+        named = next((table[name] for name in ("dataset_name", "dataset_fold_id") if name in table), None)
+        if named is None:
+            raise UserError(f"{path}: no column task (or dataset_name) says which dataset a row describes")
+        table["task"] = named.astype(str).str.replace(r"__fold_\d+$", "", regex=True)
+    if table["task"].isna().any():
+        raise UserError(f"{path}: {table['task'].isna().sum()} rows do not say which dataset they describe")
+    numbers = table.select_dtypes("number").assign(task=table["task"].astype(str))
+    if by_dataset(numbers).empty:
+        raise UserError(f"{path}: no metafeatures in it: `tabbench metafeatures` writes such a file")
+    texts = table.drop(columns=numbers.columns)
+    wrong = [name for name in texts if name in {name for entry in METAFEATURES.values() for name in entry.names}]
+    if wrong:
+        cell = next(cell for cell in texts[wrong[0]] if isinstance(cell, str) and value_number(cell) is None)
+        raise UserError(f"{path}: the metafeature {wrong[0]!r} holds {cell[:40]!r}, which is no number")
+    return numbers, remarks
 
 
 def describe_results(

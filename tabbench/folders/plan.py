@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tabbench.data.gather import remarks_on
 from tabbench.data.spec import Scheme
 from tabbench.data.split import DEFAULT_FOLDS, Split
 from tabbench.data.suite import load_suite
@@ -29,7 +30,7 @@ OFFICIAL_FOLDS = 10  # of nearly all of OpenML's tasks, where a suite does not s
 
 @dataclass(frozen=True)
 class Published:
-    """A table that is not here, by what its suite says of it. job : (training rows, features, classes); n_test : of all folds."""
+    """A table that is not here, by its suite. sizes : training rows, features, classes; n_test : rows that one fold tests."""
 
     name: str
     sizes: tuple[int, int, int]
@@ -95,6 +96,7 @@ def forecast(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
         f"store   about {n_bytes / 2**20:,.1f} MB",
         f"memory  at most {resources.limits['memory_mb']:,.0f} MB a job, {resources.workers} at a time",
         f"limits  held by: {held_by()}",
+        *(f"remark  {remark}" for remark in remarks_on(tasks)),
     ]
     if costs is None or not costs.n_runs:
         return "\n".join([*lines, "time    not known: name result folders of this machine to learn from (--learn)"])
@@ -115,12 +117,12 @@ def _limits(model: str) -> tuple[int | None, int | None, int | None]:
 
 
 def _not_here(request: Request, published: Sequence[Published]) -> list[str]:
-    others = len(request.missing) - len(published)
+    known = {table.name for table in published}
+    others = [entry for entry in request.missing if entry["name"] not in known]
     lines = [f"        {len(published)} datasets are not on this machine: their sizes are as published"] if published else []
-    return [
-        *lines,
-        *([f"        {others} more are not to be had, and left out: {request.missing[0]['reason']}"] if others else []),
-    ]
+    more = f" and {len(others) - 1} more are" if len(others) > 1 else " is"
+    first = [f"        {others[0]['name']}{more} not to be had, and left out: {others[0]['reason']}"] if others else []
+    return [*lines, *first]
 
 
 def _sizes(job: Job, task: Task, split: Split) -> tuple[int, int, int]:

@@ -67,6 +67,6 @@ def _fit(chosen: Sequence[Stored], spec: Spec, material: Material) -> dict[str, 
     engine = LocalEngine(replace(spec.resources, workers=1))
     with tempfile.TemporaryDirectory() as name, Claims(Path(name)) as claims, ResultStore(Path(name) / "store") as store:
         digests = {stored.job.task_digest for stored in chosen}
-        work = {d: Work(material.tasks[d], save_task(material.tasks[d], Path(name)), material.splits[d]) for d in digests}
-        run_jobs([stored.job for stored in chosen], work, store, engine, lambda job, run: (), Shared(claims, 0))
+        works = {d: Work(material.tasks[d], save_task(material.tasks[d], Path(name)), material.splits[d]) for d in digests}
+        run_jobs([stored.job for stored in chosen], works, store, engine, lambda job, run: (), Shared(claims, 0))
         return {stored.key: stored.run for stored in store.runs()}

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ import pandas as pd
 from tabbench.errors import UserError
 from tabbench.files import replace_file
 from tabbench.metrics import METRICS
-from tabbench.report.leaderboard import default_metric, leaderboard, recorded_metrics
+from tabbench.report.leaderboard import default_metric, leaderboard, recorded_metrics, remarks, rounded
 from tabbench.report.page import write_report
 from tabbench.report.verdict import Comparison, compare
 from tabbench.request import Spec
@@ -119,6 +120,14 @@ class Results:
     def comparisons(self) -> list[Comparison]:
         """The comparisons by every recorded metric, the default one first."""
         return [self.compared(metric) for metric in recorded_metrics(self.frame)]
+
+    def _repr_html_(self) -> str:
+        """The leaderboard for a notebook; with a link to the report where it has been written."""
+        report = self.path / "report.html"
+        link = f'<p><a href="{escape(report.resolve().as_uri())}">report</a></p>' if report.exists() else ""
+        board = self.leaderboard()
+        remark = "<br>".join(map(escape, remarks(board)))
+        return f"{rounded(board).to_html(index=False, border=0, na_rep='–', escape=True)}<p>{remark}</p>{link}"
 
     def write_report(self) -> Path:
         """Write results.parquet, leaderboard.csv, leaderboard.md, report.html and the metadata; return the report's path.

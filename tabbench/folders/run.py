@@ -14,6 +14,7 @@ from tabbench.engine.runner import Engine, Shared, Work, run_jobs
 from tabbench.errors import UserError
 from tabbench.files import data_folder, remove_temporaries
 from tabbench.folders.describe import describe_briefly
+from tabbench.folders.draft import Draft
 from tabbench.folders.results import Results
 from tabbench.job import Job, Run
 from tabbench.models import get_model, usual_models
@@ -125,10 +126,10 @@ def run_request(
     open_folder(folder)
     with Claims(folder) as claims, Progress(quiet=quiet, log=log) as progress:
         with claims.whole_folder():
-            manifest, work = _begin(request, engine, folder, progress)
+            manifest, works = _begin(request, engine, folder, progress)
             for line in (*remarks_on(request.tasks), *engine.warnings, *_lacking(spec), *repair_store(folder / STORE, claims)):
                 progress.note(line)
-        pairs = [(part.task, list(part.splits.values())) for part in work.values()]
+        pairs = [(work.task, list(work.splits.values())) for work in works.values()]
         with ResultStore(folder / STORE) as store:
             shared = Shared(claims, store.mark())
             losses = settled_losses(spec, store, engine.limits, retry_failed=retry_failed)
@@ -137,13 +138,17 @@ def run_request(
 
             def on_run(job: Job, run: Run) -> list[Job]:
                 more = schedule.ended(job, loss(run.status, run.facts, metric))
-                progress.advance(job, run, more)
+                if progress.advance(job, run, more):
+                    draft.refresh()
                 return more
 
-            progress.begin(schedule.missing(), {digest: part.sizes for digest, part in work.items()})
-            run_jobs(schedule.missing(), work, store, engine, on_run, shared)
+            by_key = {job.key: job for job in schedule.jobs}
+            stored = [(by_key[key], status, facts) for key, status, facts in store.outcomes() if key in losses and key in by_key]
+            progress.begin(schedule.missing(), {digest: work.sizes for digest, work in works.items()}, stored)
+            with Draft(folder) as draft:
+                run_jobs(schedule.missing(), works, store, engine, on_run, shared)
             store.require(job.key for job in schedule.jobs)
-        first = [(part.task, next(iter(part.splits.values()))) for part in work.values()]
+        first = [(work.task, next(iter(work.splits.values()))) for work in works.values()]
         here = replace(engine.resources, threads=1, workers=min(engine.resources.workers, spare_workers(1)))
         describe_briefly(folder, first, here)
         with claims.whole_folder():
@@ -182,14 +187,14 @@ def _begin(request: Request, engine: Engine, folder: Path, progress: Progress) -
         manifest = add_earlier(manifest, old)
     (folder / CHECKSUMS).unlink(missing_ok=True)  # they would not be true until the run is finished
     write_manifest(folder, manifest)
-    work = {}
+    works = {}
     for task in tasks:
         kept = folder / splits_file(task.name, task.digest)
         if not kept.exists():
             save_splits(splits[task.digest], kept)
         stored = save_task(task, data_folder() / "tasks")
-        work[task.digest] = Work(task, stored, {(split.repeat, split.fold): split for split in splits[task.digest]})
-    return manifest, work
+        works[task.digest] = Work(task, stored, {(split.repeat, split.fold): split for split in splits[task.digest]})
+    return manifest, works
 
 
 def _splits_of(task: Task, folder: Path, spec: Spec, recorded: str | None, progress: Progress) -> list[Split]:

@@ -4,7 +4,6 @@ The unit is the dataset: `metafeatures` has one row per dataset (means over its 
 interval, permutation and left-out part is one of datasets, never of folds.
 """
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,26 +44,12 @@ def by_dataset(parts: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rounded, means.index, means.columns)
 
 
-def read_parts(path: Path) -> pd.DataFrame:
-    """Metafeatures of training parts from a Parquet or CSV file: column task, and values under pymfe's names.
-
-    TabZilla's published table is one: dataset_name or dataset_fold_id, and names like f__pymfe.statistical.cor.mean. Raises
-    UserError for a file that cannot be read or has neither datasets nor known names.
-    """
+def read_described(path: Path) -> pd.DataFrame:
+    """Metafeatures of training parts that a result folder holds; raises UserError if the file is damaged."""
     try:
-        table = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+        return pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise UserError(f"{path}: cannot be read as a table of metafeatures: {str(error).splitlines()[0]}") from None
-    table = table.rename(columns=lambda name: re.sub(r"^f__pymfe\.[^.]+\.", "", str(name)))
-    if "task" not in table:
-        named = next((table[name] for name in ("dataset_name", "dataset_fold_id") if name in table), None)
-        if named is None:
-            raise UserError(f"{path}: no column task (or dataset_name) says which dataset a row describes")
-        table["task"] = named.astype(str).str.replace(r"__fold_\d+$", "", regex=True)
-    table = table.select_dtypes("number").assign(task=table["task"].astype(str))
-    if by_dataset(table).empty:
-        raise UserError(f"{path}: no metafeatures in it: `tabbench metafeatures` writes such a file")
-    return table
 
 
 def usable(metafeatures: pd.DataFrame) -> pd.DataFrame:

@@ -191,7 +191,7 @@ def tabnet(  # noqa: PLR0913 - its configuration
     embedding: int = 2,
     n_independent: int = 3,
     n_shared: int = 3,
-    momentum: float = 0.05,
+    momentum: float = 0.1,
     mask: str = "sparsemax",
     learning_rate: float = 1e-2,
     weight_decay: float = 1e-5,
@@ -332,15 +332,15 @@ def stg(
 def vime(  # noqa: PLR0913 - its configuration
     seed: int,
     threads: int,
-    p_mask: float = 0.5,
-    alpha: float = 3.0,
-    beta: float = 3.0,
-    n_copies: int = 5,
+    p_mask: float = 0.3,
+    alpha: float = 2.0,
+    beta: float = 1.0,
+    n_copies: int = 3,
     learning_rate: float = 1e-3,
     weight_decay: float = 1e-2,
     max_epochs: int = 100,
 ) -> ClassifierMixin:
-    """VIME, an encoder that learns to undo corruption (Yoon et al. 2020)."""
+    """VIME, an encoder that learns to undo corruption (Yoon et al. 2020), with the defaults of the authors' code."""
     from tabbench.models.nets.trainer import NetClassifier, Recipe
     from tabbench.models.nets.vime import VIME
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tabbench.pfn.columns import CELL_INPUTS, WINDOWS, Columns, describe_cells, describe_columns
 from tabbench.pfn.kernel import RIDGES, ask_kernel, fit_kernel
+from tabbench.pfn.limits import MAX_CLASSES
 from tabbench.pfn.linear import STRENGTHS, ask_linear, fit_linear
 from tabbench.pfn.trees import ask_trees, fit_trees
 
@@ -60,6 +61,7 @@ class Reader:
 
     columns: Columns
     voices: tuple[tuple[Voice, Any], ...]
+    log_shares: Tensor  # (B, K) of the context's classes, half a row added to each
     present: Tensor  # (B, K) bool: classes that the context has
     trust: Tensor  # (B, R)
 
@@ -68,6 +70,14 @@ class Reader:
         cells, evidence = describe_cells(x, self.columns)
         answers = [voice.ask(state, x, cells) for voice, state in self.voices]
         return Evidence(_triples(cells, evidence, self.present), _masked(answers, self.present), self.trust)
+
+    def heard(self, evidence: Evidence) -> Tensor:
+        """Logits (B, N, MAX_CLASSES) of the voices alone: their mean by trust, on top of the log class shares of the context.
+
+        A class that the context lacks is as likely as its rarest.
+        """
+        logits = (self.trust[:, None, :, None] * evidence.answers).sum(2) + self.log_shares[:, None]
+        return F.pad(logits, (0, MAX_CLASSES - logits.shape[-1]), value=float(self.log_shares.min()))
 
 
 def inputs(n_classes: int) -> int:
@@ -95,7 +105,9 @@ def read_context(x: Tensor, y: Tensor, categorical: Tensor, names: Sequence[str]
     joined = _masked(answers, present)
     likelihood = (joined * one_hot[:, :, None]).sum(-1).mean(1)  # (B, R) nats, but for a constant
     trust = (likelihood * x.shape[1] ** 0.5).softmax(-1)
-    return Reader(columns, tuple(voices), present, trust), Evidence(_triples(cells, evidence, present), joined, trust)
+    counts = one_hot.sum(1) + 0.5
+    log_shares = (counts / counts.sum(-1, keepdim=True)).log()
+    return Reader(columns, tuple(voices), log_shares, present, trust), Evidence(_triples(cells, evidence, present), joined, trust)
 
 
 def read_table(x: Tensor, y_context: Tensor, categorical: Tensor, names: Sequence[str]) -> Evidence:

@@ -25,9 +25,8 @@ from tabbench.files import replace_file
 from tabbench.pfn.columns import CELL_INPUTS, WINDOWS
 from tabbench.pfn.evidence import GROUP, VOICES, Evidence, Reader, read_context, read_table
 from tabbench.pfn.limits import MAX_CLASSES
-from tabbench.pfn.network_cells import CellConfig, CellNetwork
 
-KIND = "rows"  # in the metadata of weights files; those of the network over cells have none
+KIND = "rows"  # in the metadata of weights files; those of version 0.1, of another network, have none
 CLASS_CODE = 16  # numbers that stand for a class in the evidence
 TYPICAL_KEYS = 256  # attention is as sharp as plain softmax at this many keys
 VOTE_FLOOR = 1e-3  # share that a class without votes has
@@ -217,13 +216,19 @@ class PFN(nn.Module):
             stream = layer(stream, keys[-1])
         return Context(reader, y_context, tuple(keys), self.vote_key(self.norm(stream)[:, self.config.n_thinking :]))
 
-    def predict(self, context: Context, x_query: Tensor) -> Tensor:
-        """Logits (B, n_query, MAX_CLASSES); equal to `forward` up to rounding, however the queries are cut into pieces."""
+    def predict(self, context: Context, x_query: Tensor, voice_share: float = 0.0) -> Tensor:
+        """Logits (B, n_query, MAX_CLASSES); equal to `forward` up to rounding, however the queries are cut into pieces.
+
+        voice_share : of the voices alone, by trust, in the logits, so that the answer is a geometric mean.
+        """
         evidence = context.reader.ask(x_query)
         stream = self._rows(evidence, torch.full(x_query.shape[:2], MAX_CLASSES, device=x_query.device))
         for layer, keys in zip(self._layers(), context.keys, strict=True):
             stream = layer(stream, keys)
-        return self._decode(self.norm(stream), context.vote_keys, context.labels, evidence.answers, evidence.trust)
+        logits = self._decode(self.norm(stream), context.vote_keys, context.labels, evidence.answers, evidence.trust)
+        if not voice_share:
+            return logits
+        return (1 - voice_share) * logits + voice_share * context.reader.heard(evidence)
 
     def _think(self, rows: Tensor) -> Tensor:
         """Thinking rows before rows (B, L, D)."""
@@ -270,22 +275,21 @@ def save_weights(network: PFN, path: Path, metadata: dict[str, str]) -> None:
 
 
 def load_weights(path: Path) -> PFN:
-    """Network in evaluation mode (fp32), for older files the one over cells, which has the same methods.
-
-    Raises UserError if the file is missing, damaged or of another program.
-    """
+    """Network in evaluation mode (fp32); raises UserError if the file is missing, damaged, or of another program or version."""
     try:
         with safe_open(path, "pt") as file:
-            metadata = file.metadata()
+            metadata = file.metadata() or {}
+            if metadata.get("kind") != KIND:
+                raise UserError(f"{path}: not weights of this version's network: make new ones (tabbench pfn release)")
             config = json.loads(metadata["config"])
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}
-        network = PFN(network_config(config)) if metadata.get("kind") == KIND else CellNetwork(CellConfig(**config))
+        network = PFN(network_config(config))
         network.load_state_dict(tensors)
     except FileNotFoundError:
         raise UserError(f"{path}: no such weights file") from None
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"{path}: not weights of this network ({str(error).splitlines()[0]})") from None
-    return cast(PFN, network.eval())
+    return network.eval()
 
 
 def network_config(raw: dict[str, object]) -> NetworkConfig:

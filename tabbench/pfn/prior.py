@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tabbench.pfn.prior_formulas import distances, formulas, interactions, weak
+from tabbench.pfn.prior_formulas import distances, formulas, interactions, readings
 from tabbench.pfn.prior_functions import Drawn, Rng, causal, clusters, linear, quantile_cuts, rules, smooth, standardize, trees
 from tabbench.pfn.prior_overlays import add_junk, drop_cells, make_categorical, repeat_rows, tie_values, warp
 
 MAX_CLASSES = 10
 MAX_DRAWS = 4
 FAMILIES: dict[str, tuple[Callable[[Rng, int, int, int], Drawn], float]] = {  # name → function and share of the tables
-    "causal": (causal, 0.36),
+    "causal": (causal, 0.30),
     "trees": (trees, 0.22),
     "rules": (rules, 0.07),
     "smooth": (smooth, 0.07),
@@ -27,7 +27,7 @@ FAMILIES: dict[str, tuple[Callable[[Rng, int, int, int], Drawn], float]] = {  # 
     "formulas": (formulas, 0.06),
     "interactions": (interactions, 0.04),
     "distances": (distances, 0.04),
-    "weak": (weak, 0.03),
+    "readings": (readings, 0.09),
 }
 
 

@@ -1,4 +1,4 @@
-"""Families whose scores no single column and no smooth neighbourhood tells well: formulas, interactions, distances, weak columns.
+"""Families whose scores no single column and no smooth neighbourhood tells well: formulas, interactions, distances, readings.
 
 Each draws features X (n, m) and scores S (n, q), as in prior_functions.py.
 """
@@ -67,15 +67,23 @@ def distances(rng: Rng, n: int, m: int, q: int) -> Drawn:
     return x, -scores
 
 
-def weak(rng: Rng, n: int, m: int, q: int) -> Drawn:
-    """Many columns, each a faint noisy reading of a few hidden scores; none tells much alone."""
+def readings(rng: Rng, n: int, m: int, q: int) -> Drawn:
+    """Columns that are noisy readings of a few hidden scores: many faint ones, of which none tells much alone, or clear ones.
+
+    So the class decides the columns, and they agree, as answers to a questionnaire or measurements of one body do.
+    """
     scores = rng.standard_normal((n, q), np.float32)
-    loadings = rng.standard_normal((q, m), np.float32) * np.float32(rng.uniform(0.7, 2.5) / np.sqrt(m * q))
+    clear = np.exp(rng.uniform(np.log(0.3), np.log(3.0))) if rng.random() < 0.6 else rng.uniform(0.7, 2.5) / np.sqrt(m)
+    loadings = rng.standard_normal((q, m), np.float32) * np.float32(clear / np.sqrt(q))
     x = rng.standard_normal((n, m), np.float32)
     if rng.random() < 0.4:  # readings share disturbances
         common = int(rng.integers(1, 5))
         x += rng.standard_normal((n, common), np.float32) @ rng.standard_normal((common, m), np.float32)
     x = x + scores @ loadings
-    if rng.random() < 0.3:  # answers yes or no
-        x = np.float32(1) * (x > rng.normal(0, 0.7, m))
+    kind = rng.random()
+    if kind < 0.25:  # answers yes or no
+        x = (x > rng.normal(0, 0.7, m)).astype(np.float32)
+    elif kind < 0.45:  # marks on a short scale, often at its end
+        marks = standardize(x) * np.float32(rng.uniform(1, 4)) + np.float32(rng.uniform(-2, 4))
+        x = np.round(marks.clip(0, rng.integers(3, 11)))
     return x, scores

@@ -418,7 +418,8 @@ def class_probabilities(estimator: Any, X: pd.DataFrame, k: int) -> np.ndarray:
         raise ValueError(f"predict_proba returned shape {proba.shape}, expected {(len(X), k)}")
     if isinstance(answer, pd.DataFrame) and not isinstance(answer.columns, pd.RangeIndex):
         names = [str(name) for name in answer.columns]
-        codes = np.array(names, np.int64) if sorted(names) == sorted(map(str, range(k))) else codes
+        if sorted(names) == sorted(map(str, range(k))):
+            codes = np.array(names, np.int64)
     return proba if codes is None else proba[:, np.argsort(codes.ravel())]
 
 

@@ -13,6 +13,7 @@ from tabbench.report.plots import scatter
 from tabbench.stats.summary import Summary
 
 BEST_OF = {"best network": "network", "best GBDT": "boosting"}  # sides of a gap that are the best of a family
+DEFAULT, TUNED = " (default)", " (tuned)"  # what a tuned run calls its entrants
 SHOWN = 12  # metafeatures in the table
 
 
@@ -41,6 +42,28 @@ def gap_between(
     signed = table if scores.settings.greater_is_better else -table
     sides = [signed[members(title, list(table), families)].max(axis=1) for title in (first, second)]
     return (sides[0] - sides[1]).dropna().rename("gap"), (first, second)
+
+
+def tuning_or_family(scores: Summary, families: Mapping[str, str]) -> pd.DataFrame:
+    """What tuning gains a model, beside what the choice of family among defaults matters (McElfresh et al. 2023).
+
+    families : by model. One row per model that is there as "(default)" and "(tuned)": model, datasets, gain (median over
+    datasets of tuned − default, more being better), family (median of |best default network − best default GBDT|), share (of
+    the datasets, where the gain is at least as large). No rows without defaults of both families.
+    """
+    signed = scores.table if scores.settings.greater_is_better else -scores.table
+    defaults = signed[[name for name in signed if str(name).endswith(DEFAULT)]]
+    bests = [defaults[[name for name in defaults if families.get(name) == family]].max(axis=1) for family in BEST_OF.values()]
+    family = (bests[0] - bests[1]).abs()
+    rows = []
+    for name in defaults:
+        base = str(name).removesuffix(DEFAULT)
+        if base + TUNED in signed:
+            pairs = pd.DataFrame({"gain": signed[base + TUNED] - signed[name], "family": family}).dropna()
+            if len(pairs):
+                share = (pairs["gain"] >= pairs["family"]).mean()
+                rows.append((base, len(pairs), pairs["gain"].median(), pairs["family"].median(), share))
+    return pd.DataFrame(rows, columns=["model", "datasets", "gain", "family", "share"])
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ import jinja2
 import pandas as pd
 
 from tabbench.files import replace_text
-from tabbench.metafeatures.analysis import METAFEATURES_FILE, by_dataset, read_parts
+from tabbench.metafeatures.analysis import METAFEATURES_FILE, by_dataset, read_described
 from tabbench.metrics import METRICS
 from tabbench.report import plots, tables
 from tabbench.report.curves import learning_curves
@@ -46,7 +46,7 @@ def write_report(
 def read_metafeatures(folder: Path) -> pd.DataFrame | None:
     """Metafeatures by dataset from a result folder; None if they were not computed. Raises UserError for a damaged file."""
     path = folder / METAFEATURES_FILE
-    return by_dataset(read_parts(path)) if path.exists() else None
+    return by_dataset(read_described(path)) if path.exists() else None
 
 
 def render(

@@ -157,6 +157,8 @@ def family_by_name(model: str) -> str:
 def import_results(kind: str, path: Path, folder: Path, *, force: bool = False) -> pd.DataFrame:
     """Write the results in `path` into a result folder, a new one or, with `force`, beside an earlier run; return the rows.
 
+    What was not taken as written in the file is said in the frame's `attrs["remarks"]`, and in the manifest.
+
     Beside a run, models are marked as "name (kind)": their splits are others, so differences are no paired comparison.
     Raises UserError for a file of another form, rows that occur twice, or an existing run without `force`.
     """
@@ -170,7 +172,8 @@ def import_results(kind: str, path: Path, folder: Path, *, force: bool = False) 
             f"{folder}: holds results on other splits than {path.name}: use another --out, or --force to mark and merge"
         )
     try:
-        rows = read(read_typed(path, words=True)[0])
+        table, remarks = read_typed(path, words=True)
+        rows = read(table)
     except KeyError as error:
         raise UserError(
             f"{path}: no column {error.args[0]!r}: this is no results table of {kind}; `tabbench stats` takes any table of scores"
@@ -180,8 +183,9 @@ def import_results(kind: str, path: Path, folder: Path, *, force: bool = False) 
     frame = _results_frame(rows, kind, path)
     if is_merge:
         frame["model"] += f" ({kind})"
-    note = {"kind": kind, "file": path.name, "sha256": digest, "rows": len(frame)}
+    note = {"kind": kind, "file": path.name, "sha256": digest, "rows": len(frame), **({"remarks": remarks} if remarks else {})}
     _write(folder, frame, note, is_merge)
+    frame.attrs["remarks"] = remarks
     return frame
 
 

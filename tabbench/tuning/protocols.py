@@ -173,7 +173,7 @@ TABZILLA_MODELS: dict[str, tuple[dict[str, Any], Space]] = {
         },
     ),
     "vime": (
-        {},
+        {"p_mask": 0.5, "alpha": 3.0, "beta": 3.0, "n_copies": 5},
         {
             "p_mask": Range(0.1, 0.9),
             "alpha": Range(0.1, 10.0),

@@ -61,3 +61,16 @@ class AtHomeOnly(GaussianNB):
     def fit(self, X, y):
         os.environ["NEVER_EXPORTED"]
         return super().fit(X, y)
+
+
+class Reversed(GaussianNB):
+    """No misfit: its columns follow its classes_, which stand the other way round."""
+
+    def fit(self, X, y):
+        super().fit(X, y)
+        self.inner_ = GaussianNB().fit(X, y)
+        self.classes_ = self.classes_[::-1]
+        return self
+
+    def predict_proba(self, X):
+        return self.inner_.predict_proba(X)[:, ::-1]

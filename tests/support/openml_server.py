@@ -30,6 +30,7 @@ class Table:
     ignore: tuple[str, ...] = ()
     version: int = 1
     sparse: bool = False
+    status: str = "active"
 
     def kind(self, column):
         dtype = self.frame[column].dtype
@@ -62,6 +63,7 @@ class Catalogue:
     tables: dict = field(default_factory=dict)
     tasks: dict = field(default_factory=dict)
     suites: dict = field(default_factory=dict)
+    lacking: dict = field(default_factory=dict)  # task → what of its estimation procedure is not there: "input" or "url"
 
 
 class OpenMLServer:
@@ -141,16 +143,18 @@ class OpenMLServer:
         }
         parameters = "".join(f'<oml:parameter name="{key}">{value}</oml:parameter>' for key, value in shape.items())
         names = {1: "Supervised Classification", 2: "Supervised Regression"}
-        target = escape(self.catalogue.tables[dataset].target)
+        target, lack = escape(self.catalogue.tables[dataset].target), self.catalogue.lacking.get(number)
+        address = "" if lack == "url" else f"<oml:data_splits_url>{self.base}/splits/{number}</oml:data_splits_url>"
+        procedure = (
+            '<oml:input name="estimation_procedure"><oml:estimation_procedure><oml:id>1</oml:id>'
+            f"<oml:type>crossvalidation</oml:type>{address}{parameters}</oml:estimation_procedure></oml:input>"
+        )
         return (
             f"<oml:task {OML}><oml:task_id>{number}</oml:task_id><oml:task_name>t</oml:task_name>"
             f"<oml:task_type_id>{kind}</oml:task_type_id><oml:task_type>{names[kind]}</oml:task_type>"
             f'<oml:input name="source_data"><oml:data_set><oml:data_set_id>{dataset}</oml:data_set_id>'
             f"<oml:target_feature>{target}</oml:target_feature></oml:data_set></oml:input>"
-            '<oml:input name="estimation_procedure"><oml:estimation_procedure><oml:id>1</oml:id>'
-            "<oml:type>crossvalidation</oml:type>"
-            f"<oml:data_splits_url>{self.base}/splits/{number}</oml:data_splits_url>{parameters}"
-            "</oml:estimation_procedure></oml:input></oml:task>"
+            f"{'' if lack == 'input' else procedure}</oml:task>"
         ).encode()
 
     def _splits(self, number):
@@ -174,6 +178,7 @@ class OpenMLServer:
             f"<oml:url>{self.base}/download/{number}/{escape(table.name)}.arff</oml:url>"
             f"<oml:parquet_url>{self.base}/bucket/{number}/dataset_{number}.pq</oml:parquet_url>"
             f"<oml:default_target_attribute>{escape(table.target)}</oml:default_target_attribute>{optional}"
+            f"<oml:status>{table.status}</oml:status>"
             f"<oml:md5_checksum>{hashlib.md5(table.arff()).hexdigest()}</oml:md5_checksum></oml:data_set_description>"
         ).encode()
 

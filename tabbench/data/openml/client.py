@@ -12,10 +12,9 @@ import re
 import shutil
 import tempfile
 import xml.parsers.expat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from itertools import islice
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,10 +24,13 @@ import numpy as np
 import openml
 import pandas as pd
 
+from tabbench.data.arff import read_arff
+from tabbench.data.columns import text_number
 from tabbench.data.openml.patience import Damaged, FetchError, Line, patient_requests
+from tabbench.errors import UserError
 
 _SCRATCH: ContextVar[str] = ContextVar("scratch")
-ROWS_AT_A_TIME = 20_000
+LACKS = "has no estimation procedure, so no official splits: take its dataset (openml:data/<number>) instead"
 HASH_TRIES = 3  # the client itself repeats a download whose checksum is wrong
 _SILENT = logging.getLogger("tabbench.data.openml")
 _SILENT.addHandler(logging.NullHandler())
@@ -117,12 +119,16 @@ def get_task(number: int) -> tuple[dict[str, Any], np.ndarray]:
     classification task, or if its folds are not of that form.
     """
     with _call(f"OpenML task {number}"):
-        task: Any = openml.tasks.get_task(number, download_data=False, download_qualities=False)
+        try:
+            task: Any = openml.tasks.get_task(number, download_data=False, download_qualities=False)
+        except KeyError as error:  # so says the client of an input that is not there
+            lacks = "estimation_procedure" in str(error) or "splits" in str(error)
+            raise FetchError(LACKS if lacks else f"has no {error}: it cannot be run") from None
         if task.task_type_id != openml.tasks.TaskType.SUPERVISED_CLASSIFICATION:
             raise FetchError(f"is {task.task_type!r}, and tabbench does supervised classification")
         procedure = task.estimation_procedure or {}
-        if "type" not in procedure:
-            raise FetchError("has no estimation procedure, so no official splits: take its dataset (data/<number>) instead")
+        if not procedure.get("type") or not procedure.get("data_splits_url"):
+            raise FetchError(LACKS)
         facts = {
             "dataset": int(task.dataset_id),
             "target": task.target_name,
@@ -149,14 +155,19 @@ def get_dataset(number: int) -> tuple[dict[str, Any], pd.DataFrame]:
     """Facts and all columns of a dataset, in the types of OpenML's metadata: float64, or category with text labels.
 
     Facts: name, version, licence, url, target, md5 (as checked) and features, each with name, type ("nominal", "numeric",
-    "string", "date"), number of distinct values and role ("", "row_id" or "ignore"). Raises FetchError.
+    "string", "date"), number of distinct values and role ("", "row_id" or "ignore"); remarks on what is not as it should be.
+    Raises FetchError.
     """
     with _call(f"OpenML dataset {number}"):
         dataset = openml.datasets.get_dataset(
             number, download_data=True, download_qualities=False, download_features_meta_data=True
         )
         features = [dataset.features[index] for index in sorted(dataset.features)]
-        frame = _read_arff(Path(str(dataset.data_file)), [(f.name, f.data_type) for f in features])
+        declared = {f.name: f.nominal_values for f in features if f.data_type == "nominal" and f.nominal_values}
+        frame, remarks = _read_arff(Path(str(dataset.data_file)), [(f.name, f.data_type) for f in features], declared)
+        status = _status(Path(_SCRATCH.get()))
+        if status not in ("active", ""):
+            remarks.insert(0, f"OpenML lists the dataset as {status}: mostly for a fault in it, look at {dataset.openml_url}")
         row_ids, ignored = _names(dataset.row_id_attribute, frame), _names(dataset.ignore_attribute, frame)
         roles = {**dict.fromkeys(ignored, "ignore"), **dict.fromkeys(row_ids, "row_id")}
         facts = {
@@ -170,8 +181,18 @@ def get_dataset(number: int) -> tuple[dict[str, Any], pd.DataFrame]:
                 {"name": f.name, "type": f.data_type, "distinct": frame[f.name].nunique(), "role": roles.get(f.name, "")}
                 for f in features
             ],
+            "remarks": remarks,
         }
         return facts, frame
+
+
+def _status(scratch: Path) -> str:
+    """What the description that the client has just stored says of the dataset: active, deactivated, in_preparation, or ""."""
+    for file in scratch.rglob("description.xml"):
+        found = re.search(r"<oml:status>\s*(\w+)\s*</oml:status>", file.read_text(encoding="utf-8", errors="replace"))
+        if found:
+            return found[1]
+    return ""
 
 
 def _names(stated: str | list[str] | None, frame: pd.DataFrame) -> list[str]:
@@ -181,29 +202,51 @@ def _names(stated: str | list[str] | None, frame: pd.DataFrame) -> list[str]:
     return [name.strip().strip("'\"") for name in names]
 
 
-def _read_arff(path: Path, features: list[tuple[str, str]]) -> pd.DataFrame:
-    """Dense or sparse ARFF in the types stated, its columns in the order of the metadata and spelt as there."""
-    with path.open(encoding="utf-8") as file:
-        sparse = _is_sparse(path)
-        content = arff.load(file, return_type=arff.LOD_GEN if sparse else arff.DENSE_GEN)
-        attributes = content["attributes"]
-        if len(attributes) != len(features):
-            raise Damaged(f"the file has {len(attributes)} columns, its description {len(features)}")
-        order = _order([name for name, _ in attributes], [name for name, _ in features])
-        by_place = [features[place] for place in order]
-        empty = [kind[0] if isinstance(kind, list) else 0.0 for _, kind in attributes]  # what a sparse row leaves out
-        rows = content["data"]
-        parts = []
-        while batch := list(islice(rows, ROWS_AT_A_TIME)):
-            dense = [[row.get(i, value) for i, value in enumerate(empty)] for row in batch] if sparse else batch
-            parts.append([_column(values, kind) for values, (_, kind) in zip(zip(*dense, strict=True), by_place, strict=True)])
-    if not parts:
+def _read_arff(
+    path: Path, features: list[tuple[str, str]], declared: Mapping[str, Sequence[str]]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Dense or sparse ARFF in the types stated, its columns in the order of the metadata and spelt as there, and remarks.
+
+    declared : the levels that the metadata state. Raises Damaged if file and metadata are of other columns.
+    """
+    try:
+        content = read_arff(path.read_text(encoding="utf-8"))
+    except UserError as error:
+        raise Damaged(str(error)) from None
+    if len(content.names) != len(features):
+        raise Damaged(f"the file has {len(content.names)} columns, its description {len(features)}")
+    if not len(content.frame):
         raise Damaged("the file has no rows")
-    columns = [pd.concat(pieces, ignore_index=True) for pieces in zip(*parts, strict=True)]
-    frame = pd.concat(columns, axis=1)
-    frame.columns = [name for name, _ in by_place]
-    frame = frame[[name for name, _ in features]]
-    return frame.astype({name: "category" for name, kind in features if kind != "numeric"})
+    columns, remarks = {}, []
+    for i, place in enumerate(_order(content.names, [name for name, _ in features])):
+        name, kind = features[place]
+        columns[name], said = _typed(content.frame[i], content.kinds[i], name, kind, declared.get(name))
+        remarks += [f"column {name!r}: {said}"] if said else []
+    return pd.DataFrame({name: columns[name] for name, _ in features}), remarks
+
+
+def _typed(column: pd.Series, found: str, name: str, kind: str, declared: Sequence[str] | None) -> tuple[pd.Series, str]:
+    """A column in the type that the metadata state, and what is to be said of it; dates stay dates."""
+    if found == "date" or kind == found == "numeric":
+        return column, ""
+    texts = column.map(_text, na_action="ignore") if found == "numeric" else column.astype("str")
+    if kind == "numeric":
+        try:
+            return pd.to_numeric(texts).astype(np.float64), ""
+        except ValueError:
+            raise Damaged(f"column {name!r} is numeric in its description, and not in the file") from None
+    known = {_bare(level) for level in declared or texts.dropna().unique()}
+    strange = [level for level in sorted(texts.dropna().unique()) if _bare(level) not in known]
+    shown = ", ".join(map(repr, strange[:3]))
+    said = f"{len(strange)} levels that OpenML's description does not declare ({shown})" if strange else ""
+    return texts.astype("category"), said
+
+
+def _bare(level: str) -> str:
+    """A level without what XML and ARFF may put around it."""
+    text = level.strip().strip("'\"").strip()
+    number = text_number(text)
+    return text if number is None else repr(number)
 
 
 def _order(found: list[str], stated: list[str]) -> list[int]:
@@ -219,20 +262,6 @@ def _order(found: list[str], stated: list[str]) -> list[int]:
         return [places[name] for name in plain[0]]
     wrong = next(i for i, (a, b) in enumerate(zip(*plain, strict=True)) if a != b)
     raise Damaged(f"column {wrong + 1} is {found[wrong]!r} in the file and {stated[wrong]!r} in its description")
-
-
-def _is_sparse(path: Path) -> bool:
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            if line.strip().lower() == "@data":
-                break
-        return next((line.lstrip().startswith("{") for line in file if line.strip() and not line.startswith("%")), False)
-
-
-def _column(values: tuple[Any, ...], kind: str) -> pd.Series:
-    if kind == "numeric":
-        return pd.Series(np.array([np.nan if value is None else value for value in values], dtype=np.float64))
-    return pd.Series([None if value is None else _text(value) for value in values], dtype="str")
 
 
 def _text(value: Any) -> str:

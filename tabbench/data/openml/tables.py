@@ -61,15 +61,17 @@ def sizes_of(spec: TaskSpec) -> tuple[str, int, int, int]:
     return spec.name, dataset["rows"], len(distinct) - len(spec.drop) - 1, distinct[spec.target]
 
 
-def table(spec: TaskSpec) -> pd.DataFrame:
-    """Return every column of a fetched dataset and, for a task, a column per repeat with the official test folds.
+def table(spec: TaskSpec) -> tuple[pd.DataFrame, list[str]]:
+    """Every column of a fetched dataset and, for a task, a column per repeat with the official test folds; and remarks.
 
     Raises UserError if it is not in the cache, or is damaged.
     """
     cache = open_cache()
     kind, number = parse_path(spec.path)
+    dataset = number if kind == "data" else cache.meta("tasks", number)["dataset"]
+    remarks = list(cache.meta("datasets", dataset).get("remarks", []))
     if kind == "data":
-        return cache.table("datasets", number)
+        return cache.table("datasets", dataset), remarks
     folds = cache.table("tasks", number)
     folds.columns = [FOLD + str(i) for i in range(folds.shape[1])]
-    return pd.concat([cache.table("datasets", cache.meta("tasks", number)["dataset"]), folds], axis=1)
+    return pd.concat([cache.table("datasets", dataset), folds], axis=1), remarks

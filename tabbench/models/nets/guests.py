@@ -1,5 +1,6 @@
 """RealMLP and xRFM of other packages, held to what is asked of ours: one held-out part, own draws, and no file."""
 
+from threading import RLock
 from typing import Any, Self
 
 import numpy as np
@@ -132,8 +133,12 @@ class XRFM(Guest):
         self.n_threads = n_threads
 
     def _fit(self, X: Any, codes: np.ndarray, X_val: Any, codes_val: np.ndarray) -> None:
+        from tqdm import tqdm
         from xrfm import xRFM
 
+        tqdm.set_lock(
+            RLock()
+        )  # its own bars are off, but it would take a semaphore of the system, which a killed job would leave
         kernel = {
             "kernel": "l2",
             "bandwidth": self.bandwidth,

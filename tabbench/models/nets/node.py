@@ -9,8 +9,20 @@ from tabbench.models.nets.trainer import Columns, Network, Rows
 N_START = 1000  # rows that set thresholds and scales
 
 
+def reached(right: Tensor) -> Tensor:
+    """How far each of 2^d leaves is reached (…, 2^d), given how far rows go right at each of d splits (…, d)."""
+    weights = right.new_ones(*right.shape[:-1], 1)
+    for side in right.split(1, dim=-1):
+        weights = torch.cat([weights * side, weights * (1 - side)], dim=-1)
+    return weights
+
+
 class Trees(nn.Module):
-    """(n, m) → (n, trees, out): oblivious trees of soft splits: feature choice by 1.5-entmax, side by entmoid."""
+    """(n, m) → (n, trees, out): oblivious trees of soft splits: feature choice by 1.5-entmax, side by entmoid.
+
+    A leaf's weight is the product of what the upper and the lower half of the splits give it; these are summed one after
+    the other, so that no (n, trees, 2^depth) is made.
+    """
 
     def __init__(self, n_in: int, n_trees: int, depth: int, n_out: int) -> None:
         super().__init__()
@@ -33,10 +45,11 @@ class Trees(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Answers of each tree (n, trees, out)."""
         right = entmoid15((self.chosen(x) - self.threshold) * torch.exp(-self.log_scale))
-        reached = right.new_ones(len(x), right.shape[1], 1)
-        for side in right.split(1, dim=2):
-            reached = torch.cat([reached * side, reached * (1 - side)], dim=2)
-        return torch.einsum("ntl,tlo->nto", reached, self.leaves)
+        sides, half = right.transpose(0, 1), right.shape[2] // 2
+        upper, lower = reached(sides[..., :half]), reached(sides[..., half:])
+        leaves = self.leaves.unflatten(1, (upper.shape[2], -1))
+        below = (upper @ leaves.flatten(2)).unflatten(2, leaves.shape[2:])
+        return torch.einsum("tnl,tnlo->nto", lower, below)
 
 
 class NODE(Network):

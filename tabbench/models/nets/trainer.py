@@ -19,7 +19,7 @@ from tabbench.resources import torch_threads
 HELD_OUT_EVERY = 5  # one training row in five decides when to stop
 PATIENCE = 12
 RATE_EPOCHS = 20
-CHUNK = 4096  # rows predicted at once, so that memory does not grow with a table
+CHUNK, MANY_COLUMNS = 4096, 64  # rows predicted at once, so that memory does not grow with a table; fewer beyond so many columns
 LARGEST = 1e15  # of an input, so that its square is a float32 number
 
 
@@ -169,10 +169,12 @@ def _copy(net: Network) -> dict[str, Tensor]:
 
 
 def _predict(net: Network, rows: Rows) -> Tensor:
-    """Logits (n, k) in evaluation mode, a chunk of rows at a time."""
+    """Logits (n, k) in evaluation mode, a chunk of rows at a time: of wide tables fewer, since attention takes columns²."""
+    n_columns = rows.numbers.shape[1] + rows.codes.shape[1]
+    size = max(64, int(CHUNK * min(1.0, MANY_COLUMNS / max(1, n_columns)) ** 2))
     net.eval()
     with torch.no_grad():
-        return torch.cat([net(*part) for part in zip(rows.numbers.split(CHUNK), rows.codes.split(CHUNK), strict=True)])
+        return torch.cat([net(*part) for part in zip(rows.numbers.split(size), rows.codes.split(size), strict=True)])
 
 
 def inner_split(codes: np.ndarray) -> tuple[Tensor, Tensor]:

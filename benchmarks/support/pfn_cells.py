@@ -1,4 +1,4 @@
-"""The network of the weights that ship: a transformer over the cells of a table; `network.py` is the one that is trained.
+"""The forerunner of the network in tabbench/pfn, for comparison: a transformer over the cells of a table.
 
 A token stands for a group of three columns in one row; one more token a row carries its label. A layer attends over rows
 (within a column group), then over the groups of a row, then applies an MLP (Hollmann et al. 2025, TabPFN v2). Rows only
