@@ -14,6 +14,7 @@ CPU seconds of a choice.
 import argparse
 import time
 import warnings
+from typing import Any
 
 import numpy as np
 from scipy.stats import norm
@@ -87,7 +88,7 @@ class Processes:
     """Gaussian processes of several values at the same points; hyperparameters are fitted every `REFIT` calls."""
 
     def __init__(self) -> None:
-        self.kernels = {}
+        self.kernels: dict[int, Any] = {}
 
     def predict(self, number, x, values, at):
         """Mean and standard deviation (q, m) at points `at` (q, d) on the scale of the values (n, m)."""
