@@ -191,7 +191,7 @@ def tabnet(  # noqa: PLR0913 - its configuration
     embedding: int = 2,
     n_independent: int = 3,
     n_shared: int = 3,
-    momentum: float = 0.1,
+    momentum: float = 0.05,
     mask: str = "sparsemax",
     learning_rate: float = 1e-2,
     weight_decay: float = 1e-5,

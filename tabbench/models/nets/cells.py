@@ -33,7 +33,7 @@ class BatchNorm(nn.BatchNorm1d):
 class GhostNorm(BatchNorm):
     """Batch normalisation over parts of a batch of at most `part` rows (Hoffer et al. 2017)."""
 
-    def __init__(self, width: int, part: int = 128, momentum: float = 0.02) -> None:
+    def __init__(self, width: int, part: int = 128, momentum: float = 0.1) -> None:
         super().__init__(width, momentum=momentum)
         self.part = part
 

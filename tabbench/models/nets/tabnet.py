@@ -39,8 +39,7 @@ class TabNet(Network):
     """(n, m) → `n_steps` × (mask → feature transformer → `width` for the answer, `width` for the next mask) → sum → (n, k).
 
     m = p + c · embedding. Masks by sparsemax or 1.5-entmax; a column attended to is attended to less later (γ). The loss
-    adds `sparsity` × the mean entropy of masks. Weights start as large as in the authors' code: behind a batch norm, the size
-    says how far a step of the optimiser turns them.
+    adds `sparsity` × the mean entropy of masks.
     """
 
     def __init__(  # noqa: PLR0913 - its configuration
@@ -75,10 +74,6 @@ class TabNet(Network):
         self.last = nn.Linear(width, n_classes, bias=False)
         self.width, self.gamma, self.sparsity = width, gamma, sparsity
         self.to_mask = sparsemax if mask == "sparsemax" else entmax15
-        for name, module in self.named_modules():
-            if isinstance(module, nn.Linear):
-                one_way = module is self.last or name.startswith("attention")
-                nn.init.normal_(module.weight, std=(1 if one_way else 2) ** 0.5 * module.in_features**-0.25)
 
     def steps_and_entropy(self, numbers: Tensor, codes: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (n, k) and the mean entropy of masks, in nats."""
