@@ -1,6 +1,7 @@
 """The front door: run models on tables, read the results again, describe and audit tables."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tabbench.folders.results import Results, open_results, replay_trials
 from tabbench.folders.run import run as run_spec
 from tabbench.job import Subsample
 from tabbench.models import own_names, usual_models
+from tabbench.models.custom import name_of
 from tabbench.request import Spec
 from tabbench.resources import Bounds, Resources
 
@@ -40,7 +42,7 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     data: Any = None,
     target: Any = None,
     classes: bool = False,
-    models: Sequence[str] | None = None,
+    models: Any = None,
     out: str | Path = "results/run",
     groups: str | None = None,
     time: str | None = None,
@@ -60,15 +62,15 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     shard: str | None = None,
     retry_failed: bool = False,
     quiet: bool = False,
-    log: Path | None = None,
+    log: str | Path | None = None,
     scheduler: str | None = None,
 ) -> Results:
     """Run every model on every fold of every task, skipping what `out` already holds, and write the report.
 
     Give either `suite` (a name, the path of a suite file, "openml:suite/99") or `data` with `target`: a file (docs/data.md says
     in which formats), a DataFrame, an array, a dict of columns, an Arrow or polars table, or (X, y), which needs no target.
-    classes : a target of numbers is declared to hold classes. models None: the usual ones that are installed. Tables of OpenML
-    that are not on this machine yet are fetched.
+    classes : a target of numbers is declared to hold classes. models : names, classes or functions of yours that can be imported,
+    or one of these; None: the usual ones that are installed. Tables of OpenML that are not on this machine yet are fetched.
 
     groups, time, test_fold : columns of `data` that steer the splits and are no features: whole groups are held out, the past
     trains and the future tests (gap : what must lie between them, in the unit of the times, of dates "7d" or "12h"; window :
@@ -84,6 +86,10 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     cluster, as many as they have threads for.
     Raises UserError on bad input, before anything is run; KeyboardInterrupt leaves a folder that the same call continues.
     """
+    if not isinstance(resources, Resources):
+        raise UserError(f"resources is of type {type(resources).__name__}: give a tabbench.api.Resources")
+    if isinstance(subsamples, Subsample) or not all(isinstance(one, Subsample) for one in subsamples):
+        raise UserError("subsamples must be a list of tabbench.api.Subsample")
     spec = Spec(
         suite=suite,
         file=str(data) if isinstance(data, str | Path) else None,
@@ -93,26 +99,54 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
         time=time,
         gap=gap,
         test_fold=_columns(test_fold),
-        models=usual_models()[0] if models is None else own_names(models),
-        folds=folds,
-        repeats=repeats,
+        models=usual_models()[0] if models is None else _names(models),
+        folds=_whole("folds", folds),
+        repeats=_whole("repeats", repeats),
         holdout=holdout,
         window=window,
-        seed=seed,
+        seed=_whole("seed", seed),
         subsamples=tuple(subsamples),
-        protocol=protocol,
-        configs=configs,
-        search=search,
+        protocol=_text("protocol", protocol),
+        configs=_whole("configs", configs),
+        search=_text("search", search),
         limits=limits,
-        shard=shard,
+        shard=_text("shard", shard),
         resources=resources,
     )
     frame = None if isinstance(data, str | Path) else data
+    if not isinstance(out, str | Path) or not str(out):
+        raise UserError(f"out must be the path of a folder, got {out!r}")
+    log = None if log is None else Path(log)
     return run_spec(spec, Path(out), frame, scheduler=scheduler, retry_failed=retry_failed, quiet=quiet, log=log)
 
 
 def _columns(test_fold: str | Sequence[str] | None) -> str | tuple[str, ...] | None:
     return test_fold if test_fold is None or isinstance(test_fold, str) else tuple(test_fold)
+
+
+def _whole(name: str, value: Any) -> Any:
+    """A whole number of any type (or None) as int."""
+    if value is None and name in ("folds", "repeats", "configs"):
+        return None
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise UserError(f"{name} must be a whole number, got {value!r}")
+    return int(value)
+
+
+def _text(name: str, value: Any) -> Any:
+    if not (value is None or isinstance(value, str)):
+        raise UserError(f"{name} must be a text, got {value!r}")
+    return value
+
+
+def _names(models: Any) -> tuple[str, ...]:
+    """Names of models: "tree", "logreg, tree", a class, or several of these."""
+    if isinstance(models, dict):
+        raise UserError("models is a dict: give a list of names, classes or functions")
+    if isinstance(models, str):
+        models = [name for name in models.split(",") if name.strip()]
+    several = isinstance(models, Iterable) and not isinstance(models, type) and not hasattr(models, "fit")
+    return own_names(name_of(one) for one in (models if several else [models]))
 
 
 def metafeatures(  # noqa: PLR0913 - the arguments of `run` that say what the folds are

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import psutil
@@ -23,6 +24,11 @@ class Resources:
     memory_limit: float = 0.0  # 0: four fifths of the machine's memory, shared by the workers
 
     def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if isinstance(value, bool) or not isinstance(value, Integral if name in ("workers", "threads") else Real):
+                raise UserError(
+                    f"{name} must be a number{' without a fraction' if name in ('workers', 'threads') else ''}, got {value!r}"
+                )
         if not (1 <= self.workers <= MOST and 1 <= self.threads <= MOST):
             raise UserError(f"workers and threads must be positive, at most {MOST}")
         if not (0 < self.time_limit <= LONGEST and 0 <= self.memory_limit <= LARGEST):

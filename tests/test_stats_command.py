@@ -23,7 +23,7 @@ from tests.support.published import DEMSAR, TABZILLA, needs_tabzilla
 
 @pytest.fixture
 def wide(tmp_path):
-    DEMSAR.rename_axis("set").to_csv(tmp_path / "wide.csv")
+    DEMSAR.rename_axis("dataset").to_csv(tmp_path / "wide.csv")
     return tmp_path / "wide.csv"
 
 
@@ -63,7 +63,7 @@ def test_every_test_of_a_pair_is_there(wide, tmp_path, capsys):
     gap = (DEMSAR["C4.5+m+cf"] - DEMSAR["C4.5"]).to_numpy()
     assert last["s_model"] == pytest.approx(sign_test(gap, 0.01).a)
     assert last["p_model"] == pytest.approx(signed_rank_test(gap, 0.01).a, abs=0.01)  # 50,000 draws
-    (-DEMSAR).to_csv(tmp_path / "t.csv")
+    (-DEMSAR).rename_axis("dataset").to_csv(tmp_path / "t.csv")
     for row, turned in zip(found["pairs"], as_json(capsys, tmp_path / "t.csv", "--lower-is-better")["pairs"], strict=True):
         assert row == pytest.approx(turned)
     assert main(["stats", str(wide), "--format", "md"]) == 0
@@ -159,7 +159,7 @@ def test_missing_scores_by_every_policy(tmp_path, capsys):
     table = DEMSAR.copy()
     table.iloc[3, 3], table.iloc[5, 1] = np.nan, np.nan
     table.loc[99] = np.nan
-    table.to_csv(tmp_path / "t.csv")
+    table.rename_axis("dataset").to_csv(tmp_path / "t.csv")
     found = as_json(capsys, tmp_path / "t.csv", "--baseline", "C4.5")
     assert (found["n_missing"], found["unscored"], found["n_datasets"]) == (2, ["99"], 14)
     assert {"model", "complete_case", "worst_rank", "baseline", "shift"} == set(found["failures"][0])
@@ -173,7 +173,7 @@ def test_missing_scores_by_every_policy(tmp_path, capsys):
 
 
 def test_losses(tmp_path, capsys):
-    (1 - DEMSAR).to_csv(tmp_path / "t.csv")
+    (1 - DEMSAR).rename_axis("dataset").to_csv(tmp_path / "t.csv")
     found = as_json(capsys, tmp_path / "t.csv", "--lower-is-better")
     assert found["models"][0]["model"] == "C4.5+m+cf"
     assert found["models"][0]["mean_rank"] == pytest.approx(1.928571)
@@ -230,7 +230,7 @@ def test_bad_words_are_one_line(wide, tmp_path, capsys):
     ids=["one dataset", "one model", "one score", "all ties", "all failures of a model", "no complete dataset", "all agree"],
 )
 def test_extreme_tables_have_a_defined_result(table, tmp_path, capsys):
-    table.to_csv(tmp_path / "t.csv")
+    table.rename_axis("dataset").to_csv(tmp_path / "t.csv")
     found = as_json(capsys, tmp_path / "t.csv")
     k = table.shape[1]
     assert sum(row["mean_rank"] for row in found["models"]) == pytest.approx(k * (k + 1) / 2)

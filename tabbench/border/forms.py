@@ -3,6 +3,7 @@
 Whatever the door (arguments, TOML, JSON), a value is held to the same range, and what departs from it is told in one line.
 """
 
+import re
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -31,4 +32,5 @@ def fit(value: Any, form: type[T], where: str = "") -> T:
     try:
         return msgspec.convert(value, form)
     except (msgspec.ValidationError, UnicodeError, RecursionError) as error:
-        raise UserError(f"{where}: {one_line(error)}" if where else one_line(error)) from None
+        text = re.sub(r"^(.*) - at `\$\.?(.+)`$", r"\2: \1", one_line(error))
+        raise UserError(f"{where}: {text}" if where else text) from None

@@ -18,8 +18,15 @@ def register(commands: Commands) -> None:
     stats.add_argument("--dataset", metavar="COLUMN", help="column that names the datasets")
     stats.add_argument("--model-column", metavar="COLUMN", help="column of a long table that names the models")
     stats.add_argument("--score", metavar="COLUMN", help="score column of a long table")
-    stats.add_argument("--metric", help="metric to take of a long table that has a column of them")
-    stats.add_argument("--lower-is-better", action="store_true", help="scores are errors or losses")
+    stats.add_argument("--metric", help="metric to take of a table that has several")
+    stats.add_argument(
+        "--empty", choices=["failed", "not-run"], help="what an empty cell means (default: failed, asked where it is of a fold)"
+    )
+    direction = stats.add_mutually_exclusive_group()
+    direction.add_argument("--lower-is-better", action="store_true", default=None, help="scores are errors or losses")
+    direction.add_argument(
+        "--greater-is-better", dest="lower_is_better", action="store_false", help="they are not, whatever they are called"
+    )
     stats.add_argument("--rope", type=float, default=0.01, help="difference that nobody would care about (default 0.01)")
     stats.add_argument("--alpha", type=float, default=0.05, help="level of tests and intervals (default 0.05)")
     stats.add_argument("--baseline", metavar="MODEL", help="model that stands in for a missing score")
@@ -34,8 +41,10 @@ def _stats(args: argparse.Namespace) -> int:
     from tabbench.stats.summary import Settings, summarize
     from tabbench.store.plain_table import Named, read_plain_table
 
-    settings = Settings(not args.lower_is_better, args.rope, args.alpha, args.baseline, args.control, args.test_share)
-    table = read_plain_table(args.file, Named(args.dataset, args.model_column, args.score, args.metric))
+    named = Named(args.dataset, args.model_column, args.score, args.metric, args.empty)
+    table = read_plain_table(args.file, named)
+    lower = table.is_loss if args.lower_is_better is None else args.lower_is_better
+    settings = Settings(not lower, args.rope, args.alpha, args.baseline, args.control, args.test_share)
     summary = summarize(table.scores, settings, table.folds, table.absent)
     print(format_summary(summary, settings, args.format, table.remarks))
     return Exit.OK

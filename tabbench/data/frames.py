@@ -33,6 +33,8 @@ def as_frame(data: Any) -> Table:
 def _converted(data: Any) -> Table:
     if hasattr(data, "collect") and hasattr(data, "collect_schema"):  # a lazy frame of polars
         data = data.collect()
+    if isinstance(data, pd.Series | pd.Index):
+        raise UserError(f"data is of type {type(data).__name__}: {TAKEN}")
     if isinstance(data, np.ndarray) and (data.ndim == 2 or data.dtype.names):
         return pd.DataFrame(data), []
     if isinstance(data, dict) or (isinstance(data, list) and data):
@@ -49,12 +51,28 @@ def _pair(X: Any, y: Any) -> Table:
     if isinstance(X, str | bytes):
         raise UserError(f"data is a pair of texts: {TAKEN}")
     frame, remarks = as_frame(X)
-    labels = y if isinstance(y, pd.Series) else pd.Series(y.to_list() if hasattr(y, "to_list") else list(y))
+    labels = _labels(y)
     if len(labels) != len(frame):
         raise UserError(f"X has {len(frame)} rows and y {len(labels)}: they must have one row each")
+    if isinstance(X, pd.DataFrame) and isinstance(y, pd.Series) and not X.index.equals(y.index) and set(X.index) == set(y.index):
+        raise UserError("the index of y is that of X in another order: align them, or reset both")
     if TARGET in frame.columns.astype(str):
         raise UserError(f"X has a column {TARGET!r}, which is what y is called: rename it, or name the target and leave y out")
     return frame.reset_index(drop=True).assign(**{TARGET: labels.reset_index(drop=True)}), remarks
+
+
+def _labels(y: Any) -> pd.Series:
+    """One label a row, of anything one- or two-dimensional with one column."""
+    if isinstance(y, pd.DataFrame) or getattr(y, "ndim", 1) == 2:
+        if y.shape[1] != 1:
+            raise UserError(f"y has {y.shape[1]} columns: give one label a row")
+        y = y.iloc[:, 0] if isinstance(y, pd.DataFrame) else np.asarray(y)[:, 0]
+    if isinstance(y, pd.Series):
+        return y
+    try:
+        return pd.Series(y.to_list() if hasattr(y, "to_list") else list(y))
+    except TypeError:
+        raise UserError(f"y is of type {type(y).__name__}: give one label a row") from None
 
 
 def _without_index(frame: pd.DataFrame) -> Table:

@@ -55,6 +55,8 @@ def table_task(data: Any, target: Any, *, classes: bool = False, steering: Steer
     is_file = isinstance(data, str | Path)
     if target is None and not isinstance(data, tuple):
         raise UserError("data needs a target: name its target column")
+    if target is not None and isinstance(data, tuple):
+        raise UserError(f"data is a pair (X, y), whose y is the target: leave target={target!r} out")
     name = table_name(Path(data)) if is_file else "data"
     frame, remarks = as_frame(data)
     target = TARGET if target is None else target

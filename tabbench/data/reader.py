@@ -88,7 +88,7 @@ def read_file(path: Path) -> Table:
     without a name that tells every row apart holds row names, and is left out. Raises UserError, in one line, for a file that is
     missing, empty, damaged, of a format that is not read, or not of one shape.
     """
-    frame, remarks = _cells(path)
+    frame, remarks = _without_index(*_cells(path))
     while frame.shape[1] > 1 and len(frame) and _are_row_names(frame.iloc[:, 0]):
         said = "the first column has no name and tells every row apart, so it holds row names: left out"
         frame, remarks = frame.iloc[:, 1:], [*remarks, said] if said not in remarks else remarks
@@ -108,26 +108,39 @@ def read_typed(path: Path, *, words: bool = False) -> Table:
 
     words : NA, null and the like among numbers are missing, too. Blanks around texts are no part of them. Raises as `read_file`.
     """
+    cells, remarks = read_cells(path)
+    return pd.DataFrame({name: typed(cells[name], words) for name in cells}, cells.index), remarks
+
+
+def read_cells(path: Path) -> Table:
+    """The cells of a table of results: as `read_file`, but an index is columns, texts are stripped, and empty ones are NaN."""
     frame, remarks = _cells(path)
-    columns = {str(name).strip(): _typed(frame.iloc[:, i], words) for i, name in enumerate(frame.columns)}
-    if len(columns) < frame.shape[1]:
-        raise UserError(f"{path}: two columns have the same name: rename one")
-    return pd.DataFrame(columns, frame.index), remarks
+    names = [re.sub(r"__index_level_\d+__", "", str(name)).strip() for name in frame.columns]
+    again = next((name for name in names if names.count(name) > 1), None)
+    if again is not None:
+        raise UserError(f"{path}: two columns have the same name ({again!r}): rename one; a header of two lines must be one line")
+    return pd.DataFrame({name: _stripped(frame.iloc[:, i]) for i, name in enumerate(names)}, frame.index), remarks
 
 
-def _typed(column: pd.Series, words: bool) -> pd.Series:
+def _stripped(column: pd.Series) -> pd.Series:
     if not (isinstance(column.dtype, pd.StringDtype) or column.dtype == object):
         return column
     texts = column.map(lambda value: value.strip() if isinstance(value, str) else value)
-    texts = texts.where(texts.notna() & (texts != ""), np.nan)
-    known = texts.dropna()
+    return texts.where(texts.notna() & (texts != ""), np.nan)
+
+
+def typed(column: pd.Series, words: bool = False) -> pd.Series:
+    """A column of `read_cells` as int64 or float64 if it holds nothing but numbers; words : see `read_typed`."""
+    if not (isinstance(column.dtype, pd.StringDtype) or column.dtype == object):
+        return column
+    known = column.dropna()
     if words:
         known = known[[not (isinstance(value, str) and value.lower() in WORDS) for value in known]]
     if not len(known):
         return pd.Series(np.nan, column.index, np.float64)
     numbers = [None if isinstance(value, bool) else value_number(value) for value in known]
     if None in numbers:
-        return texts
+        return column
     if len(known) == len(column) and all(re.fullmatch(r"[+-]?\d{1,18}", str(value)) for value in known):
         return pd.Series([int(value) for value in known], column.index, np.int64)
     return pd.Series(numbers, known.index, np.float64).reindex(column.index)
@@ -315,10 +328,10 @@ def _arrow(content: bytes) -> Table:
 
     try:
         if content.startswith(b"PAR1"):
-            return from_table(pq.ParquetFile(io.BytesIO(content)).read())
+            return _whole(pq.ParquetFile(io.BytesIO(content)).read())
         if content.startswith(b"\xff\xff\xff\xff"):
-            return from_table(pa.ipc.open_stream(io.BytesIO(content)).read_all())
-        return from_table(pyarrow.feather.read_table(io.BytesIO(content)))
+            return _whole(pa.ipc.open_stream(io.BytesIO(content)).read_all())
+        return _whole(pyarrow.feather.read_table(io.BytesIO(content)))
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise UserError(f"cannot be read as a table: {_brief(error)}") from None
 
@@ -350,15 +363,26 @@ def _parquet_folder(path: Path) -> Table:
             odd = set(part.column_names) ^ set(parts[0].column_names)
             if odd:
                 raise UserError(f"{path}: {files[0].name} and {file.name} have other columns ({sorted(odd)[0]!r}): name one file")
-        return from_table(pa.concat_tables([part.select(parts[0].column_names) for part in parts], promote_options="permissive"))
+        return _whole(pa.concat_tables([part.select(parts[0].column_names) for part in parts], promote_options="permissive"))
     except (pa.ArrowException, KeyError) as error:
         raise UserError(f"{path}: its files are not parts of one table: {_brief(error)}") from None
 
 
 def from_table(table: Any) -> Table:
     """The columns of an Arrow table (`columns.from_table`); an index that pandas has stored is left out."""
+    return _without_index(*_whole(table))
+
+
+def _whole(table: Any) -> Table:
+    """The columns of an Arrow table with those that were an index, whose names are in `attrs`."""
     stored = (table.schema.pandas_metadata or {}).get("index_columns", [])
-    index = [name for name in stored if isinstance(name, str) and name in table.column_names]
-    remarks = [f"the index ({', '.join(map(repr, index))}) is no column: left out"] if index else []
-    table = table.drop_columns(index) if index else table
-    return plain_frame(table), remarks
+    frame = plain_frame(table)
+    frame.attrs["index"] = [name for name in stored if isinstance(name, str) and name in table.column_names]
+    return frame, []
+
+
+def _without_index(frame: pd.DataFrame, remarks: list[str]) -> Table:
+    index = frame.attrs.pop("index", [])
+    if not index:
+        return frame, remarks
+    return frame.drop(columns=index), [*remarks, f"the index ({', '.join(map(repr, index))}) is no column: left out"]

@@ -21,12 +21,50 @@ THREADS = ("n_jobs", "thread_count")
 def load_attribute(name: str) -> Model:
     """Model behind "package.module:Attribute"; see `tabbench.models.get_model`."""
     module_name, _, attribute = name.partition(":")
+    if module_name == "__main__":
+        raise UserError(f"model {name!r}: jobs run in processes of their own and cannot import it from __main__: {_ELSEWHERE}")
     module = _import(module_name, name)
     if not hasattr(module, attribute):
         near = get_close_matches(attribute, dir(module), n=1)
         hint = f"did you mean {near[0]!r}?" if near else "check the spelling"
         raise UserError(f"model {name!r}: module {module_name!r} has no {attribute!r}: {hint}")
     return as_model(getattr(module, attribute), name)
+
+
+def name_of(found: Any) -> str:
+    """What `get_model` finds a model by that is given as a name, a Model, a class, a function, or an instance of defaults.
+
+    Jobs are done in other processes, and folders are read again, so a model has to be importable. Raises UserError for one that
+    is not, and for an instance with parameters of its own.
+    """
+    if isinstance(found, str):
+        return found.strip()
+    if isinstance(found, Model):
+        return found.name
+    thing = found if callable(found) and hasattr(found, "__qualname__") else type(found)
+    place, name = str(thing.__module__), str(thing.__qualname__)
+    if not hasattr(thing, "fit") and not inspect.isfunction(thing):
+        raise UserError(
+            f"models: {_a(found)} is no model: give a name, a classifier class, or a function that returns a classifier"
+        )
+    if place == "__main__" or "<" in name or getattr(sys.modules.get(place), name, None) is not thing:
+        raise UserError(f"model {name}: jobs run in processes of their own and cannot import it from {place}: {_ELSEWHERE}")
+    if thing is not found and _own_parameters(found):
+        raise UserError(
+            f"model {name}: an instance with parameters of its own ({', '.join(_own_parameters(found))}) cannot be recorded: "
+            "write a function that returns it, in a module, and give that"
+        )
+    return f"{place}:{name}"
+
+
+_ELSEWHERE = "put it into a module, a file beside your script, and give it from there"
+
+
+def _own_parameters(estimator: Any) -> list[str]:
+    """The parameters of an estimator that are not the defaults of its class."""
+    defaults = {name: p.default for name, p in _parameters(type(estimator)).items()}
+    given = estimator.get_params(deep=False) if hasattr(estimator, "get_params") else vars(estimator)
+    return [name for name, value in given.items() if repr(value) != repr(defaults.get(name, inspect.Parameter.empty))]
 
 
 def as_model(found: Any, name: str) -> Model:
