@@ -3,7 +3,7 @@
 import json
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tabbench.engine.costs import SIZES, learn
+from tabbench.engine.costs import SIZES, Costs, learn
 from tabbench.engine.standings import Standings
 from tabbench.errors import UserError
 from tabbench.job import Job, Run
@@ -23,6 +23,8 @@ from tabbench.job import Job, Run
 LINE_SECONDS = 15.0
 VIEW_SECONDS = 1.0
 N_SLOWEST = 3
+LEARN_AGAIN = 1.05  # when so many times as many jobs have ended
+MOST_BESIDE = 1.0  # seconds of a job beside its fit and predictions
 
 
 class Progress:
@@ -31,14 +33,18 @@ class Progress:
     After every dataset (of one table: every fold) it says who leads so far.
     """
 
-    def __init__(self, *, quiet: bool, log: Path | None = None) -> None:
-        self.log = log
+    def __init__(
+        self, *, quiet: bool, log: Path | None = None, workers: int = 1, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.log, self.workers, self.clock = log, workers, clock
         self.console = Console(stderr=True, quiet=quiet)
-        self.started = self.last_shown = time.monotonic()
+        self.started = self.last_shown = self.clock()
         self.left = Counter[tuple[str, str]]()  # contender, task digest
         self.sizes: Mapping[str, Sequence[int]] = {}
         self.done: list[dict[str, object]] = []
         self.standings = Standings()
+        self.costs: Costs | None = None
+        self.n_learned = 0
         self.live = Live(console=self.console, auto_refresh=False, transient=True)
 
     def __enter__(self) -> "Progress":
@@ -46,7 +52,7 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         self.live.stop()
-        seconds = time.monotonic() - self.started
+        seconds = self.clock() - self.started
         self._record("end", done=len(self.done), seconds=round(seconds, 3), **self._counts())
         if self.done or self.left:
             n_jobs = len(self.done) + self.left.total()
@@ -68,7 +74,7 @@ class Progress:
         for outcome in stored:
             self.standings.add(*outcome)
         self.left, self.sizes = Counter((job.contender, job.task_digest) for job in jobs), sizes
-        self.started = time.monotonic()
+        self.started = self.clock()
         self._record("begin", jobs=len(jobs))
         if jobs and self.console.is_terminal:
             self.live.start()
@@ -85,7 +91,7 @@ class Progress:
         is_complete = self.standings.add(job, run.status, run.facts)
         if is_complete and self.standings.n_folds and not self.console.is_terminal:
             self.console.print(str(self.standings), markup=False, highlight=False, soft_wrap=True)
-        now = time.monotonic()
+        now = self.clock()
         if now - self.last_shown < (VIEW_SECONDS if self.console.is_terminal else LINE_SECONDS):
             return is_complete
         self.last_shown = now
@@ -97,14 +103,31 @@ class Progress:
         return is_complete
 
     def _time_left(self) -> str:
-        """Seconds of the jobs left by the costs learned so far, at the pace so far."""
-        frame = pd.DataFrame(self.done)
-        costs = learn(frame)
-        spent = frame[["fit_seconds", "predict_seconds"]].astype(float).sum(axis=None)
-        if not costs.n_runs or not spent:
-            return "time left unknown"
-        expected = sum(n * costs.seconds(contender, self.sizes[digest]) for (contender, digest), n in self.left.items() if n)
-        return f"about {_span((time.monotonic() - self.started) * expected / spent)} left"
+        seconds = self.seconds_left()
+        return "time left unknown" if seconds is None else f"about {_span(seconds)} left"
+
+    def seconds_left(self) -> float | None:
+        """Seconds until the last job has ended, by the costs learned so far; None if nothing is known of them.
+
+        What all jobs take is shared by the workers; what these have done so far, in jobs that still run, too, is behind us. What
+        a job takes beside fit and predictions is taken from those done, up to a second.
+        """
+        if not self.done:
+            return None
+        frame, costs = pd.DataFrame(self.done), self.costs
+        if costs is None or len(frame) > LEARN_AGAIN * self.n_learned:
+            costs = self.costs = learn(frame)
+            self.n_learned = len(frame)
+        if not costs.n_runs:
+            return None
+        ahead = [(n, costs.seconds(contender, self.sizes[digest])) for (contender, digest), n in self.left.items() if n]
+        passed = self.clock() - self.started
+        spent = float(frame[["fit_seconds", "predict_seconds"]].astype(float).sum(axis=None))
+        beside = min(MOST_BESIDE, max(0.0, passed * self.workers - spent) / len(frame))
+        n_left = sum(n for n, _ in ahead)
+        total = spent + sum(n * seconds for n, seconds in ahead) + beside * (len(frame) + n_left)
+        least = max((seconds for _, seconds in ahead), default=0.0) if n_left > self.workers else 0.0
+        return max(total / self.workers - passed, least, 0.0)
 
     def _view(self) -> Group:
         """A bar, a line for each model (with its mean rank so far, best first), and the slowest jobs."""
@@ -124,7 +147,7 @@ class Progress:
             )
         slow = pd.DataFrame(self.done).astype({"fit_seconds": float}).nlargest(N_SLOWEST, "fit_seconds")
         slowest = "; ".join(f"{row.fit_seconds:.1f} s {row.model} on {row.task}" for row in slow.itertuples())
-        elapsed = _span(time.monotonic() - self.started)
+        elapsed = _span(self.clock() - self.started)
         head = f"{n_done}/{n_done + n_left} jobs, {elapsed} so far, {self._time_left()}{self._troubles()}"
         return Group(ProgressBar(n_done + n_left, n_done), Text(head), models, Text(f"slowest: {slowest}"))
 

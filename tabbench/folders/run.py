@@ -124,7 +124,7 @@ def run_request(
     """Do what is asked for, of tables that are at hand, on an engine."""
     spec = request.spec
     open_folder(folder)
-    with Claims(folder) as claims, Progress(quiet=quiet, log=log) as progress:
+    with Claims(folder) as claims, Progress(quiet=quiet, log=log, workers=engine.resources.workers) as progress:
         with claims.whole_folder():
             manifest, works = _begin(request, engine, folder, progress)
             for line in (*remarks_on(request.tasks), *engine.warnings, *_lacking(spec), *repair_store(folder / STORE, claims)):
