@@ -4,8 +4,8 @@
 
 Every part runs at 1×, 2×, 4× and 8× of one size, the others held, with one thread. Printed are seconds of the CPU (the least of
 the repeats) and the exponent, the slope of log seconds over log size from 2× to 8×, where the floor tells less; n log n is an
-exponent of at most 1.2 at these sizes; what lies above has its reason in REASONS. Synthetic tables: half of the columns numbers, a
-tenth of the cells missing.
+exponent of at most 1.2 at these sizes; what lies above has its reason in REASONS. Synthetic tables: half of the columns numbers,
+a tenth of the cells missing.
 With the defaults it takes ten minutes.
 """
 

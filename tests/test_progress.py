@@ -48,7 +48,9 @@ def replay(rows, workers):
     now = [0.0]
     progress = Progress(quiet=True, workers=workers, clock=lambda: now[0])
     jobs = [
-        SimpleNamespace(key=str(i), contender=row.model, task_digest=row.task, task=row.task, repeat=0, fold=row.fold)
+        SimpleNamespace(
+            key=str(i), contender=row.model, task_digest=row.task, task=row.task, repeat=0, fold=row.fold, protocol="t"
+        )
         for i, row in enumerate(rows.itertuples())
     ]
     progress.begin(jobs, {row.task: (row.n_train, row.n_features, row.n_classes) for row in rows.itertuples()})

@@ -45,7 +45,8 @@ class Preprocessor(TransformerMixin, BaseEstimator):
         """Learn levels, medians, means and scales from the training rows `X` (n, d); `y` is ignored."""
         self.columns_ = [c for c in X if varies(X[c])]
         self.categorical_ = [c for c in self.columns_ if isinstance(X[c].dtype, pd.CategoricalDtype)]
-        self.numeric_ = [c for c in self.columns_ if c not in self.categorical_]
+        categorical = set(self.categorical_)
+        self.numeric_ = [c for c in self.columns_ if c not in categorical]
         self.levels_ = {c: _levels(X[c]) for c in self.categorical_}
         self._fit_numbers(X[self.numeric_].to_numpy(np.float64))
         if self.needs.categories == "onehot":
