@@ -121,15 +121,20 @@ def report(models: int = 5, datasets: int = 10) -> Callable[[], object]:
     return lambda: render(results, manifest)
 
 
-def parts() -> Iterator[tuple[str, Callable[..., Callable[[], object]], str, int]]:
+Part = Callable[..., Callable[[], object]]
+
+
+def parts() -> Iterator[tuple[str, Part, str, int]]:
     """Name, part, what grows, and its size at 1×."""
     yield "audit, 60 rows", lambda **size: whole_audit(rows=60, **size), "columns", 625
-    for name, part in (("audit", whole_audit), ("task", preparation), ("splits", splits), ("preprocessing", preprocessing)):
+    of_tasks: dict[str, Part] = {"audit": whole_audit, "task": preparation, "splits": splits, "preprocessing": preprocessing}
+    for name, part in of_tasks.items():
         yield from ((name, part, what, base) for what, base in (("rows", 4000), ("columns", 100), ("classes", 10)))
     for group in GROUPS:
         name, part = f"metafeatures: {group}", metafeatures(group)
         yield from ((name, part, what, base) for what, base in (("rows", 300), ("columns", 8), ("classes", 3)))
-    for name, part in (("statistics", statistics), ("report", report)):
+    of_results: dict[str, Part] = {"statistics": statistics, "report": report}
+    for name, part in of_results.items():
         yield from ((name, part, what, base) for what, base in (("models", 5), ("datasets", 20)))
 
 
