@@ -1,10 +1,10 @@
 """Kill runners and workers at random moments, resume, and compare with an undisturbed run.
 
-    python benchmarks/chaos.py [--rounds 100] [--seed 0] [--dask]
+    python benchmarks/chaos.py [--rounds 100] [--seed 0] [--only server] [--dask]
 
-A round runs 24 short jobs in a fresh folder, with one runner or two, under kill -9 of a runner, its fork server, or a process of
-a job, each when a random number of fits have begun and at any moment of a job; then the same command resumes until nothing is
-left. With --dask the jobs run on a cluster of three worker processes, and these are killed, too. It fails unless
+A round runs 24 short jobs in a fresh folder, with one runner or two, under kill -9 of a runner, its fork server, or a keeper or
+worker of a job, each when a random number of fits have begun and at any moment of a job; then the same command resumes until
+nothing is left. With --dask the jobs run on a cluster of three worker processes, and these are killed, too. It fails unless
 
 - the leaderboard equals that of the undisturbed run to the byte (time columns dropped),
 - every job is stored once, every stored run matches its hash, and level 1 of `tabbench verify` passes,
@@ -51,6 +51,7 @@ class Slower(Slow):
 N_FOLDS, WORKERS, DASK_WORKERS, KILLS = 12, 2, 3, 4
 N_JOBS = 2 * N_FOLDS
 JOB_SECONDS = 0.3
+KINDS = ("runner", "server", "keeper", "worker")  # each the parent of the next
 
 
 @dataclass(frozen=True)
@@ -90,14 +91,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=KINDS, help="kill nothing else (not with --dask)")
     parser.add_argument("--dask", action="store_true", help="on a cluster of three worker processes")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        chaos(Path(name), args.rounds, args.seed, dask=args.dask)
+        chaos(Path(name), args.rounds, args.seed, dask=args.dask, only=args.only)
 
 
-def chaos(place: Path, rounds: int, seed: int, *, dask: bool = False) -> None:
-    """Run the rounds in `place`; raises AssertionError with what went wrong."""
+def chaos(place: Path, rounds: int, seed: int, *, dask: bool = False, only: str | None = None) -> None:
+    """Run the rounds in `place`, killing one of `KINDS` only or any of them; raises AssertionError with what went wrong."""
     (place / "slow.py").write_text(MODEL)
     x = np.random.default_rng(0).normal(size=(120, 3))
     pd.DataFrame(x, columns=list("abc")).assign(y=np.arange(120) % 2).to_csv(place / "t.csv", index=False)
@@ -110,7 +112,7 @@ def chaos(place: Path, rounds: int, seed: int, *, dask: bool = False) -> None:
             cluster.add_workers(DASK_WORKERS, variables={"CHAOS_PLACE": str(place)})
         for number in range(rounds):
             folder, runners, before = f"round{number}", draw.choice([1, 2]), arena.n_fits
-            hit = disturb(arena, folder, runners, draw)
+            hit = disturb(arena, folder, runners, draw, only)
             while not (place / folder / "SHA256SUMS").exists() or has_failed(place / folder):
                 finish(arena.start(folder, "--retry-failed"))
             fits = arena.n_fits - before
@@ -129,7 +131,7 @@ def finish(runner: subprocess.Popen) -> None:
     assert runner.returncode == 0, err
 
 
-def disturb(arena: Arena, folder: str, n_runners: int, draw: random.Random) -> int:
+def disturb(arena: Arena, folder: str, n_runners: int, draw: random.Random, only: str | None) -> int:
     """Start the runners and kill something a few times; return how many jobs in flight the kills can have hit."""
     runners = [arena.start(folder) for _ in range(n_runners)]
     hit, before = 0, arena.n_fits
@@ -141,7 +143,10 @@ def disturb(arena: Arena, folder: str, n_runners: int, draw: random.Random) -> i
         if not alive:
             break
         tops = [psutil.Process(draw.choice(alive).pid), *(arena.cluster.workers() if arena.cluster else ())]
-        target = draw.choice([process for top in tops for process in (top, *below(top))])
+        targets = [process for top in tops for process in ((top, *below(top)) if only is None else of_kind(top, only))]
+        if not targets:
+            continue
+        target = draw.choice(targets)
         with suppress(psutil.NoSuchProcess):
             target.kill()
             hit += arena.in_flight
@@ -161,6 +166,28 @@ def below(process: psutil.Process) -> list[psutil.Process]:
         return list(process.children(recursive=True))
     except psutil.NoSuchProcess:
         return []
+
+
+def of_kind(runner: psutil.Process, kind: str) -> list[psutil.Process]:
+    """The processes of a kind that a runner has now; beside the fork server it has multiprocessing's tracker of resources."""
+    found = [runner]
+    for _ in range(KINDS.index(kind)):
+        found = [child for process in found for child in children(process) if "resource_tracker" not in command(child)]
+    return found
+
+
+def children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return list(process.children())
+    except psutil.NoSuchProcess:
+        return []
+
+
+def command(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
 
 
 def has_failed(folder: Path) -> bool:

@@ -38,6 +38,8 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 
     Raises UserError if the file cannot be written, e.g. on a full disk.
     """
+    if not path.name or path.is_dir():
+        raise UserError(f"{path}: is a folder: name a file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,12 +54,17 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def refuse_links(folder: Path) -> None:
-    """Raise UserError if something in a folder, or below, is a symbolic link: what it stands for lies elsewhere."""
+    """Raise UserError if something in a folder, or below, is a symbolic link, whose target lies elsewhere, or a pipe or device.
+
+    Who opens a pipe waits, perhaps for ever.
+    """
     for place, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(place, name)
             if path.is_symlink():
                 raise UserError(f"{str(path)!r}: is a symbolic link, which no result folder holds: remove it")
+            if not (path.is_file() or path.is_dir()):
+                raise UserError(f"{str(path)!r}: is no file, which no result folder holds: remove it")
 
 
 def remove_temporaries(folder: Path) -> None:

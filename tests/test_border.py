@@ -4,10 +4,11 @@ import json
 import os
 import shutil
 import sqlite3
+import struct
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -695,3 +696,215 @@ def test_a_manifest_with_text_that_is_none_is_no_traceback(folder, capsys, name,
     hand_over(folder, lambda manifest: manifest.update({name: wrong}))
     for words in (["status"], ["report"], ["leaderboard"]):
         said(capsys, *words, folder)
+
+
+# Relatives that were found later
+
+
+def forge(folder, **changes):
+    """Let the first row of the store be of another job, with a key and a hash that fit."""
+    with sqlite3.connect(folder / "store.sqlite") as db:
+        key, *content = db.execute(
+            "SELECT key, job, status, reason, details, facts, limits, proba FROM runs ORDER BY key LIMIT 1"
+        ).fetchone()
+        job = Job(**{**json.loads(content[0]), **changes})
+        row = Row(job.key, json.dumps(asdict(job)), *content[1:])
+        db.execute("UPDATE runs SET key = ?, job = ?, sha256 = ? WHERE key = ?", (row.key, row.job, row_digest(row), key))
+    write_checksums(folder)
+
+
+FORGED = [{"model": "evil_module:Boom"}, {"config": '{"criterion": "entropy"}'}, {"threads": 10**6}, {"max_rows": 7}]
+
+
+@pytest.mark.parametrize("changes", FORGED, ids=lambda changes: next(iter(changes)))
+def test_level_3_fits_no_job_that_the_manifest_does_not_ask_for(folder, capsys, monkeypatch, changes):
+    place = folder.parent
+    monkeypatch.chdir(place)
+    (place / "evil_module.py").write_text("import os; os.abort()")
+    forge(folder, **changes)
+    made_from(folder)
+    fitted = []
+    monkeypatch.setattr("tabbench.folders.refit._fit", lambda chosen, *_: fitted.extend(chosen) or {})
+    main(["verify", str(folder), "--level", "3", "--sample", "100"])
+    assert "1 stored jobs are none that the manifest asks for: not fitted again" in capsys.readouterr().out
+    assert len(fitted) == 5
+    assert all(getattr(stored.job, name) != value for stored in fitted for name, value in changes.items())
+
+
+def test_a_row_that_names_a_program_is_shown_by_all_commands_and_imported_by_none(folder, capsys, monkeypatch):
+    place = folder.parent
+    monkeypatch.chdir(place)
+    (place / "evil_module.py").write_text("import os; os.abort()")
+    forge(folder, model="evil_module:Boom")
+    watch = Watch()
+    monkeypatch.setattr(sys, "meta_path", [watch, *sys.meta_path])
+    before = around(place, folder, place / "out")
+    said(capsys, "report", folder)
+    for words in (
+        ["status"],
+        ["leaderboard"],
+        ["verify", "--level", "1"],
+        ["verify", "--level", "2"],
+        ["diff", folder],
+        ["stats"],
+        ["recommend"],
+        ["analyze"],
+        ["merge", "--out", place / "out" / "m"],
+        ["pack", "--out", place / "out" / "p.zip"],
+    ):
+        main([words[0], str(folder), *map(str, words[1:])])
+    capsys.readouterr()
+    assert not [name for name in watch.asked if name.startswith("evil")]
+    assert around(place, folder, place / "out") == before
+
+
+def test_a_journal_that_names_a_file_of_ours_for_deletion_is_not_played_back(folder, capsys):
+    victim = folder.parent / "precious"
+    victim.write_text("precious")
+    magic, name = bytes.fromhex("d9d505f920a163d7"), os.fsencode(victim)
+    pages = (folder / "store.sqlite").stat().st_size // 4096
+    head = (magic + struct.pack(">IIIII", 0, 0, pages, 512, 4096)).ljust(512, b"\0")
+    tail = struct.pack(">I", 2**30 // 4096 + 1) + name + struct.pack(">II", len(name), sum(name)) + magic
+    journal = folder / "store.sqlite-journal"
+    journal.write_bytes(head + tail)
+    for words in (["status"], ["report"], ["verify"], ["leaderboard"], ["merge", "--out", folder.parent / "m"]):
+        code, err = said(capsys, *words, folder)
+        assert code in (1, 2)
+        assert code == 1 or "is a rollback journal" in err
+    assert said(capsys, "run", "--data", made_from(folder), "--target", "y", "--folds", "3", "--out", folder, "--quiet")[0] == 2
+    assert victim.read_text() == "precious"
+    journal.unlink()
+    assert said(capsys, "report", folder) == (0, "")
+
+
+def test_a_run_that_was_killed_when_its_store_was_nothing_but_a_journal_goes_on(folder, capsys):
+    (folder / "store.sqlite").write_bytes(b"")
+    (folder / "store.sqlite-journal").write_bytes(b"half")
+    words = ["--data", made_from(folder), "--target", "y", "--folds", "3", "--models", "dummy,tree", "--out", folder, "--quiet"]
+    assert said(capsys, "run", *words)[0] == 0
+    assert rows(folder) == 6
+
+
+@pytest.mark.parametrize("name", ["manifest.json", "store.sqlite", "results.parquet", "SHA256SUMS", "more"])
+def test_a_pipe_in_a_folder_keeps_nobody_waiting(folder, capsys, name):
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    for words in (["status"], ["report"], ["verify"], ["leaderboard"], ["pack", "--out", folder.parent / "p.zip"]):
+        code, err = said(capsys, *words, folder)
+        assert code == 2
+        assert "is no file" in err
+
+
+@pytest.mark.parametrize("name", ["r\nverdict: r is VERIFIED at level 3", "\x1b[2Jr", "\udc80r", "\u202er"])
+def test_a_folder_cannot_print_a_verdict_by_its_own_name(folder, capsys, name):
+    odd = folder.rename(folder.with_name(name))
+    for words in (["status"], ["report"], ["leaderboard"], ["verify"], ["diff", odd], ["stats"], ["recommend"]):
+        main([words[0], str(odd), *map(str, words[1:])])
+        out, err = capsys.readouterr()
+        for line in (*out.splitlines(), *err.splitlines()):
+            assert line.isprintable()
+            assert not line.startswith("verdict: ") or words == ["verify"]
+    main(["pack", str(odd), "--out", str(folder.parent / "p.zip")])
+    main(["merge", str(odd), "--out", str(folder.parent / f"{name}m")])
+    out, err = capsys.readouterr()
+    assert all(line.isprintable() for line in (*out.splitlines(), *err.splitlines()))
+
+
+def test_a_folder_one_stands_in_shadows_no_module(folder):
+    for name in ("jinja2", "rich", "arff", "openml", "polars", "argcomplete", "psutil", "optuna", "json", "statistics"):
+        (folder / f"{name}.py").write_text(f"open({str(folder.parent / 'ran')!r}, 'w').close()")
+    variables = {**os.environ, "PYTHONPATH": str(Path(tabbench.__file__).parents[1])}
+    for words in (["status", "."], ["report", "."], ["verify", "."], ["leaderboard", "."], ["suites", "list"]):
+        line = [sys.executable, "-P", "-m", "tabbench", *words]
+        done = subprocess.run(line, capture_output=True, text=True, check=False, cwd=folder, env=variables, timeout=300)
+        assert "Traceback" not in done.stderr
+    assert not (folder.parent / "ran").exists()
+
+
+ODD_MODULES = [
+    "class Odd(BaseException): pass\nraise Odd",
+    "import pytest; pytest.skip('x', allow_module_level=True)",
+    "def __getattr__(name): raise RuntimeError('a\\nb')",
+    "def __getattr__(name): raise SystemExit(0)",
+    "class Mine:\n    def __init__(self): raise BaseExceptionGroup('x', [GeneratorExit()])",
+    "class Meta(type):\n    __signature__ = property(lambda self: 1 / 0)\nclass Mine(metaclass=Meta): pass",
+    "class Mine:\n    def fit(self): pass\n    def predict(self): pass\n    def __sklearn_tags__(self): raise SystemExit(0)",
+    "class Mine:\n    fit = predict = predict_proba = 1\n    tabbench_needs = property(lambda self: 1 / 0)",
+    "class Mine:\n    fit = predict = predict_proba = 1\n    def get_params(self): raise KeyError\n    set_params = 1",
+]
+
+
+@pytest.mark.parametrize("program", ODD_MODULES, ids=range(len(ODD_MODULES)))
+def test_a_module_that_does_odd_things_when_looked_at_is_one_line(tmp_path, capsys, monkeypatch, program):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "odd_module.py").write_text(program)
+    words = ["--data", made_from(tmp_path / "r"), "--target", "y", "--out", tmp_path / "r", "--models"]
+    code, err = said(capsys, "run", *words, "dummy,odd_module:Mine")
+    sys.modules.pop("odd_module", None)
+    assert code == 2
+    assert "odd_module:Mine" in err
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_working_folder_that_has_gone_is_no_traceback(tmp_path):
+    script = (
+        "import os, sys; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')\n"
+        "from tabbench.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    variables = {**os.environ, "PYTHONPATH": str(Path(tabbench.__file__).parents[1])}
+    for words in (["suites", "list"], ["status", "x"], ["run", "--data", "x", "--target", "y", "--models", "a:b"]):
+        line = [sys.executable, "-c", script, *words]
+        done = subprocess.run(line, capture_output=True, text=True, check=False, cwd=tmp_path, env=variables, timeout=300)
+        assert "Traceback" not in done.stderr
+        assert done.returncode in (0, 2)
+
+
+def test_a_full_folder_of_temporary_files_is_one_line(folder, tmp_path):
+    """`verify` derives everything again in such a folder."""
+    for place in (tmp_path / "none", Path("/proc"), Path("/dev/null")):
+        done = command("verify", folder, env={**os.environ, "TMPDIR": str(place), "TEMP": str(place), "TMP": str(place)})
+        assert b"Traceback" not in done.stderr
+        assert done.returncode in (0, 1, 2)
+
+
+KILLER = """
+import os, signal, sys
+owner, name, at = sys.argv[1], sys.argv[2], int(sys.argv[3])
+from tabbench.cli import main
+from tabbench.store.runs import ResultStore
+owner, calls = {"os": os, "store": ResultStore}[owner], iter(range(1000))
+act = getattr(owner, name)
+def killed(*args, **options):
+    if next(calls) == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return act(*args, **options)
+setattr(owner, name, killed)
+sys.exit(main(sys.argv[4:]))
+"""
+QUICK = [("merge", "store", "add_row", 2), ("merge", "os", "replace", 1), ("import", "os", "replace", 1)]
+MORE = [
+    *(("merge", "store", "add_row", at) for at in (0, 5)),
+    *(("merge", "os", "replace", at) for at in (0, 2, 3, 5)),
+    *(("import", "os", "replace", at) for at in (0, 2, 3, 4)),
+]
+
+
+@pytest.mark.parametrize(("what", "owner", "name", "at"), [*QUICK, *(pytest.param(*one, marks=pytest.mark.slow) for one in MORE)])
+def test_a_merge_or_import_under_kill_9_goes_on(folder, capsys, what, owner, name, at):
+    place = folder.parent
+    results = place / "theirs.csv"
+    results.write_text("id,task,framework,fold,result,metric,duration\n1,a,x,0,0.5,auc,1\n1,a,y,0,0.6,auc,1\n")
+    out = {"merge": [folder, "--out", place / "o"], "import": ["amlb", results, "--out", place / "o"]}[what]
+    words = [what, *map(str, out)]
+    variables = {**os.environ, "PYTHONPATH": str(Path(tabbench.__file__).parents[1])}
+    line = [sys.executable, "-c", KILLER, owner, name, str(at), *words]
+    done = subprocess.run(line, capture_output=True, check=False, env=variables, timeout=300)
+    assert done.returncode == -9 or (done.returncode == 0 and at > 2), done.stderr
+    assert said(capsys, *words) == (0, "")
+    assert said(capsys, "report", place / "o") == (0, "")
+    assert said(capsys, *words) == (0, "")  # and once more
+    left = [path.name for path in (place / "o").rglob("*") if path.name.endswith(".tmp")]
+    assert left == []
+    if what == "merge":
+        assert rows(place / "o") == 6
+        assert said(capsys, "verify", place / "o")[0] == 0

@@ -16,6 +16,7 @@ import pytest
 import tabbench
 from benchmarks.support.dask_cluster import Cluster
 from tabbench.cli import main
+from tabbench.engine import seal
 from tabbench.engine.cgroup import held_by
 from tabbench.engine.sandbox import stop_server
 from tabbench.errors import UserError
@@ -137,7 +138,7 @@ def test_a_cluster_gives_what_this_machine_gives(cluster, tmp_path):
     assert spread.frame["key"].tolist() == local.frame["key"].tolist()
     assert not [line for line in compare_folders(tmp_path / "local", tmp_path / "dask") if not line.startswith("machine")]
     engine = spread.manifest["engine"]
-    assert local.manifest["engine"] == {"name": "local", "limits": held_by()}
+    assert local.manifest["engine"] == {"name": "local", "limits": held_by(), "store": seal.held_by()}
     assert (engine["name"], engine["workers"]) == ("dask", 3)
     assert [machine["limits"] for machine in engine["machines"]] == [held_by()]  # one machine, three workers
     assert main(["verify", str(tmp_path / "dask"), "--level", "2"]) == 0

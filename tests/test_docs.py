@@ -129,3 +129,21 @@ def test_a_type_checker_knows_the_public_names(tmp_path):
     assert "-> tabbench.folders.results.Results" in said
     names = set(re.findall(r"import (\w+) as", (ROOT / "tabbench" / "__init__.pyi").read_text(encoding="utf-8")))
     assert names == set(tabbench.__all__)
+
+
+def security_rows():
+    """Rows of the threat table: what threatens, what holds, the tests that are named."""
+    text = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("| ") and not line.startswith("| threat")]
+    return [line.strip("| ").split(" | ") for line in lines]
+
+
+@pytest.mark.parametrize("row", security_rows(), ids=lambda row: row[0][:40])
+def test_every_line_of_the_threat_table_names_tests_that_exist(row):
+    _, _, tests = row
+    named = re.findall(r"`([^`]+)`", tests)
+    assert named
+    for name in named:
+        file, _, test = name.partition("::") if name.startswith("test_") else ("test_border.py", "", name)
+        source = (ROOT / "tests" / file).read_text(encoding="utf-8")
+        assert re.search(rf"^def test_\w*{test.removeprefix('test_')}\w*\(", source, re.M), name

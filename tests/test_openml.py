@@ -1,5 +1,6 @@
 """The real OpenML client against a server on loopback: what is fetched, what goes wrong, what works without a network."""
 
+import json
 import os
 from pathlib import Path
 
@@ -367,3 +368,92 @@ def test_a_form_of_date_that_is_not_known_is_named(server, catalogue):
     written(catalogue, 31, "@attribute a DATE 'yyyy-ww'\n" + Y, lambda i, label: f"2020-0{i % 9},{label}")
     [reason] = pull(["data/31"], quiet=True).values()
     assert "the date form 'yyyy-ww' has 'ww', which is not known" in reason
+
+
+# Servers that mean no good
+
+
+HOSTILE = [
+    (Fault("endless", "/download", 99), "larger than a table may be"),
+    (Fault("endless", "/task", 99), "larger than a table may be"),
+    (Fault("bomb", "/download", 99), "larger than a table may be: "),
+    (Fault("bomb", "/data/features", 99), "larger than a table may be: "),
+    (Fault("endless redirect", "/download", 99), "Unknown: /elsewhere"),
+    (Fault("redirect", "/download", 999, "/api/v1/xml/download/11/mixed.arff"), "TooManyRedirects"),
+    (Fault("redirect", "/download", 99, "file:///etc/passwd"), "InvalidSchema"),
+    (Fault("garbage", "/task", 99, "<a>" * 50_000), "damaged on the way"),
+    (Fault("garbage", "/task", 99, ""), "damaged on the way"),
+    (Fault("garbage", "/data/11", 99, "\udcff\udcfe"), "not understood"),
+    (Fault("garbage", "/data/features", 99, "{}"), "damaged on the way"),
+    (Fault("garbage", "/splits", 99, "@RELATION s\n@ATTRIBUTE a REAL\n@DATA\n" + "1\n" * 9), "not understood"),
+    (
+        Fault(
+            "garbage",
+            "/splits",
+            99,
+            "@RELATION s\n@ATTRIBUTE type {TRAIN,TEST}\n@ATTRIBUTE rowid INTEGER\n@ATTRIBUTE repeat INTEGER\n"
+            "@ATTRIBUTE fold INTEGER\n@DATA\nTRAIN,1,0,0\nTEST,999999999,0,0\nTRAIN,1,0,1\nTEST,0,0,1\n",
+        ),
+        "incomplete: they name row 999999999",
+    ),
+]
+
+
+@pytest.mark.parametrize(("fault", "says"), HOSTILE, ids=lambda part: f"{part.kind} {part.path}" if part != str(part) else "")
+def test_a_server_without_measure_is_left_in_one_line(server, tmp_path, monkeypatch, fault, says):
+    monkeypatch.setattr(patience, "MAX_BYTES", 2**22)
+    monkeypatch.setattr(patience, "FREE_BYTES", 2**20)
+    monkeypatch.setattr("tabbench.data.openml.client.HASH_TRIES", 1)
+    server.faults.append(Fault(fault.kind, fault.path, fault.times, fault.retry_after))
+    before = {path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "data")}
+    [reason] = pull(["task/1"], quiet=True).values()
+    assert says in reason
+    assert reason.isprintable()
+    assert not open_cache().has("tasks", 1)
+    assert {path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "data")} == before
+
+
+NAMES = ["../../../x", "/abs/x", "..", "", "a\nb", "x" * 300, "<b>&amp;</b>", "=1+1", "\u202eevil", "con\u0085trol"]
+
+
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+def test_a_dataset_of_any_name_is_fetched_and_run_and_writes_only_where_it_should(server, catalogue, tmp_path, capsys, name):
+    catalogue.tables[12].name = name
+    if pull(["task/4"], quiet=True):
+        return  # refused
+    before = {path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "data")}
+    assert main(["run", "--suite", "openml:task/4", "--models", "dummy", "--out", str(tmp_path / "r"), "--quiet"]) == 0
+    for command in ("status", "report", "verify"):
+        assert main([command, str(tmp_path / "r")]) == 0
+    new = {path for path in tmp_path.rglob("*") if not path.is_relative_to(tmp_path / "data")} - before
+    assert all(path == tmp_path / "r" or path.is_relative_to(tmp_path / "r") for path in new)
+    assert all(line.isprintable() for line in capsys.readouterr().out.splitlines())
+
+
+def test_a_name_without_end_is_refused_before_it_is_stored(server, catalogue):
+    catalogue.tables[12].name = "x" * 2_000
+    [reason] = pull(["task/2"], quiet=True).values()
+    assert "OpenML dataset 12" in reason
+    assert not open_cache().has("datasets", 12)
+
+
+META = {"format": 1, "name": "a", "version": 1, "licence": None, "url": None, "target": "t", "rows": 1, "columns": 1}
+SPOILT = [
+    "[" * 100_000,
+    "5",
+    '{"format": 1}',
+    '{"format": "²"}',
+    json.dumps({**META, "features": [5]}),
+    json.dumps({**META, "features": [], "name": ["a"]}),
+    json.dumps({**META, "features": [], "licence": {}, "url": 5}),
+    json.dumps({**META, "features": [], "rows": -1}),
+]
+
+
+@pytest.mark.parametrize("text", SPOILT, ids=range(len(SPOILT)))
+def test_what_a_mirror_says_of_a_table_is_held_to_a_form(server, capsys, tmp_path, text):
+    assert pull(["task/4"], quiet=True) == {}
+    (open_cache().path("datasets", 12) / "meta.json").write_text(text)
+    words = ["run", "--suite", "openml:task/4", "--models", "dummy", "--out", str(tmp_path / "r"), "--quiet"]
+    assert main(words) in (0, 2)
+    assert len(capsys.readouterr().err.splitlines()) <= 1

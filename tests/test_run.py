@@ -93,7 +93,7 @@ def test_metrics_are_those_of_the_stored_predictions(tmp_path):
     results = run(tmp_path / "r", models=["tree"])
     codes = (table()["y"] == "yes").to_numpy(np.int64)
     [path] = (tmp_path / "r" / "splits").iterdir()
-    splits = {split.fold: split for split in load_splits(path)}
+    splits = {split.fold: split for split in load_splits(path, 120)}
     with ResultStore(results.path / "store.sqlite") as store:
         for _, row in results.frame.iterrows():
             again = compute_metrics(codes[splits[row["fold"]].test], store.proba(row["key"]))

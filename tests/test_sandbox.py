@@ -145,7 +145,9 @@ def test_how_a_child_has_ended_is_waited_for(tmp_path):
 
 @pytest.mark.parametrize(("parent", "code"), [("os.getppid()", 0), ("os.getpid()", 1)])
 def test_nothing_is_done_for_a_parent_that_has_died(tmp_path, parent, code):
-    script = f"import os, sys; from tabbench.engine.keeper import keep; keep(lambda: open(sys.argv[1], 'w'), None, {parent})"
+    script = (
+        f"import os, sys; from tabbench.engine.keeper import keep; keep(lambda: open(sys.argv[1], 'w'), None, None, {parent})"
+    )
     assert subprocess.run([sys.executable, "-c", script, tmp_path / "done"], check=False).returncode == code
     assert (tmp_path / "done").exists() is (code == 0)
 

@@ -76,12 +76,13 @@ def test_tiny_classes_are_allowed_but_tiny_tables_are_not():
 
 
 def test_save_and_load(tmp_path):
-    splits = make_splits(make_task(toy(), "y", name="t"), 3, 2, seed=0)
+    task = make_task(toy(), "y", name="t")
+    splits = make_splits(task, 3, 2, seed=0)
     save_splits(splits, tmp_path / "s.parquet")
-    assert [s.digest for s in load_splits(tmp_path / "s.parquet")] == [s.digest for s in splits]
+    assert [s.digest for s in load_splits(tmp_path / "s.parquet", len(task.y))] == [s.digest for s in splits]
     (tmp_path / "s.parquet").write_bytes(b"PAR1")
     with pytest.raises(UserError, match="damaged split file"):
-        load_splits(tmp_path / "s.parquet")
+        load_splits(tmp_path / "s.parquet", len(task.y))
 
 
 def rows_by(draw, what):
@@ -252,3 +253,29 @@ def test_groups_and_time_go_the_whole_way(tmp_path, monkeypatch, capsys):
     assert json.loads((tmp_path / "late" / "manifest.json").read_text())["run"]["gap"] == "2"
     assert main(["rerun", "late", "--out", "again", "--quiet"]) == 0
     assert main(["diff", "late", "again"]) == 0
+
+
+SPOILT = {
+    "negative rows": lambda frame: frame.assign(row=-frame["row"] - 1),
+    "rows beyond the table": lambda frame: frame.assign(row=frame["row"] + 1),
+    "rows that are no numbers": lambda frame: frame.assign(row=frame["row"].astype(str)),
+    "rows that are floats": lambda frame: frame.assign(row=frame["row"] + 0.5),
+    "lists": lambda frame: frame.assign(row=[[1]] * len(frame)),
+    "dates": lambda frame: frame.assign(fold=pd.Timestamp("2020")),
+    "another part": lambda frame: frame.assign(part="bribe"),
+    "no part": lambda frame: frame.assign(part=None),
+    "test rows alone": lambda frame: frame.assign(part="test"),
+    "rows twice": lambda frame: pd.concat([frame, frame]),
+    "nothing": lambda frame: frame[:0],
+    "a column less": lambda frame: frame.drop(columns="row"),
+    "a bomb": lambda frame: pd.DataFrame({"repeat": 0, "fold": 0, "part": "test", "row": np.zeros(10**6, np.int64)}),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILT.values(), ids=SPOILT)
+def test_splits_that_cannot_be_are_damaged(tmp_path, spoil):
+    task = make_task(toy(), "y", name="t")
+    save_splits(make_splits(task, 3, 1, seed=0), tmp_path / "s.parquet")
+    spoil(pd.read_parquet(tmp_path / "s.parquet")).to_parquet(tmp_path / "s.parquet")
+    with pytest.raises(UserError, match="damaged split file"):
+        load_splits(tmp_path / "s.parquet", len(task.y))

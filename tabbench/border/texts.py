@@ -1,6 +1,7 @@
 """Texts that come from elsewhere (models, files, servers): made storable, and harmless in each medium they are shown in."""
 
 from html import escape
+from typing import TextIO
 
 
 def storable(text: str) -> str:
@@ -11,6 +12,11 @@ def storable(text: str) -> str:
 def printable(text: str) -> str:
     """The text with a mark for every sign that a terminal might obey instead of show."""
     return "".join(sign if sign.isprintable() else "\ufffd" for sign in storable(text))
+
+
+def say(line: str, file: TextIO | None = None) -> None:
+    """Print one line that may hold names of others."""
+    print(printable(line), file=file)
 
 
 def one_line(error: BaseException, length: int = 200) -> str:

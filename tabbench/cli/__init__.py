@@ -32,7 +32,6 @@ def commands() -> Commands:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code (see `Exit`)."""
-    sys.path.insert(0, os.getcwd())  # models and suites of the folder one works in
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends as cleanly as Ctrl-C
     parser = commands().parser
     if "_ARGCOMPLETE" in os.environ:  # a shell asks for completions
@@ -43,6 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal of ASCII shows what it can
     try:
+        if any("\0" in word for word in argv or ()):  # a shell cannot send it, and no path may hold it
+            raise UserError("an argument holds a NUL")
         args = parser.parse_args(argv)
         code = int(args.func(args))
         sys.stdout.flush()
@@ -55,6 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.OK
+    except UnicodeEncodeError as error:  # pyarrow writes to no such path
+        return _trouble(f"{error.object!a}: a name that is no text: give the folder another")
     except OSError as error:  # a full disk, a name that is too long, a folder that may not be read
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what could not be written would be tried again

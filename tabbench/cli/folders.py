@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tabbench.border.texts import printable
+from tabbench.border.texts import printable, say
 from tabbench.cli.parser import Commands, Exit, add_limits, limits_of
 from tabbench.errors import UserError
 
@@ -130,10 +130,10 @@ def _report(args: argparse.Namespace) -> int:
         files = write_figures(args.folder, results.frame, results.described, args.figures, results.comparisons)
         endings = {file.suffix for file in files}
         png = "; no PNG without the extra 'plots'" if ".svg" in endings and ".png" not in endings else ""
-        print(f"{len(files)} files of figures and tables: {args.figures}{png}")
+        say(f"{len(files)} files of figures and tables: {args.figures}{png}")
     write_checksums(args.folder, derived_only=True)
     print(format_leaderboard(results.leaderboard()))
-    print(f"report: {path}")
+    say(f"report: {path}")
     return Exit.OK
 
 
@@ -204,7 +204,7 @@ def _print_board(results: "Results") -> int:
     from tabbench.report.leaderboard import format_leaderboard
 
     print(format_leaderboard(results.leaderboard()))
-    print(f"report: {results.path / 'report.html'}")
+    say(f"report: {results.path / 'report.html'}")
     return Exit.OK
 
 
@@ -213,7 +213,7 @@ def _pack(args: argparse.Namespace) -> int:
 
     archive = args.out or args.folder.with_name(f"{args.folder.resolve().name}.zip")
     pack(args.folder, archive)
-    print(f"archive: {archive}")
+    say(f"archive: {archive}")
     return Exit.OK
 
 
@@ -221,5 +221,5 @@ def _unpack(args: argparse.Namespace) -> int:
     from tabbench.folders.pack import unpack
 
     unpack(args.archive, args.out)
-    print(f"opened: {args.out}")
+    say(f"opened: {args.out}")
     return Exit.OK

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tabbench.border.texts import say
 from tabbench.cli.parser import AddUp, Commands, Exit, add_splits, names, splits_asked
 from tabbench.errors import UserError
 
@@ -80,10 +81,10 @@ def _metafeatures(args: argparse.Namespace) -> int:
     )
     replace_file(args.out, lambda temporary: frame.to_parquet(temporary, index=False))
     for remark in frame.attrs["remarks"]:
-        print(remark)
+        say(remark)
     for missing in frame.attrs["missing_tasks"]:
-        print(f"not described: {missing['name']}: {missing['reason']}")
-    print(f"{len(frame)} training parts of {frame['task'].nunique()} datasets × {frame.shape[1] - 4} metafeatures: {args.out}")
+        say(f"not described: {missing['name']}: {missing['reason']}")
+    say(f"{len(frame)} training parts of {frame['task'].nunique()} datasets × {frame.shape[1] - 4} metafeatures: {args.out}")
     return Exit.OK
 
 
@@ -114,7 +115,7 @@ def _recommend(args: argparse.Namespace) -> int:
 
     task = table_task(args.data, args.target, classes=args.classes)
     for remark in remarks_on([task]):
-        print(remark)
+        say(remark)
     if args.folder is None:
         if args.metric or args.metafeatures:
             raise UserError("--metric and --metafeatures go with --results: the reference run has its own")
@@ -149,4 +150,4 @@ def _resources(args: argparse.Namespace) -> "Resources":
 
 
 def _progress(args: argparse.Namespace) -> Callable[[str], None]:
-    return (lambda _: None) if args.quiet else lambda text: print(text, file=sys.stderr)
+    return (lambda _: None) if args.quiet else lambda text: say(text, file=sys.stderr)

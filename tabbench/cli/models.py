@@ -2,6 +2,7 @@
 
 import argparse
 
+from tabbench.border.texts import say
 from tabbench.cli.parser import Commands, Exit, complete_models
 
 
@@ -41,7 +42,7 @@ def _check(args: argparse.Namespace) -> int:
 
     answers = check(args.model)
     for answer in answers:
-        print(answer)
+        say(str(answer))
     unmet = sum(bool(answer.reason) for answer in answers)
     print(f"{args.model} meets {len(answers) - unmet} of {len(answers)} requirements")
     return Exit.FOUND if unmet else Exit.OK

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tabbench.border.texts import say
 from tabbench.cli.parser import Commands, Exit
 from tabbench.errors import UserError
 
@@ -60,7 +61,7 @@ def _fetch(args: argparse.Namespace) -> int:
     if paths and len(failed) == len(paths):
         raise UserError(f"nothing could be fetched: {next(iter(failed.values()))}")
     for reason in failed.values():
-        print(f"not fetched: {reason}", file=sys.stderr)
+        say(f"not fetched: {reason}", file=sys.stderr)
     print(f"{len(paths) - len(failed)} of {len(paths)} tables are on this machine")
     return Exit.FOUND if failed else Exit.OK
 
@@ -68,7 +69,7 @@ def _fetch(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     from tabbench.data.mirror import export_mirror
 
-    print(f"{args.folder} holds {_counts(export_mirror(args.folder, args.suite))}")
+    say(f"{args.folder} holds {_counts(export_mirror(args.folder, args.suite))}")
     return Exit.OK
 
 

@@ -5,6 +5,7 @@ import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tabbench.border.texts import say
 from tabbench.cli.parser import (
     AddUp,
     Commands,
@@ -113,11 +114,11 @@ def _run(args: argparse.Namespace) -> int:
     print(format_leaderboard(results.leaderboard()))
     for task in results.manifest["tasks"] if args.quiet else ():  # else they were said before the run
         for remark in task.get("remarks", ()):
-            print(f"{task['name']}: {remark}")
+            say(f"{task['name']}: {remark}")
     for reason, tasks in _missing(results.manifest["missing_tasks"]).items():
-        print(f"not run: {', '.join(tasks)}: {reason}")
+        say(f"not run: {', '.join(tasks)}: {reason}")
     report = results.path / "report.html"
-    print(f"report: {report}")
+    say(f"report: {report}")
     if args.open and not webbrowser.open(report.resolve().as_uri()):
         print("no browser could be opened: open the report yourself")
     bad = int((~results.frame["status"].isin(["ok", "unsupported"])).sum())

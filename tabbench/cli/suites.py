@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+from tabbench.border.texts import say
 from tabbench.cli.parser import Commands, Exit, add_splits, splits_asked
 
 
@@ -43,7 +44,7 @@ def _list(_: argparse.Namespace) -> int:
     for name in list_suites():
         suite = load_suite(name)
         of = f" of {len(suite.tasks) + len(suite.left_out)}" if suite.left_out else ""
-        print(f"{suite.name:28} {len(suite.tasks):4} datasets{of:8}  {suite.title}")
+        say(f"{suite.name:28} {len(suite.tasks):4} datasets{of:8}  {suite.title}")
     return Exit.OK
 
 
@@ -68,7 +69,7 @@ def _hardest(args: argparse.Namespace) -> int:
     found = hardest(scores.table, scores.settings.greater_is_better, results.families)
     for row in found.itertuples():
         gaps = " ".join("   –" if gap != gap else f"{gap:.2f}" for gap in (row.baseline_gap, row.fourth_gap, row.gbdt_gap))
-        print(f"{row.Index:40} {gaps}  {row.why}")
+        say(f"{row.Index:40} {gaps}  {row.why}")
     print(
         f"{len(found)} of {len(scores.table)} datasets are hard. Gaps: best simple model, fourth best model, best boosted trees."
     )
@@ -85,5 +86,5 @@ def _audit(args: argparse.Namespace) -> int:
     found, missing = audit_data(**what, target=args.target, classes=args.classes, **splits_asked(args))
     print(format_findings(found, args.format))
     for table in missing:
-        print(f"not looked at: {table['name']}: {table['reason']}", file=sys.stderr)
+        say(f"not looked at: {table['name']}: {table['reason']}", file=sys.stderr)
     return Exit.OK

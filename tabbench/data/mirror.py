@@ -46,7 +46,7 @@ def import_mirror(folder: Path) -> dict[Kind, int]:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         entries: list[Entry] = [(kind, int(number)) for kind in KINDS for number in index[kind]]
         server, written = str(index["server"]), int(index["format"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise UserError(f"{folder}: is no mirror (it has no sound index.json): make one with `tabbench mirror export`") from None
     if written > FORMAT:
         raise UserError(f"{folder}: format {written} was written by a newer tabbench: upgrade it")

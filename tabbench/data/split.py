@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 
 from tabbench.border.forms import Few, Folds, Seed, fit
 from tabbench.data import folds
@@ -18,6 +19,7 @@ from tabbench.errors import UserError
 from tabbench.files import file_name, replace_file
 
 DEFAULT_FOLDS = 3
+MAX_ROWS_A_BYTE = 100  # of a file of splits; they pack to a byte a row or so
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,14 +161,24 @@ def save_splits(splits: Iterable[Split], path: Path) -> None:
     replace_file(path, lambda temporary: pd.concat(parts).to_parquet(temporary, index=False))
 
 
-def load_splits(path: Path) -> list[Split]:
-    """Read what `save_splits` wrote; raises UserError if the file is damaged."""
+def load_splits(path: Path, n_rows: int) -> list[Split]:
+    """Read what `save_splits` wrote of a table with `n_rows`; raises UserError if the file is damaged, or says what cannot be."""
     try:
-        frame = pd.read_parquet(path)
+        n = pq.read_metadata(path).num_rows
+        if n > MAX_ROWS_A_BYTE * path.stat().st_size:
+            raise ValueError(f"{n:,} rows in so few bytes")
+        frame = pd.read_parquet(path, columns=["repeat", "fold", "part", "row"])
+        numbers = frame[["repeat", "fold", "row"]]
+        if not all(kind.kind == "i" for kind in numbers.dtypes) or not frame["part"].isin(["train", "test"]).all():
+            raise ValueError("other types than those of splits")
+        if not len(frame) or numbers.min().min() < 0 or numbers["row"].max() >= n_rows:
+            raise ValueError(f"rows that are none of the {n_rows}")
+        if frame.duplicated(["repeat", "fold", "row"]).any() or (frame.groupby(["repeat", "fold"])["part"].nunique() < 2).any():
+            raise ValueError("a row twice in a fold, or a fold with one part")
         splits = [
             _split(*key, *(rows.loc[rows["part"] == part, "row"].to_numpy() for part in ("train", "test")))
             for key, rows in frame.groupby(["repeat", "fold"], sort=True)
         ]
         return _linked(splits)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, ArithmeticError, NotImplementedError) as error:
         raise UserError(f"{path}: damaged split file ({str(error).splitlines()[0]})") from None

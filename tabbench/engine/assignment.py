@@ -76,9 +76,13 @@ def assign(job: Job, task: Task, split: Split) -> Assignment:
     return Assignment(job, split, task.features_digest, task.y[split.train].astype(np.int32), *steering)
 
 
-def start_child(assignment: Assignment, path: Path, limits: Mapping[str, float]) -> Child:
-    """Begin a job on the prepared table at `path` in a child process under these limits, by the names that `Child` has."""
-    return Child(_work, (assignment, str(path)), **limits, threads=assignment.job.threads)
+def start_child(assignment: Assignment, path: Path, limits: Mapping[str, float], closed: Path) -> Child:
+    """Begin a job on the prepared table at `path` in a child process under these limits (seconds, memory_mb).
+
+    closed : the result folder, which the job may not write to.
+    """
+    seconds, memory_mb, threads = limits["seconds"], limits["memory_mb"], assignment.job.threads
+    return Child(_work, (assignment, str(path)), seconds=seconds, memory_mb=memory_mb, threads=threads, closed=closed)
 
 
 def _work(given: Assignment, path: str) -> bytes:

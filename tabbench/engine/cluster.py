@@ -12,6 +12,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from distributed import Future
@@ -116,8 +117,9 @@ class DaskEngine:
         """What differs on a worker, one line each."""
         return self._workers.warnings
 
-    def prepare(self, models: Iterable[str]) -> None:
+    def prepare(self, models: Iterable[str], closed: Path) -> None:
         """Say what the fork servers of the workers import."""
+        self._closed = closed.resolve()
         self.modules = preload(models)
 
     def start(self, job: Job, work: Work) -> None:
@@ -240,7 +242,7 @@ class DaskEngine:
 
     def _send(self, job: Job, work: Work, address: str) -> None:
         path = self._tables.get((address, work.task.digest)) or self._send_table(work, address)
-        args = (work.assign(job), path, self.limits, self.modules)
+        args = (work.assign(job), path, self.limits, self._closed, self.modules)
         resources = {GPU: 1} if job.model in self._on_gpu else None
         future = self._client.submit(do_job, *args, workers=[address], resources=resources, pure=False)
         self._flying[str(future.key)] = Flight(job, work, address, future, time.monotonic())

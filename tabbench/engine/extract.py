@@ -107,7 +107,9 @@ def _compute_missing(pieces: list[_Piece], resources: Resources, on_part: Callab
             while queue and len(running) < resources.workers:
                 piece = queue.pop()
                 args = (str(piece.part.path), piece.part.split.train, piece.group)
-                running[piece] = Child(_in_child, args, **limits, threads=resources.threads)
+                running[piece] = Child(
+                    _in_child, args, seconds=limits["seconds"], memory_mb=limits["memory_mb"], threads=resources.threads
+                )
             wait_for_any(list(running.values()), POLL_SECONDS)
             for piece, child in list(running.items()):
                 outcome = child.poll()

@@ -19,6 +19,7 @@ from typing import NoReturn
 import psutil
 
 from tabbench.engine.cgroup import enter, kill_group
+from tabbench.engine.seal import seal
 
 GRACE_SECONDS = 1.0
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -28,10 +29,11 @@ class _StopError(BaseException):
     """SIGTERM has come: from the runner, or from the kernel because our parent has died."""
 
 
-def keep(work: Callable[[], object], group: Path | None, parent: int) -> NoReturn:
+def keep(work: Callable[[], object], group: Path | None, closed: Path | None, parent: int) -> NoReturn:
     """Do `work()` in a worker process and end, with all its descendants, as the worker ends; on SIGTERM end them at once.
 
-    group : the cgroup for the worker and what it starts. parent : that we were forked from; if it has died, nothing is done.
+    group : the cgroup for the worker and what it starts. closed : a folder that they may not write to. parent : that we were
+    forked from; if it has died, nothing is done.
     """
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the runner's to handle
@@ -43,7 +45,7 @@ def keep(work: Callable[[], object], group: Path | None, parent: int) -> NoRetur
     try:
         worker = os.fork()
         if worker == 0:
-            _be_the_worker(work, group, keeper)
+            _be_the_worker(work, group, closed, keeper)
         status = _wait_for(worker)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except _StopError:
@@ -59,12 +61,15 @@ def keep(work: Callable[[], object], group: Path | None, parent: int) -> NoRetur
     os._exit(os.waitstatus_to_exitcode(status))
 
 
-def _be_the_worker(work: Callable[[], object], group: Path | None, keeper: int) -> NoReturn:
+def _be_the_worker(work: Callable[[], object], group: Path | None, closed: Path | None, keeper: int) -> NoReturn:
     code = 1
     try:
         if group:
             enter(group)
         os.setsid()
+        if closed:
+            with suppress(OSError):  # the folder has gone: the runner notices
+                seal(closed)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         _end_with(keeper, signal.SIGKILL)
         work()

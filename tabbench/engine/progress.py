@@ -15,6 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from tabbench.border.texts import printable
 from tabbench.engine.costs import SIZES, Costs, learn
 from tabbench.engine.standings import Standings
 from tabbench.errors import UserError
@@ -61,7 +62,7 @@ class Progress:
     def note(self, text: str) -> None:
         """Say what the user should know."""
         self._record("note", text=text)
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(printable(text), markup=False, highlight=False, soft_wrap=True)
 
     def begin(
         self, jobs: Sequence[Job], sizes: Mapping[str, Sequence[int]], stored: Sequence[tuple[Job, str, Mapping[str, Any]]] = ()

@@ -8,6 +8,7 @@ from typing import Any
 
 from distributed import get_worker
 
+from tabbench.engine import seal
 from tabbench.engine.assignment import NO_TABLE, Assignment, start_child
 from tabbench.engine.cgroup import held_by
 from tabbench.engine.runner import POLL_SECONDS
@@ -22,11 +23,16 @@ _running: set[Child] = set()
 
 
 def describe(models: Sequence[str]) -> dict[str, Any]:
-    """Environment of this worker (see `manifest.environment`) and what holds limits there (see `cgroup.held_by`).
+    """Environment of this worker (see `manifest.environment`), what holds limits there (`cgroup.held_by`), and what the store.
 
     As "trouble" it says why one of the models cannot run here, or "".
     """
-    return {**environment(), "limits": held_by(), "trouble": next(filter(None, map(_trouble, models)), "")}
+    return {
+        **environment(),
+        "limits": held_by(),
+        "store": seal.held_by(),
+        "trouble": next(filter(None, map(_trouble, models)), ""),
+    }
 
 
 def _trouble(name: str) -> str:
@@ -46,17 +52,17 @@ def keep_table(name: str, content: bytes) -> str:
     return str(path)
 
 
-def do_job(given: Assignment, path: str, limits: Mapping[str, float], modules: Sequence[str]) -> Outcome:
+def do_job(given: Assignment, path: str, limits: Mapping[str, float], closed: Path, modules: Sequence[str]) -> Outcome:
     """Do a job in a child process and say how that ended; it is given up when the run that asked for it is gone.
 
-    modules : what the fork server imports. Raises FileNotFoundError if the table has gone with an earlier worker of this address,
-    ChildProcessError if the child was lost, see `Outcome`.
+    closed : the result folder, where this machine has it. modules : what the fork server imports. Raises FileNotFoundError if the
+    table has gone with an earlier worker of this address, ChildProcessError if the child was lost, see `Outcome`.
     """
     if not Path(path).exists():
         raise FileNotFoundError(f"{path}: the table is not on this worker any more")  # it is sent again
     worker = get_worker()
     task = worker.state.tasks[worker.get_current_task()]
-    child = _start(given, Path(path), limits, modules)
+    child = _start(given, Path(path), limits, closed, modules)
     try:
         while (outcome := child.poll()) is None and task.state != "cancelled":
             wait_for_any([child], POLL_SECONDS)
@@ -71,12 +77,12 @@ def do_job(given: Assignment, path: str, limits: Mapping[str, float], modules: S
     return outcome or Outcome("failed", "nobody waits for it any more")
 
 
-def _start(given: Assignment, path: Path, limits: Mapping[str, float], modules: Sequence[str]) -> Child:
+def _start(given: Assignment, path: Path, limits: Mapping[str, float], closed: Path, modules: Sequence[str]) -> Child:
     with _lock:
         # Dask's nanny makes its workers daemons, which multiprocessing forbids children. Ours end with the worker all the same.
         multiprocessing.process.current_process()._config["daemon"] = False  # type: ignore[attr-defined]
         if not _running:  # else it might start anew, under the jobs of another run
             start_server(modules)
-        child = start_child(given, path, limits)
+        child = start_child(given, path, limits, closed)
         _running.add(child)
         return child

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from tabbench.data.split import Split
 from tabbench.data.task import Task, load_task, save_task
+from tabbench.engine import seal
 from tabbench.engine.assignment import NO_TABLE, Assignment, assign, read_outcome, start_child
 from tabbench.engine.cgroup import held_by
 from tabbench.engine.execute import reason_unsupported
@@ -70,8 +71,8 @@ class Engine(Protocol):
     @property
     def running(self) -> int: ...  # noqa: D102
 
-    def prepare(self, models: Iterable[str]) -> None:
-        """Get ready, once, for jobs of these models."""
+    def prepare(self, models: Iterable[str], closed: Path) -> None:
+        """Get ready, once, for jobs of these models, which may not write to the folder `closed` if the system can hold that."""
 
     def start(self, job: Job, work: Work) -> None:
         """Begin a job."""
@@ -116,7 +117,7 @@ def run_jobs(
     queue = able(jobs)
     if not queue:
         return
-    engine.prepare({job.model for job in queue})
+    engine.prepare({job.model for job in queue}, store.path.parent)
     try:
         while queue or engine.running:
             mine, theirs = _claim(queue, engine.free, store, shared)
@@ -175,7 +176,7 @@ class LocalEngine:
     @property
     def facts(self) -> dict[str, Any]:
         """What the manifest says of it."""
-        return {"name": "local", "limits": held_by()}
+        return {"name": "local", "limits": held_by(), "store": seal.held_by()}
 
     @property
     def running(self) -> int:
@@ -187,15 +188,16 @@ class LocalEngine:
         """Number of jobs it takes now."""
         return 0 if self._lost else self.resources.workers - self.running - len(self._stopped)
 
-    def prepare(self, models: Iterable[str]) -> None:
+    def prepare(self, models: Iterable[str], closed: Path) -> None:
         """Start the fork server, with what these models import."""
+        self._closed = closed.resolve()
         start_server(preload(models))
 
     def start(self, job: Job, work: Work) -> None:
         """Begin a job."""
         if not work.path.exists():  # somebody has removed it: no fault of the job
             write_again(work)
-        self._children[job] = start_child(work.assign(job), work.path, self.limits), work
+        self._children[job] = start_child(work.assign(job), work.path, self.limits, self._closed), work
 
     def finished(self) -> Iterator[tuple[Job, Run]]:
         """Jobs that have ended, after a short wait for one."""

@@ -23,6 +23,7 @@ from typing import Any
 
 import psutil
 
+from tabbench.engine import seal
 from tabbench.engine.cgroup import home, ran_out_of_memory, remove_group
 from tabbench.engine.keeper import GRACE_SECONDS, descendants, end_descendants, is_dead, keep
 
@@ -149,17 +150,26 @@ class Child:
     Parameters
     ----------
     seconds : wall-clock limit. memory_mb : limit on the resident memory of the process tree. threads : cap for its libraries.
+    closed : a folder that it may not write to, if the system can hold that, see `seal.held_by`.
     """
 
     def __init__(
-        self, function: Callable[..., bytes], args: tuple[Any, ...], *, seconds: float, memory_mb: float, threads: int
+        self,
+        function: Callable[..., bytes],
+        args: tuple[Any, ...],
+        *,
+        seconds: float,
+        memory_mb: float,
+        threads: int,
+        closed: Path | None = None,
     ) -> None:
         self.connection, theirs = Pipe(duplex=False)
         self.seconds, self.memory_mb = seconds, memory_mb
         place = home()
         self.group = place.new_group(memory_mb) if place else None
+        closed = closed if closed and seal.held_by() != "open" else None
         with theirs:
-            self.process = _start_process((theirs, function, args, threads, self.group))
+            self.process = _start_process((theirs, function, args, threads, self.group, closed))
         self._server_pid = _server._forkserver_pid
         self.started = time.monotonic()
         self.tree_found = 0.0
@@ -301,7 +311,12 @@ def _death(exitcode: int | None) -> str:
 
 
 def _child_main(
-    connection: Connection, function: Callable[..., bytes], args: tuple[Any, ...], threads: int, group: Path | None
+    connection: Connection,
+    function: Callable[..., bytes],
+    args: tuple[Any, ...],
+    threads: int,
+    group: Path | None,
+    closed: Path | None,
 ) -> None:
     _let_go_of_the_server()
     null = os.open(os.devnull, os.O_RDWR)
@@ -319,7 +334,7 @@ def _child_main(
             pipe.write(answer)
 
     own = _importer == os.getpid()  # a server that lacks our sys.path has not imported this
-    keep(work, group, os.getppid() if own else _importer)
+    keep(work, group, closed, os.getppid() if own else _importer)
 
 
 def _let_go_of_the_server() -> None:

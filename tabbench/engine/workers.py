@@ -17,7 +17,7 @@ from tabbench.models import get_model
 from tabbench.store.manifest import NUMERIC, environment
 
 CONNECT_SECONDS = 15.0
-MACHINE = ("platform", "cpu", "cores", "memory_mb", "python", "limits")
+MACHINE = ("platform", "cpu", "cores", "memory_mb", "python", "limits", "store")
 
 
 def connect(address: str) -> Client:

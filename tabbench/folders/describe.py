@@ -107,7 +107,7 @@ def _recorded(folder: Path, manifest: dict[str, Any]) -> list[tuple[Task, Split]
         if not path.exists():
             raise UserError(f"{folder}: the table of {entry['name']!r} is not in {stored}: run the same command again")
         task = load_task(path)
-        pairs += [(task, split) for split in load_splits(folder / splits_file(task.name, task.digest))]
+        pairs += [(task, split) for split in load_splits(folder / splits_file(task.name, task.digest), len(task.y))]
     return pairs
 
 

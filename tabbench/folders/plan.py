@@ -12,6 +12,7 @@ from tabbench.data.spec import Scheme
 from tabbench.data.split import DEFAULT_FOLDS, Split
 from tabbench.data.suite import load_suite
 from tabbench.data.task import Task
+from tabbench.engine import seal
 from tabbench.engine.cgroup import held_by
 from tabbench.engine.costs import BYTES_PER_RUN, learn
 from tabbench.engine.execute import reason_unsupported
@@ -95,7 +96,7 @@ def forecast(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
         *_not_here(request, published),
         f"store   about {n_bytes / 2**20:,.1f} MB",
         f"memory  at most {resources.limits['memory_mb']:,.0f} MB a job, {resources.workers} at a time",
-        f"limits  held by: {held_by()}",
+        f"limits  held by: {held_by()}; to jobs the result folder is {seal.held_by()}",
         *(f"remark  {remark}" for remark in remarks_on(tasks)),
     ]
     if costs is None or not costs.n_runs:

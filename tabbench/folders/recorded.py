@@ -76,23 +76,25 @@ class _Described:
     size: int
 
 
-def recorded_jobs(folder: Path, manifest: Mapping[str, Any]) -> Iterator[Job]:
+def recorded_jobs(folder: Path, manifest: Mapping[str, Any], *, trust: bool = False) -> Iterator[Job]:
     """The jobs that the requests of a folder ask for, a search as far as it has come.
 
-    A model that the folder names by its module is not imported, for it may be anything: its trials are those that are stored.
+    Without trust a model that the folder names by its module is not imported, for it may be anything: its trials are those that
+    are stored.
     Raises UserError if the splits or the store are damaged, or a search cannot be followed here.
     """
     described = [_Described(facts["name"], facts["digest"], facts["n_rows"] * facts["n_features"]) for facts in manifest["tasks"]]
-    pairs = [(task, load_splits(folder / splits_file(task.name, task.digest))) for task in described]
+    n_rows = {facts["digest"]: facts["n_rows"] for facts in manifest["tasks"]}
+    pairs = [(task, load_splits(folder / splits_file(task.name, task.digest), n_rows[task.digest])) for task in described]
     for spec in specs_of(manifest):
         losses: dict[str, float] = {}
         if spec.search:
             with ResultStore(folder / STORE) as store:
                 losses = losses_of(spec, store)
         those = [(task, splits) for task, splits in pairs if spec.includes(task.name)]
-        known = tuple(name for name in spec.models if not is_code(name))
+        known = tuple(name for name in spec.models if trust or not is_code(name))
         yield from Schedule(series_of(replace(spec, models=known), those), losses).jobs
-        named = replace(spec, models=tuple(name for name in spec.models if is_code(name)))
+        named = replace(spec, models=tuple(name for name in spec.models if name not in known))
         yield from _stored_trials(folder, [one.first for one in series_of(named, those, _no_space)])
 
 

@@ -36,7 +36,7 @@ def refit(runs: Sequence[Stored], spec: Spec, material: Material, sample: int) -
     """
     able = [stored for stored in runs if stored.run.status == "ok" and _can_refit(stored.job, material)]
     if not able:
-        raise UserError("no job can be fitted again here, for want of its dataset, split or packages")
+        raise UserError("no job that was asked for can be fitted again here, for want of its dataset, split or packages")
     drawn = np.random.default_rng(SEED).permutation(len(able))[:sample]
     chosen = [able[i] for i in sorted(drawn)]
     again = _fit(chosen, spec, material)

@@ -202,7 +202,7 @@ def _splits_of(task: Task, folder: Path, spec: Spec, recorded: str | None, progr
     path = folder / splits_file(task.name, task.digest)
     if path.exists():
         try:
-            splits = load_splits(path)
+            splits = load_splits(path, len(task.y))
         except UserError as error:
             progress.note(f"{error}: made again")
         else:

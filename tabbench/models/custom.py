@@ -3,7 +3,8 @@
 import inspect
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from difflib import get_close_matches
 from importlib import import_module
@@ -23,12 +24,16 @@ def load_attribute(name: str) -> Model:
     module_name, _, attribute = name.partition(":")
     if module_name == "__main__":
         raise UserError(f"model {name!r}: jobs run in processes of their own and cannot import it from __main__: {_ELSEWHERE}")
-    module = _import(module_name, name)
-    if not hasattr(module, attribute):
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+    with _foreign(f"model {name!r}: importing {module_name!r} fails"):
+        module = _import(module_name, name)
+        found = getattr(module, attribute, None)
+    if found is None:
         near = get_close_matches(attribute, dir(module), n=1)
         hint = f"did you mean {near[0]!r}?" if near else "check the spelling"
         raise UserError(f"model {name!r}: module {module_name!r} has no {attribute!r}: {hint}")
-    return as_model(getattr(module, attribute), name)
+    return as_model(found, name)
 
 
 def name_of(found: Any) -> str:
@@ -74,6 +79,11 @@ def as_model(found: Any, name: str) -> Model:
     """
     if isinstance(found, Model):
         return replace(found, name=name)
+    with _foreign(f"model {name!r} cannot be built"):
+        return _looked_at(found, name)
+
+
+def _looked_at(found: Any, name: str) -> Model:
     if not callable(found):
         raise UserError(f"model {name!r} is {_a(found)}, not a classifier class, a function that returns one, or a Model")
     required = [p.name for p in _parameters(found).values() if p.default is p.empty and p.kind not in _VARIABLE]
@@ -84,10 +94,7 @@ def as_model(found: Any, name: str) -> Model:
         return _build(found, seed, threads, config)
 
     build.__doc__ = (inspect.getdoc(found) or name).split("\n")[0]
-    try:
-        estimator = build(seed=0, threads=1)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code may raise anything
-        raise UserError(f"model {name!r} cannot be built: {_one_line(error)}") from None
+    estimator = build(seed=0, threads=1)
     if not _is_classifier(estimator):
         raise UserError(f"model {name!r} gives {_a(estimator)}, which is not a classifier: it needs fit and predict_proba")
     needs = getattr(found, "tabbench_needs", getattr(estimator, "tabbench_needs", Needs()))
@@ -103,16 +110,23 @@ _VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 def _import(module_name: str, name: str) -> ModuleType:
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())
     try:
         return import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(f"{error.name}.")):
             raise UserError(f"model {name!r}: no module {error.name!r}: install it or run in the folder that holds it") from None
-        raise UserError(f"model {name!r}: importing {module_name!r} fails: {_one_line(error)}") from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code may raise anything
-        raise UserError(f"model {name!r}: importing {module_name!r} fails: {_one_line(error)}") from None
+        raise
+
+
+@contextmanager
+def _foreign(trouble: str) -> Iterator[None]:
+    """Tell whatever foreign code raises, the ends of a process included, in one line; Ctrl-C stays what it is."""
+    try:
+        yield
+    except (UserError, KeyboardInterrupt):
+        raise
+    except BaseException as error:  # noqa: BLE001 - foreign code may raise anything
+        raise UserError(f"{trouble}: {_one_line(error)}") from None
 
 
 def _build(found: Callable[..., Any], seed: int, threads: int, config: dict[str, Any]) -> Any:

@@ -25,6 +25,7 @@ from tabbench.request import SHARED, Spec
 
 FORMAT = 1
 NAME = "manifest.json"
+MAX_BYTES = 2**28
 NUMERIC = ("numpy", "pandas", "pyarrow", "scikit-learn", "scipy")  # packages that every number depends on
 
 
@@ -116,6 +117,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     path = folder / NAME
     refuse_links(folder)
     try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError(f"{path}: damaged manifest: {path.stat().st_size:,} bytes")
         manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         written = manifest["format"]
         if not isinstance(written, int) or written < 1:
@@ -195,6 +198,7 @@ class _Environment(_Machine, kw_only=True):
 class _Engine(msgspec.Struct):
     name: str = ""
     limits: str = ""
+    store: str = ""
     machines: list[_Machine] = []
 
 

@@ -32,6 +32,7 @@ FORMAT = 3
 AS_IT_IS = 2  # the earliest format that need not be changed to be read
 LOCKED_SECONDS = 60.0  # patience with others that write to the file
 NAME = "store.sqlite"
+EMPTY_BYTES = 4096  # a page: no table yet
 STATUSES = ("ok", "failed", "timeout", "memory", "unsupported")
 _META = "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
 _SCHEMA = """
@@ -343,6 +344,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     if path.exists() and not os.access(real.parent, os.W_OK):  # a read-only medium: no log can be kept beside the file
         db = sqlite3.connect(f"file:{quote(str(real))}?immutable=1", uri=True)
     else:
+        _let_no_journal_act(path)
         db = sqlite3.connect(path, timeout=LOCKED_SECONDS)
         _patiently(lambda: db.execute("PRAGMA journal_mode=WAL"))
         db.execute("PRAGMA synchronous=NORMAL")  # a kill loses nothing; a power cut may lose the last runs, never the file
@@ -350,6 +352,19 @@ def _connect(path: Path) -> sqlite3.Connection:
     db.execute("PRAGMA trusted_schema=OFF")  # the file may be a stranger's
     db.text_factory = lambda raw: raw.decode(errors="backslashreplace")  # a damaged text is read, and fails its hash
     return db
+
+
+def _let_no_journal_act(path: Path) -> None:
+    """Raise UserError for a store with a rollback journal, which may name any file of ours for SQLite to delete.
+
+    A store has a write-ahead log instead; a kill in its very first moment leaves a journal beside an empty file: that is removed.
+    """
+    journal = path.with_name(f"{path.name}-journal")
+    if not os.path.lexists(journal):
+        return
+    if path.exists() and path.stat().st_size > EMPTY_BYTES:
+        raise UserError(f"{journal}: is a rollback journal, which no store of ours has: remove it, or take another folder")
+    journal.unlink(missing_ok=True)
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

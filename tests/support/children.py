@@ -14,8 +14,8 @@ import numpy as np
 from tabbench.engine.sandbox import Child, wait_for_any
 
 
-def start(function, *args, seconds=300.0, memory_mb=2000.0, threads=1):
-    return Child(function, args, seconds=seconds, memory_mb=memory_mb, threads=threads)
+def start(function, *args, seconds=300.0, memory_mb=2000.0, threads=1, closed=None):
+    return Child(function, args, seconds=seconds, memory_mb=memory_mb, threads=threads, closed=closed)
 
 
 def end_of(child):

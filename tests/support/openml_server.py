@@ -7,6 +7,7 @@ import socket
 import struct
 import threading
 import time
+import zlib
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -239,6 +240,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self.head(status, len(body))
                 self.wfile.write(body[:10])
                 self.hang_up()
+            case "endless" | "bomb" | "endless redirect" | "redirect" | "garbage":
+                self.mean_no_good(fault)
             case "gone":
                 self.world.stop()  # before the client can ask again
                 self.hang_up()
@@ -255,6 +258,32 @@ class _Handler(BaseHTTPRequestHandler):
     def reply(self, status, body, headers=None):
         self.head(status, len(body), headers)
         self.wfile.write(body)
+
+    def mean_no_good(self, fault):
+        match fault.kind:
+            case "endless":
+                self.send_response(200)
+                self.end_headers()
+                self.pour()
+            case "bomb":
+                packed = zlib.compressobj(9, wbits=31)
+                body = b"".join(packed.compress(bytes(2**20)) for _ in range(64)) + packed.flush()
+                self.reply(200, body, {"Content-Encoding": "gzip"})
+            case "endless redirect":
+                self.send_response(302)
+                self.send_header("Location", f"{self.world.base}/elsewhere")
+                self.end_headers()
+                self.pour()
+            case "redirect":
+                self.reply(302, b"", {"Location": fault.retry_after})
+            case "garbage":
+                self.reply(200, fault.retry_after.encode("utf-8", "surrogateescape"))
+
+    def pour(self):
+        """Send until nobody listens."""
+        for _ in range(10_000):  # 640 MB; the machine is to survive the test if nobody looks
+            self.wfile.write(bytes(2**16))
+        self.close_connection = True
 
     def hang_up(self):
         """End the connection with a reset."""

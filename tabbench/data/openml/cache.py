@@ -20,9 +20,11 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+import msgspec
 import numpy as np
 import pandas as pd
 
+from tabbench.border.forms import Count, Few, LongText, Text, fit
 from tabbench.errors import UserError
 from tabbench.files import data_folder, file_hash, replace_text
 
@@ -31,6 +33,38 @@ Kind = Literal["datasets", "tasks", "suites"]
 KINDS: tuple[Kind, ...] = ("datasets", "tasks", "suites")
 TABLE = {"datasets": "data.parquet", "tasks": "splits.parquet"}
 DEFAULT_SERVER = "https://www.openml.org/api/v1/xml"
+
+
+class _Feature(msgspec.Struct):
+    name: LongText
+    type: Text
+    distinct: Count
+    role: Text
+
+
+class _Dataset(msgspec.Struct):
+    name: Text
+    version: Count | Text | None
+    licence: LongText | None
+    url: LongText | None
+    target: LongText | None
+    rows: Count
+    columns: Count
+    features: list[_Feature]
+
+
+class _Task(msgspec.Struct):
+    dataset: Count
+    target: LongText | None
+    repeats: Few
+
+
+class _Suite(msgspec.Struct):
+    name: LongText | None
+    tasks: list[Count]
+
+
+_FORMS: dict[Kind, type[msgspec.Struct]] = {"datasets": _Dataset, "tasks": _Task, "suites": _Suite}
 
 
 def server_url() -> str:
@@ -73,12 +107,14 @@ class Cache:
         try:
             meta: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             written = int(meta["format"])
+            if written <= FORMAT:
+                fit(meta, _FORMS[kind])
         except FileNotFoundError:
             raise UserError(
                 f"OpenML {kind[:-1]} {number} is not on this machine: run `tabbench fetch` where there is a network, "
                 "or `tabbench mirror import`"
             ) from None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, UserError):
             raise UserError(f"{file}: damaged: run `tabbench fetch` again") from None
         if written > FORMAT:
             raise UserError(f"{file}: format {written} was written by a newer tabbench: upgrade it")
@@ -123,6 +159,7 @@ class Cache:
         self._add("suites", number, meta, None)
 
     def _add(self, kind: Kind, number: int, meta: dict[str, Any], write: Callable[[Path], object] | None) -> None:
+        fit(meta, _FORMS[kind], f"OpenML {kind[:-1]} {number}")
         parent = self.folder / kind
         parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{number}-", dir=parent))

@@ -142,6 +142,8 @@ def _test_folds(splits: dict[int, Any]) -> np.ndarray:
     """(n, repeats) test folds from the client's nested dictionaries: repeat → fold → sample → (train, test)."""
     parts = {(repeat, fold): samples[0] for repeat, folds in splits.items() for fold, samples in folds.items()}
     n_rows = 1 + max(int(rows.max()) for pair in parts.values() for rows in pair if len(rows))
+    if n_rows > sum(len(rows) for pair in parts.values() for rows in pair):
+        raise Damaged(f"its folds are incomplete: they name row {n_rows - 1}, and fewer rows than that")
     fold_of = np.full((n_rows, len(splits)), -1, dtype=np.int64)
     for (repeat, fold), (_, test) in parts.items():
         fold_of[test, repeat] = fold

@@ -140,6 +140,15 @@ class _Session(requests.Session):
             pass
         return response
 
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """Where an answer leads; its body, which `requests` would read to whatever end, is let go."""
+        target = super().get_redirect_target(resp)
+        if target:
+            resp.close()
+            resp._content = b""
+            resp._content_consumed = True
+        return target
+
     def _body(self, response: requests.Response) -> bytes:
         parts, size, started = [], 0, time.monotonic()
         while part := response.raw.read1(CHUNK, decode_content=True):  # not read: it would wait for a full chunk
