@@ -122,7 +122,7 @@ def test_the_page_computes_what_python_computes(name, metric, results, answers):
     facts = dataset_facts(results, make_manifest(results)["tasks"])
     names = [model for model in sorted(MODELS) if model not in off]
     datasets = [task for task in sorted(facts.index[chosen(facts)]) if task in scores.table.index]
-    better, table = scores.greater_is_better, scores.table.loc[datasets, names].dropna(how="all")
+    better, table = scores.settings.greater_is_better, scores.table.loc[datasets, names].dropna(how="all")
     filled = fill_worst(table, better)
     n, k = filled.shape
     assert (answer["names"], answer["n_chosen"], found["n"], found["k"]) == (names, int(chosen(facts).sum()), n, k)
