@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tabbench.errors import UserError
+from tabbench.files import remove_temporaries
 from tabbench.folders.describe import describe_merged
 from tabbench.folders.results import Results
 from tabbench.store.checksums import NAME as CHECKSUMS
@@ -43,6 +44,7 @@ def merge(folders: Sequence[Path], out: Path) -> Results:
     _check_new(out, manifest)
     open_folder(out)
     with Claims(out) as claims, claims.whole_folder():
+        remove_temporaries(out)
         write_manifest(out, manifest)
         with ResultStore(out / STORE) as store:
             for folder in folders:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from tabbench.data.reader import read_typed
 from tabbench.errors import UserError
-from tabbench.files import file_hash, refuse_links, replace_file
+from tabbench.files import file_hash, refuse_links, remove_temporaries, replace_file
 from tabbench.metrics import METRICS
 from tabbench.models import MODELS, load_models
 from tabbench.registry import Registry
@@ -184,6 +184,7 @@ def import_results(kind: str, path: Path, folder: Path, *, force: bool = False) 
     if is_merge:
         frame["model"] += f" ({kind})"
     note = {"kind": kind, "file": path.name, "sha256": digest, "rows": len(frame), **({"remarks": remarks} if remarks else {})}
+    remove_temporaries(folder)
     _write(folder, frame, note, is_merge)
     frame.attrs["remarks"] = remarks
     return frame
