@@ -1,7 +1,7 @@
 """Networks beside a random forest on two-class tables, and beside what TabZilla published of the same tables.
 
-    python benchmarks/tabzilla.py --tables ../shared/data/openml --published ../shared/golden/tabzilla/all22_…_with_default.csv \
-        --out results/plausible [--models resnet,saint] [--most-rows 1200] [--folds 3] [--workers 1]
+    python benchmarks/tabzilla.py --tables FOLDER --published FILE.csv --out results/plausible \
+        [--models resnet,saint] [--most-rows 1200] [--folds 3] [--workers 1]
 
 --tables: a folder per table with data.parquet and meta.json; taken are those of two classes that TabZilla published and that
 are none of the test sets of TabPFN's paper. --published: TabZilla's table of default and tuned results. The run, default
