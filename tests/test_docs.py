@@ -27,7 +27,8 @@ WITH_EXAMPLES = [path for path in (ROOT / "tabbench").rglob("*.py") if ">>>" in 
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "cache"))
-    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if not Path(place, "mine.py").is_file()])  # other tests' models
+    sys.modules.pop("mine", None)
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"zip": rng.integers(0, 4, 80), "a": rng.normal(size=80)})
     frame.assign(y=np.where(frame["a"] + rng.normal(size=80) > 0, "yes", "no")).to_csv("my.csv", index=False)

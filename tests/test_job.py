@@ -80,12 +80,12 @@ def test_a_spec_is_what_its_json_says():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"folds": "3"}, "got `str` - at `.*folds"),
-        ({"models": [1]}, "got `int` - at `.*models"),
-        ({"seed": True}, "got `bool` - at `.*seed"),
+        ({"folds": "3"}, "^folds: .*got `str`"),
+        ({"models": [1]}, "^models.0.: .*got `int`"),
+        ({"seed": True}, "^seed: .*got `bool`"),
         ({"bribe": 1}, "unknown field `bribe`"),
         ({"workers": 0}, "must be positive"),
-        ({"subsamples": [{"max_rows": "3"}]}, "at `.*subsamples"),
+        ({"subsamples": [{"max_rows": "3"}]}, "^subsamples.0..max_rows: "),
     ],
 )
 def test_a_spec_refuses_a_form_that_is_not_its_own(change, said):

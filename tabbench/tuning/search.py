@@ -163,6 +163,10 @@ class Outcome(float):
         outcome.costs = costs
         return outcome
 
+    def __getnewargs__(self) -> tuple[float, Mapping[str, float]]:  # type: ignore[override]
+        """What a copy is made of."""
+        return float(self), self.costs
+
 
 def loss(status: str, facts: Mapping[str, Any], metric: str) -> float:
     """What a search minimises: the validation value of a metric, negative where more is better; infinite without one."""
