@@ -44,7 +44,7 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m "not slow"
 
 test-slow: $(INSTALLED)
-	$(BIN)/python -m pytest --numprocesses 2 --dist load -m slow
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal -m slow
 
 test-lowest:
 	$(PYTHON) -m venv $(LOWEST)

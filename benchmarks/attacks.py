@@ -291,6 +291,7 @@ def folders(place: Path, made: Path) -> Iterator[Attack]:
 
 def servers(place: Path, __: Path) -> Iterator[Attack]:
     """An OpenML that answers as none should, or names its tables as none should."""
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # before a package `tests` that a library has installed
     from tests.support.openml_fixtures import folds, numbers
     from tests.support.openml_server import Catalogue, Fault, OpenMLServer, Table
 

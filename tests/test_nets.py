@@ -153,8 +153,8 @@ def test_every_net_is_well_on_smoke_and_leaves_no_file(tmp_path, monkeypatch):
     monkeypatch.chdir(home)
     stop_server()  # it has the environment of earlier tests
     names = [*OURS, *(name for name in GUESTS if not missing_imports(MODELS[name]))]
-    frame = tabbench.run(suite="smoke", models=names, folds=2, out=tmp_path / "out").frame
-    assert len(frame) == 3 * 2 * len(names)
+    frame = tabbench.run(suite="smoke", models=names, holdout=0.3, out=tmp_path / "out", resources=Resources(workers=2)).frame
+    assert len(frame) == 3 * len(names)
     assert set(frame["status"]) == {"ok"}
     assert [path.name for path in home.rglob("*") if not path.name.startswith(CACHES)] == []
 

@@ -94,11 +94,11 @@ def _analyze(args: argparse.Namespace) -> int:
     from tabbench.folders.describe import describe_results
     from tabbench.store.checksums import write_checksums
 
-    results = open_results(args.folder)
-    parts = _metafeatures_of(args, results, describe_results)
     models = tuple(args.models) if args.models else None
     if models and len(models) != 2:
         raise UserError(f"--models {','.join(models)}: give two models separated by a comma")
+    results = open_results(args.folder)
+    parts = _metafeatures_of(args, results, describe_results)
     found = analyze(results, parts, args.metric, models)
     results.write_report()
     write_checksums(args.folder, derived_only=True)
