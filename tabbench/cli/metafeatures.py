@@ -92,11 +92,14 @@ def _analyze(args: argparse.Namespace) -> int:
     from tabbench.api import open_results
     from tabbench.folders.analyze import analyze, format_analysis
     from tabbench.folders.describe import describe_results
+    from tabbench.metrics import METRICS
     from tabbench.store.checksums import write_checksums
 
     models = tuple(args.models) if args.models else None
     if models and len(models) != 2:
         raise UserError(f"--models {','.join(models)}: give two models separated by a comma")
+    if args.metric:
+        METRICS[args.metric]  # a wrong name is said before minutes of work
     results = open_results(args.folder)
     parts = _metafeatures_of(args, results, describe_results)
     found = analyze(results, parts, args.metric, models)
