@@ -61,24 +61,27 @@ def borders() -> Tensor:
 class FunctionNetwork(nn.Module):
     """Rows of an input and its value, through layers of the PFN to log probabilities of bars."""
 
-    def __init__(self, config: NetworkConfig) -> None:
+    def __init__(self, config: NetworkConfig, n_inputs: int = 2 * N_WAVES, n_bars: int = N_BARS) -> None:
         super().__init__()
         self.config = config
         width = config.width
-        self.embed_x = nn.Linear(2 * N_WAVES, width)
+        self.embed_x = nn.Linear(n_inputs, width)
         self.embed_y = nn.Linear(1, width)
         self.unknown = nn.Parameter(torch.randn(width))
         self.layers = nn.ModuleList(Layer(width, config.n_heads, config.hidden) for _ in range(config.n_layers))
         self.norm = Norm(width)
-        self.head = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, N_BARS))
+        self.head = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, n_bars))
 
     def forward(self, x: Tensor, y_context: Tensor) -> Tensor:
         """Log probabilities (B, N - C, N_BARS) of the bars at the rows of x (B, N, 1) behind the C with values y_context."""
-        n_context = y_context.shape[1]
         angles = torch.pi * torch.arange(1, N_WAVES + 1, device=x.device) * x
-        inputs = self.embed_x(torch.cat([angles.sin(), angles.cos()], dim=-1))
-        values = torch.cat([self.embed_y(y_context[..., None]), self.unknown.expand(len(x), x.shape[1] - n_context, -1)], dim=1)
-        stream = inputs + values
+        return self.answer(torch.cat([angles.sin(), angles.cos()], dim=-1), y_context)
+
+    def answer(self, inputs: Tensor, y_context: Tensor) -> Tensor:
+        """As `forward`, of rows as the network takes them (B, N, n_inputs)."""
+        n_context = y_context.shape[1]
+        unknown = self.unknown.expand(len(inputs), inputs.shape[1] - n_context, -1)
+        stream = self.embed_x(inputs) + torch.cat([self.embed_y(y_context[..., None]), unknown], dim=1)
         for layer in self.layers:
             stream = layer(stream, n_seen=n_context)
         return F.log_softmax(self.head(self.norm(stream[:, n_context:])), dim=-1)

@@ -16,12 +16,12 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tabbench.pfn.card import SURROGATE
 from tabbench.pfn.curriculum import Config, Shape, Stage, batches
-from tabbench.pfn.network import Layer, NetworkConfig, Norm
+from tabbench.pfn.gp import FunctionNetwork
+from tabbench.pfn.network import NetworkConfig
 from tabbench.pfn.trainer import Problem, Trainer
 
 MOST_INPUTS = 12
@@ -80,32 +80,19 @@ def cells_of(x: np.ndarray, kinds: np.ndarray) -> np.ndarray:
     return np.concatenate([cells, absent], axis=-2).reshape(*x.shape[:-1], -1).astype(np.float32)
 
 
-class SurrogateNetwork(nn.Module):
+class SurrogateNetwork(FunctionNetwork):
     """Rows of a point and its value, through layers of the PFN to log probabilities of bars."""
 
     borders: Tensor
 
     def __init__(self, config: NetworkConfig, borders: Tensor | None = None) -> None:
-        super().__init__()
-        self.config = config
-        width = config.width
+        super().__init__(config, MOST_INPUTS * CELL, N_BARS)
         self.register_buffer("borders", _prior_borders() if borders is None else borders)
-        self.embed_x = nn.Linear(MOST_INPUTS * CELL, width)
         nn.init.normal_(self.embed_x.weight, std=0.3)  # most cells are zero: the usual start would drown points in their values
-        self.embed_y = nn.Linear(1, width)
-        self.unknown = nn.Parameter(torch.randn(width))
-        self.layers = nn.ModuleList(Layer(width, config.n_heads, config.hidden) for _ in range(config.n_layers))
-        self.norm = Norm(width)
-        self.head = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, N_BARS))
 
     def forward(self, cells: Tensor, y_context: Tensor) -> Tensor:
         """Log probabilities (B, N - C, N_BARS) of the bars at the rows of cells (B, N, …) behind the C with values y_context."""
-        n_context = y_context.shape[1]
-        unknown = self.unknown.expand(len(cells), cells.shape[1] - n_context, -1)
-        stream = self.embed_x(cells) + torch.cat([self.embed_y(y_context[..., None]), unknown], dim=1)
-        for layer in self.layers:
-            stream = layer(stream, n_seen=n_context)
-        return F.log_softmax(self.head(self.norm(stream[:, n_context:])), dim=-1)
+        return self.answer(cells, y_context)
 
 
 @cache
