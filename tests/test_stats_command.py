@@ -1,6 +1,7 @@
 """`tabbench stats` and `tabbench suites hardest`: plain tables in, numbers out, and every bad table refused in one line."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -49,6 +50,23 @@ def test_wide_and_long_say_the_same(wide, tmp_path, capsys):
     assert [found["omnibus"]["chi2"] for found in (one, other)] == pytest.approx([10.952381] * 2)
     assert len(one["pairs"]) == 6
     assert {"p_holm", "p_shaffer", "p_bergmann", "rank_biserial"} < set(one["pairs"][0])
+
+
+@pytest.mark.parametrize("metric", [None, "log_loss"])
+def test_a_result_folder_has_the_statistics_of_its_report(tmp_path, capsys, metric):
+    folder = tmp_path / "plain"
+    assert main(["unpack", str(Path(__file__).parent / "golden" / "plain.zip"), "--out", str(folder)]) == 0
+    capsys.readouterr()
+    found = as_json(capsys, folder, *(["--metric", metric] if metric else []))
+    board = open_results(folder).leaderboard(metric).set_index("model")
+    assert {row["model"]: row["mean_rank"] for row in found["models"]} == pytest.approx(board["mean_rank"].to_dict())
+    assert {row["model"]: row["rating"] for row in found["models"]} == pytest.approx(board["rating"].to_dict())
+
+
+def test_of_a_result_folder_only_the_metric_is_chosen(tmp_path, capsys):
+    (tmp_path / "manifest.json").write_text("{}")
+    assert main(["stats", str(tmp_path), "--score", "accuracy"]) == 2
+    assert "only --metric chooses" in capsys.readouterr().err
 
 
 def test_every_test_of_a_pair_is_there(wide, tmp_path, capsys):

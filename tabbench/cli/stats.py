@@ -2,23 +2,30 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tabbench.cli.parser import Commands, Exit
+from tabbench.errors import UserError
+
+if TYPE_CHECKING:
+    from tabbench.store.plain_table import PlainTable
 
 
 def register(commands: Commands) -> None:
     """Add the command."""
     stats = commands.add(
         "stats",
-        "rank statistics of any results table, long or wide",
+        "rank statistics of any results table, long or wide, or of a result folder",
         example="tabbench stats scores.csv --control catboost",
         group="read",
     )
-    stats.add_argument("file", type=Path, help="CSV or Parquet file: a row a dataset and a column a model, or a row a score")
+    stats.add_argument(
+        "file", type=Path, help="result folder, or CSV or Parquet file: a row a dataset and a column a model, or a row a score"
+    )
     stats.add_argument("--dataset", metavar="COLUMN", help="column that names the datasets")
     stats.add_argument("--model-column", metavar="COLUMN", help="column of a long table that names the models")
     stats.add_argument("--score", metavar="COLUMN", help="score column of a long table")
-    stats.add_argument("--metric", help="metric to take of a table that has several")
+    stats.add_argument("--metric", help="metric to take of a table that has several, or of a result folder")
     stats.add_argument(
         "--empty", choices=["failed", "not-run"], help="what an empty cell means (default: failed, asked where it is of a fold)"
     )
@@ -39,12 +46,30 @@ def register(commands: Commands) -> None:
 def _stats(args: argparse.Namespace) -> int:
     from tabbench.report.summary_text import format_summary
     from tabbench.stats.summary import Settings, summarize
+    from tabbench.store.manifest import NAME as MANIFEST
     from tabbench.store.plain_table import Named, read_plain_table
 
     named = Named(args.dataset, args.model_column, args.score, args.metric, args.empty)
-    table = read_plain_table(args.file, named)
+    table = _of_folder(args) if (args.file / MANIFEST).is_file() else read_plain_table(args.file, named)
     lower = table.is_loss if args.lower_is_better is None else args.lower_is_better
-    settings = Settings(not lower, args.rope, args.alpha, args.baseline, args.control, args.test_share)
+    test_share = table.test_share if args.test_share is None else args.test_share
+    settings = Settings(not lower, args.rope, args.alpha, args.baseline, args.control, test_share)
     summary = summarize(table.scores, settings, table.folds, table.absent)
     print(format_summary(summary, settings, args.format, table.remarks))
     return Exit.OK
+
+
+def _of_folder(args: argparse.Namespace) -> "PlainTable":
+    """The scores of a result folder by one metric, which knows what the options about columns and direction ask."""
+    from tabbench.api import open_results
+    from tabbench.report.leaderboard import POLICY, default_metric, scores_of
+    from tabbench.store.plain_table import PlainTable
+
+    if any(value is not None for value in (args.dataset, args.model_column, args.score, args.empty, args.lower_is_better)):
+        raise UserError(f"{args.file}: a result folder says its columns and directions itself: only --metric chooses")
+    frame = open_results(args.file).frame
+    metric = args.metric or default_metric(frame)
+    scores = scores_of(frame, metric)
+    is_loss, share = not scores.settings.greater_is_better, scores.settings.test_share
+    folds = scores.folds if scores.folds is not None and len(scores.folds) > len(scores.table) else None
+    return PlainTable(scores.table, scores.absent, folds, is_loss, (f"Scores are {metric}, means over folds; {POLICY}",), share)

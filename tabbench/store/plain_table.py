@@ -36,7 +36,8 @@ class PlainTable:
 
     scores : (dataset × model), NaN where missing. absent : bool (dataset × model), where a model was not run. folds : the
     scores by (dataset, fold), NaN where they are not used; None if the file has no folds. is_loss : the score is called like
-    something of which less is better. remarks : what was left out, turned or not taken as written.
+    something of which less is better. remarks : what was left out, turned or not taken as written. test_share : share of the rows
+    that a fold scores, where it is known.
     """
 
     scores: pd.DataFrame
@@ -44,6 +45,7 @@ class PlainTable:
     folds: pd.DataFrame | None
     is_loss: bool = False
     remarks: tuple[str, ...] = ()
+    test_share: float | None = None
 
 
 @dataclass(frozen=True)
