@@ -1,25 +1,31 @@
-"""The reference run: the usual ten models with their defaults on every table at hand, five folds each, in parts by size.
+"""The reference run: the usual ten models with their defaults on every table at hand, in parts by size.
 
     python benchmarks/reference_run.py TABLES OUT [--workers 1] [--time-limit 1800] [--memory-limit 5000]
 
 TABLES holds a folder a dataset, with data.parquet (features and `target`) and meta.json (name, categorical, openml_dataset_id,
 licence); the starter suite's tables that are not among them are added, the eighteen test sets of TabPFN are left out. The tables
-are taken smallest first, a dozen at a time; the same command goes on where the last one ended. `--list` prints the parts.
+are taken smallest first, a dozen at a time in five folds, then wide ones without CatBoost and large ones in three folds, to end
+in hours; the same command goes on where the last one ended. `--list` prints the parts.
 What is complete is then frozen: `python benchmarks/reference_freeze.py OUT`.
 """
 
 import argparse
 import json
 from pathlib import Path
+from typing import NamedTuple
 
 import tabbench
 from tabbench.data.suite import load_suite
 from tabbench.request import DEFAULT_MODELS
 from tabbench.resources import Resources
 
-FOLDS = 5
-PART = 12
+FOLDS, FOLDS_OF_LARGE = 5, 3
+PART, PART_OF_LARGE = 12, 4
+LARGE = 1_000_000  # rows × features × classes
+WIDE = 200  # features, above which CatBoost takes an hour a table: its trees are grown over all columns and classes at once
 SEALED = "tabpfn-18"  # where our network is measured in the end: nothing is learned from them
+NO_CATBOOST = tuple(model for model in DEFAULT_MODELS if model != "catboost")
+NOT_SAID = {"size": 10_000, "n_features": 10}  # of the starter's tables, whose files are not read for it
 TWINS = {"digits": 28, "hearts": 49, "shuttle": 40685}  # starter tables that are another form of one of OpenML
 
 
@@ -34,17 +40,27 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     resources = Resources(args.workers, 1, args.time_limit, args.memory_limit)
-    for number, entries in enumerate(parts(args.tables)):
+    for number, part in enumerate(parts(args.tables)):
         if args.list:
-            print(f"{number:02}: {', '.join(entry['name'] for entry in entries)}")
+            names = ", ".join(entry["name"] for entry in part.entries)
+            print(f"{number:02}: {part.folds} folds, {len(part.models)} models: {names}")
             continue
         suite = args.out / f"part-{number:02}.toml"
-        suite.write_text(as_toml(f"Reference run, part {number}", entries), encoding="utf-8")
-        tabbench.run(str(suite), models=DEFAULT_MODELS, folds=FOLDS, out=args.out / f"part-{number:02}", resources=resources)
+        suite.write_text(as_toml(f"Reference run, part {number}", part.entries), encoding="utf-8")
+        out = args.out / f"part-{number:02}"
+        tabbench.run(str(suite), models=part.models, folds=part.folds, out=out, resources=resources)
 
 
-def parts(folder: Path) -> list[list[dict]]:
-    """Entries of a suite file, smallest tables first, in parts."""
+class Part(NamedTuple):
+    """Entries of a suite file, and how they are run."""
+
+    entries: list[dict]
+    models: tuple[str, ...] = DEFAULT_MODELS
+    folds: int = FOLDS
+
+
+def parts(folder: Path) -> list[Part]:
+    """All tables, smallest first, the wide ones before the large ones."""
     sealed = {task.openml_id for task in load_suite(SEALED).tasks}
     mirrored = [entry for entry in map(mirror_entry, sorted(folder.glob("*/meta.json"))) if entry["openml_id"] not in sealed]
     have = ({entry["openml_id"] for entry in mirrored} | sealed) - {None}
@@ -55,7 +71,18 @@ def parts(folder: Path) -> list[list[dict]]:
         if (entry["openml_id"] or TWINS.get(entry["name"])) not in have and entry["name"] not in names
     ]
     entries = sorted([*mirrored, *added], key=lambda entry: (entry["size"], entry["name"]))
-    return [entries[start : start + PART] for start in range(0, len(entries), PART)]
+    small = [entry for entry in entries if entry["size"] < LARGE]
+    wide = [entry for entry in entries if entry["size"] >= LARGE and entry["n_features"] > WIDE]
+    large = [entry for entry in entries if entry["size"] >= LARGE and entry["n_features"] <= WIDE]
+    return [
+        *(Part(some) for some in divided(small, PART)),
+        *(Part(some, NO_CATBOOST, FOLDS_OF_LARGE) for some in divided(wide, PART)),
+        *(Part(some, folds=FOLDS_OF_LARGE) for some in divided(large, PART_OF_LARGE)),
+    ]
+
+
+def divided(entries: list[dict], size: int) -> list[list[dict]]:
+    return [entries[start : start + size] for start in range(0, len(entries), size)]
 
 
 def mirror_entry(path: Path) -> dict:
@@ -71,13 +98,14 @@ def mirror_entry(path: Path) -> dict:
         "licence": meta["licence"],
         "openml_id": number,
         "size": meta["n_rows"] * meta["n_features"] * meta["n_classes"],
+        "n_features": meta["n_features"],
     }
 
 
 def starter_entry(task) -> dict:
     facts = ("name", "source", "path", "target", "categorical", "numeric", "drop", "na", "licence", "openml_id")
     values = {name: getattr(task, name) for name in facts}
-    return {**{name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}, "size": 10_000}
+    return {**{name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}, **NOT_SAID}
 
 
 def as_toml(title: str, entries: list[dict]) -> str:
@@ -85,7 +113,9 @@ def as_toml(title: str, entries: list[dict]) -> str:
     for entry in entries:
         lines += ["", "[[tasks]]"]
         # JSON's texts and lists of texts are TOML's, too
-        lines += [f"{key} = {json.dumps(value)}" for key, value in entry.items() if key != "size" and value not in (None, [])]
+        lines += [
+            f"{key} = {json.dumps(value)}" for key, value in entry.items() if key not in NOT_SAID and value not in (None, [])
+        ]
     return "\n".join(lines) + "\n"
 
 
