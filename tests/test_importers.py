@@ -1,5 +1,7 @@
 """Published results tables as result folders; TabZilla's own rank tables come out again where the files are at hand."""
 
+import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,10 @@ import pytest
 from tabbench.api import open_results
 from tabbench.cli import main
 from tabbench.errors import UserError
+from tabbench.folders.published import beside_reference
+from tabbench.folders.reference import Reference
 from tabbench.models import get_model, own_names
+from tabbench.store.checksums import write_checksums
 from tabbench.store.importers import import_results
 from tests.support.published import TABZILLA, needs_tabzilla
 
@@ -139,6 +144,128 @@ def test_tabarena_errors_become_scores(tmp_path):
     assert "price" not in frame.index
     table.rename(columns={"method": "framework"}).to_csv(tmp_path / "t.csv", index=False)
     assert len(import_results("tabarena", tmp_path / "t.csv", tmp_path / "again")) == 4
+
+
+def grinsztajn_table():
+    """Two random searches and two defaults on one dataset, one search that crashed, one regression."""
+    columns = [
+        "benchmark",
+        "model_name",
+        "hp",
+        "data__keyword",
+        "data__regression",
+        "mean_val_score",
+        "mean_test_score",
+        "mean_time",
+    ]
+    medium, numbers = "numerical_classification_medium", "numerical_regression_medium"
+    rows = [
+        (medium, "XGBoost", "default", "electricity", False, 0.80, 0.81, 1.0),
+        (medium, "XGBoost", "random", "electricity", False, 0.85, 0.84, 2.0),
+        (medium, "XGBoost", "random", "electricity", False, 0.84, 0.90, 3.0),  # better on the test rows only
+        (medium, "XGBoost", "random", "electricity", False, np.nan, np.nan, np.nan),
+        (medium, "Resnet", "random", "electricity", False, np.nan, np.nan, np.nan),
+        (medium, "Resnet", "default", "electricity", False, 0.7, 0.7, 9.0),
+        (numbers, "XGBoost", "random", "sulfur", True, 0.5, 0.5, 1.0),
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_grinsztajns_searches_give_the_configuration_that_validation_takes(tmp_path):
+    table = grinsztajn_table()
+    table.to_csv(tmp_path / "t.csv", index=False)
+    frame = import_results("grinsztajn", tmp_path / "t.csv", tmp_path / "out").set_index("model")
+    assert frame["task"].unique().tolist() == ["electricity"]
+    assert frame["accuracy"].dropna().to_dict() == {"xgboost": 0.84, "xgboost_default": 0.81, "Resnet_default": 0.7}
+    assert frame.loc["xgboost", "fit_seconds"] == 2
+    assert frame["status"].to_dict() == {"xgboost": "ok", "xgboost_default": "ok", "Resnet": "failed", "Resnet_default": "ok"}
+    large = table.assign(benchmark=table["benchmark"].str.replace("medium", "large"))
+    pd.concat([table, large]).to_csv(tmp_path / "t.csv", index=False)
+    frame = import_results("grinsztajn", tmp_path / "t.csv", tmp_path / "both")
+    assert set(frame["task"]) == {f"electricity [numerical_classification_{size}]" for size in ("medium", "large")}
+    assert len(frame) == 8
+
+
+def talent_table():
+    rows = [
+        ("two", "binclass", 80, 16, 20, 4, 2, 0.9, 0.89, 0.85, 0.95, 0.3, 1.0, 0.1, "ok", ""),
+        ("many", "multiclass", 80, 16, 20, 4, 5, 0.7, 0.69, 0.65, 0.9, 0.8, 1.0, 0.1, "ok", ""),
+        ("broken", "binclass", 80, 16, 20, 4, 2, 0.5, 0.5, 0.5, 0.5, 0.7, 1.0, 0.1, "error", "out of memory"),
+        ("price", "regression", 80, 16, 20, 4, 0, *[np.nan] * 5, 1.0, 0.1, "ok", ""),
+    ]
+    columns = ["dataset_name", "task_type", "n_train", "n_val", "n_test", "n_features", "n_classes", "accuracy", "f1"]
+    columns += ["balanced_accuracy", "roc_auc", "log_loss", "fit_seconds", "predict_seconds", "status", "error"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_talents_file_of_one_method_is_called_like_it(tmp_path):
+    talent_table().to_csv(tmp_path / "realmlp.csv", index=False)
+    frame = import_results("talent", tmp_path / "realmlp.csv", tmp_path / "out").set_index("task")
+    assert set(frame["model"]) == {"realmlp"}
+    assert frame["status"].to_dict() == {"two": "ok", "many": "ok", "broken": "failed"}
+    assert frame.loc["broken", "reason"] == "out of memory"
+    assert frame["roc_auc_ovo"].dropna().to_dict() == {"two": 0.95}
+    assert frame["roc_auc_ovr"].dropna().to_dict() == {"two": 0.95, "many": 0.9}
+    assert frame["auc_or_log_loss"].dropna().to_dict() == {"two": pytest.approx(0.05), "many": 0.8}
+    assert frame["f1"].isna().all()
+    both = [talent_table().assign(method=name) for name in ("realmlp", "tabr")]
+    pd.concat(both).to_csv(tmp_path / "t.csv", index=False)
+    assert set(import_results("talent", tmp_path / "t.csv", tmp_path / "both")["model"]) == {"realmlp", "tabr"}
+
+
+def a_reference(folder):
+    """Two models on two datasets, two folds each; one failed once."""
+    tasks = [
+        {"name": "Two", "n_rows": 100, "n_features": 4, "n_classes": 2},
+        {"name": "many", "n_rows": 999, "n_features": 4, "n_classes": 5},
+    ]
+    rows = [
+        (name, fold, model, "ok", "", 0.8 + fold / 10) for name in ("Two", "many") for fold in (0, 1) for model in ("tree", "pfn")
+    ]
+    frame = pd.DataFrame(rows, columns=["task", "fold", "model", "status", "reason", "accuracy"]).assign(fit_seconds=1.0)
+    frame.loc[frame["model"].eq("pfn") & frame["fold"].eq(1), ["status", "reason", "accuracy"]] = ("timeout", "too slow", np.nan)
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps({"tasks": tasks}))
+    frame.to_parquet(folder / "results.parquet")
+    write_checksums(folder)
+    return Reference(folder)
+
+
+def test_an_import_beside_the_reference_run_on_equal_datasets(tmp_path):
+    reference = a_reference(tmp_path / "reference")
+    talent_table().to_csv(tmp_path / "realmlp.csv", index=False)
+    join = partial(beside_reference, kind="talent", reference=reference)
+    frame = import_results("talent", tmp_path / "realmlp.csv", tmp_path / "out", join=join).set_index("model")
+    assert set(frame["task"]) == {"two"}  # "many" has other rows there
+    assert "another or unknown size: many" in " ".join(frame.attrs["remarks"])
+    assert frame["accuracy"].dropna().to_dict() == {"realmlp": 0.9, "tree (reference)": pytest.approx(0.85)}
+    assert frame.loc["pfn (reference)", ["status", "reason"]].tolist() == ["timeout", "too slow"]
+    results = open_results(tmp_path / "out")
+    assert [note["kind"] for note in results.manifest["imported"]] == ["talent", "reference"]
+    assert "not paired" in results.write_report().read_text()
+    talent_table()[1:].to_csv(tmp_path / "realmlp.csv", index=False)
+    with pytest.raises(UserError, match="use another --out"):
+        import_results("talent", tmp_path / "realmlp.csv", tmp_path / "out", force=True, join=join)
+    with pytest.raises(UserError, match="none of its 2 datasets"):
+        import_results("talent", tmp_path / "realmlp.csv", tmp_path / "none", join=join)
+
+
+def test_a_name_alone_makes_no_equal_dataset(tmp_path):
+    """TabArena's file has no sizes; those of its suite decide: OpenML's seismic-bumps of 210 rows is another table."""
+    reference = a_reference(tmp_path / "reference")
+    card = {"tasks": [{"name": "anneal", "n_rows": 898, "n_features": 38, "n_classes": 5}]}
+    card["tasks"].append({"name": "seismic-bumps", "n_rows": 210, "n_features": 7, "n_classes": 3})
+    (reference.folder / "manifest.json").write_text(json.dumps(card))
+    results = pd.DataFrame([(name, "tree", "ok", "", 0.5) for name in ("anneal", "seismic-bumps")])
+    results.columns = ["task", "model", "status", "reason", "log_loss"]
+    results.assign(roc_auc_ovo=0.9).to_parquet(reference.folder / "results.parquet")
+    write_checksums(reference.folder)
+    rows = pd.DataFrame({"dataset": ["anneal", "seismic-bumps"], "fold": 0, "method": "GBM (default)", "metric_error": 0.4})
+    rows.assign(metric=["log_loss", "roc_auc"], time_train_s=1.0, time_infer_s=1.0).to_csv(tmp_path / "t.csv", index=False)
+    join = partial(beside_reference, kind="tabarena", reference=Reference(reference.folder))
+    frame = import_results("tabarena", tmp_path / "t.csv", tmp_path / "out", join=join)
+    assert frame["log_loss"].tolist() == [0.4, 0.5]
+    assert frame["roc_auc_ovo"].isna().all()  # they measured none there
 
 
 def test_a_merge_is_refused_unless_forced_and_then_marked(tmp_path, monkeypatch, capsys):

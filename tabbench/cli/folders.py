@@ -110,10 +110,13 @@ def _register_moving(commands: Commands) -> None:
         example="tabbench import tabzilla results.csv --out results/theirs",
         group="move",
     )
-    imports.add_argument("kind", help="tabzilla, amlb or tabarena")
+    imports.add_argument("kind", help="tabzilla, amlb, tabarena, talent or grinsztajn")
     imports.add_argument("file", type=Path, help="CSV or Parquet file")
     imports.add_argument("--out", type=Path, required=True, help="result folder")
     imports.add_argument("--force", action="store_true", help="merge into an existing folder, marked, though splits differ")
+    imports.add_argument(
+        "--reference", action="store_true", help="beside the reference run of this package, on the datasets that both have"
+    )
     imports.set_defaults(func=_import)
 
 
@@ -154,9 +157,14 @@ def _leaderboard(args: argparse.Namespace) -> int:
 
 
 def _import(args: argparse.Namespace) -> int:
+    from functools import partial
+
+    from tabbench.folders.published import beside_reference
+    from tabbench.folders.reference import Reference
     from tabbench.store.importers import import_results
 
-    frame = import_results(args.kind, args.file, args.out, force=args.force)
+    join = partial(beside_reference, kind=args.kind, reference=Reference()) if args.reference else None
+    frame = import_results(args.kind, args.file, args.out, force=args.force, join=join)
     for remark in frame.attrs["remarks"]:
         print(f"{args.file.name}: {remark}")
     print(f"{len(frame):,} results of {frame['model'].nunique()} models on {frame['task'].nunique()} datasets")

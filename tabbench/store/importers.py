@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -54,7 +55,10 @@ BEGINNINGS = {
 
 
 def importer(name: str) -> Callable[[Callable[[pd.DataFrame], pd.DataFrame]], Callable[[pd.DataFrame], pd.DataFrame]]:
-    """Register a function from the file's table to one with the columns task, model and any of fold, metrics, times, counts."""
+    """Register a function from the file's table to one with the column task and any of model, fold, metrics, times, counts.
+
+    Without models, all rows are of one that is called like the file.
+    """
 
     def register(function: Callable[[pd.DataFrame], pd.DataFrame]) -> Callable[[pd.DataFrame], pd.DataFrame]:
         IMPORTERS.add(name, function)
@@ -146,6 +150,68 @@ def tabarena(table: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+@importer("grinsztajn")
+def grinsztajn(table: pd.DataFrame) -> pd.DataFrame:
+    """Random searches of Grinsztajn et al. (2022), one row per configuration that was tried; classification only, by accuracy.
+
+    The configuration that is best on validation rows gives the model's row, its default one that with the ending "_default",
+    both with means over their splits. Where a dataset is in several of its benchmarks, the benchmark follows its name.
+    """
+    load_models()
+    table = table[~table["data__regression"].isin([True, "True"])]
+    table = table.assign(task=table["data__keyword"].astype(str), model=table["model_name"].map(MODELS.own_name))
+    table.loc[table["hp"] == "default", "model"] += "_default"
+    benchmark = _column(table, "benchmark")
+    several = benchmark.groupby(table["task"]).transform("nunique") > 1
+    table.loc[several, "task"] += " [" + benchmark[several].astype(str) + "]"
+    scored = table["mean_test_score"].notna()
+    ordered = table.assign(rank=table["mean_val_score"].where(scored)).sort_values("rank", ascending=False, kind="stable")
+    best = ordered.drop_duplicates(["task", "model"]).sort_index()
+    failed = best["mean_test_score"].isna()
+    return pd.DataFrame(
+        {
+            "task": best["task"],
+            "model": best["model"],
+            "accuracy": best["mean_test_score"],
+            "fit_seconds": best["mean_time"],
+            "status": np.where(failed, "failed", "ok"),
+            "reason": np.where(failed, "no configuration has a score", ""),
+        }
+    )
+
+
+@importer("talent")
+def talent(table: pd.DataFrame) -> pd.DataFrame:
+    """Results of a run in TALENT (Liu et al. 2025), one row per dataset; classification only.
+
+    A file of one method does not name it: its own name is taken. Its AUC is one against rest; its F1 is averaged in a way
+    that the file does not say, and left out.
+    """
+    table = table[table["task_type"].isin(["binclass", "multiclass"])]
+    failed, binary = table["status"] != "ok", table["task_type"] == "binclass"
+    auc, log_loss = (table[name].where(~failed) for name in ("roc_auc", "log_loss"))
+    rows = pd.DataFrame(
+        {
+            "task": table["dataset_name"],
+            "accuracy": table["accuracy"].where(~failed),
+            "balanced_accuracy": table["balanced_accuracy"].where(~failed),
+            "roc_auc_ovr": auc,
+            "roc_auc_ovo": auc.where(binary),
+            "log_loss": log_loss,
+            "auc_or_log_loss": (1 - auc).where(binary, log_loss),
+            "n_classes": table["n_classes"],
+            "n_train": table["n_train"],
+            "n_test": table["n_test"],
+            "n_features": table["n_features"],
+            "fit_seconds": table["fit_seconds"].where(~failed),
+            "predict_seconds": table["predict_seconds"].where(~failed),
+            "status": np.where(failed, "failed", "ok"),
+            "reason": _column(table, "error").where(failed, "").fillna("").astype(str).str.slice(0, 300),
+        }
+    )
+    return rows.assign(model=table["method"]) if "method" in table else rows
+
+
 def family_by_name(model: str) -> str:
     """The family of a model that was run elsewhere, told from its name; "other" for an unknown one."""
     name = re.split(r" [\[(]", model)[0].lower()  # "xgboost [depth=3]", "KNN (tabzilla)"
@@ -154,12 +220,16 @@ def family_by_name(model: str) -> str:
     return next((family for family, starts in BEGINNINGS.items() if name.startswith(starts)), "other")
 
 
-def import_results(kind: str, path: Path, folder: Path, *, force: bool = False) -> pd.DataFrame:
+Join = Callable[[pd.DataFrame], tuple[pd.DataFrame, dict[str, Any]]]
+
+
+def import_results(kind: str, path: Path, folder: Path, *, force: bool = False, join: Join | None = None) -> pd.DataFrame:
     """Write the results in `path` into a result folder, a new one or, with `force`, beside an earlier run; return the rows.
 
     What was not taken as written in the file is said in the frame's `attrs["remarks"]`, and in the manifest.
 
     Beside a run, models are marked as "name (kind)": their splits are others, so differences are no paired comparison.
+    join : sets other results beside them, in a new folder: returns all rows, and a note on what was added.
     Raises UserError for a file of another form, rows that occur twice, or an existing run without `force`.
     """
     read = IMPORTERS[kind]
@@ -171,6 +241,8 @@ def import_results(kind: str, path: Path, folder: Path, *, force: bool = False) 
         raise UserError(
             f"{folder}: holds results on other splits than {path.name}: use another --out, or --force to mark and merge"
         )
+    if is_merge and join:
+        raise UserError(f"{folder}: holds results already: use another --out to set these beside the reference run")
     try:
         table, remarks = read_typed(path, words=True)
         rows = read(table)
@@ -184,9 +256,14 @@ def import_results(kind: str, path: Path, folder: Path, *, force: bool = False) 
     if is_merge:
         frame["model"] += f" ({kind})"
     note = {"kind": kind, "file": path.name, "sha256": digest, "rows": len(frame), **({"remarks": remarks} if remarks else {})}
+    notes: list[dict[str, Any]] = [note]
+    if join:
+        joined, added = join(frame)
+        frame = _typed(joined)
+        notes.append(added)
     remove_temporaries(folder)
-    _write(folder, frame, note, is_merge)
-    frame.attrs["remarks"] = remarks
+    _write(folder, frame, notes, is_merge)
+    frame.attrs["remarks"] = [remark for one in notes for remark in one.get("remarks", [])]
     return frame
 
 
@@ -199,19 +276,20 @@ def _has_begun(folder: Path, kind: str, digest: str) -> bool:
         return False
     manifest = read_manifest(folder)
     notes = [(note["kind"], note.get("sha256")) for note in manifest.get("imported", [])]
-    return notes == [(kind, digest)] and not manifest["tasks"]
+    return notes[:1] == [(kind, digest)] and not manifest["tasks"]
 
 
-def _write(folder: Path, frame: pd.DataFrame, note: dict[str, object], is_merge: bool) -> None:
+def _write(folder: Path, frame: pd.DataFrame, notes: list[dict[str, Any]], is_merge: bool) -> None:
+    note = notes[0]
     if is_merge:
         manifest = read_manifest(folder)
-        manifest["imported"] = [*(old for old in manifest.get("imported", []) if old["kind"] != note["kind"]), note]
+        manifest["imported"] = [*(old for old in manifest.get("imported", []) if old["kind"] != note["kind"]), *notes]
         before = read_imported(folder)
         frame = pd.concat([before[~before["model"].isin(frame["model"])], frame], ignore_index=True)
     else:
         n_folds = len(frame["fold"].unique())
         run = {"suite": f"{note['kind']}: {note['file']}", "folds": n_folds, "models": sorted(frame["model"].unique())}
-        manifest = {**new_manifest(run, [], []), "imported": [note]}
+        manifest = {**new_manifest(run, [], []), "imported": notes}
     (folder / CHECKSUMS).unlink(missing_ok=True)
     replace_file(folder / NAME, lambda temporary: frame.to_parquet(temporary, index=False))
     write_manifest(folder, manifest, finished=not is_merge)
@@ -238,7 +316,8 @@ def join_imported(folders: Sequence[Path], out: Path) -> list[dict[str, object]]
 
 
 def _results_frame(rows: pd.DataFrame, kind: str, path: Path) -> pd.DataFrame:
-    rows = rows.assign(task=rows["task"].astype(str), model=rows["model"].astype(str))
+    named = rows["model"].astype(str) if "model" in rows else path.stem
+    rows = rows.assign(task=rows["task"].astype(str), model=named)
     rows["fold"] = rows["fold"].astype("int64") if "fold" in rows else 0
     if not len(rows):
         raise UserError(f"{path}: no results in it")
