@@ -70,14 +70,16 @@ def start_server(preload: Sequence[str]) -> None:
     """
     home()  # before there is a server: only who is alone in a cgroup can hand its controllers down
     if not _imported.issuperset(preload):
+        needed = _imported.union(preload)
         stop_server()
-        _imported.update(preload)
+        _imported.update(needed)
     _ensure_server()
 
 
 def stop_server() -> None:
-    """End the fork server; the next child has a new one, with the environment of then. No child may be running."""
+    """End the fork server; the next child has a new one, with environment and imports of then. No child may be running."""
     _server._stop()
+    _imported.clear()
 
 
 def _ensure_server() -> None:

@@ -5,6 +5,7 @@ Every metric has a view of its own (verdict, leaderboard, figures, tables), all 
 
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -61,17 +62,13 @@ def render(
     metafeatures : by dataset. comparisons, points : as in `write_report`, if they are at hand.
     The manifest names the "families" of the models, by which they are compared.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters.update(seconds=_seconds, number=_number, interval=_interval, moment=_moment)
     facts, why = tables.dataset_facts(results, manifest["tasks"]), tables.reasons(results)
     comparisons = comparisons or compare_all(results)
     views = [_view(comparison, facts, why, results) for comparison in comparisons]
     metric = comparisons[0].metric
     families, name = manifest.get("families", {}), METRICS[metric].title
     related = None if metafeatures is None else relations(comparisons[0].scores, metafeatures, families, name)
-    return environment.get_template("template.html").render(
+    return _template().render(
         manifest=manifest,
         run=manifest["run"],
         machines=manifest.get("engine", {}).get("machines") or [manifest["environment"]],
@@ -99,6 +96,15 @@ def render(
         statuses=results["status"].value_counts().sort_index().to_dict(),
         n_not_run=tables.n_not_run(results),
     )
+
+
+@cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters.update(seconds=_seconds, number=_number, interval=_interval, moment=_moment)
+    return environment.get_template("template.html")
 
 
 def _meanings(tasks: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
