@@ -24,7 +24,7 @@ from tabbench.models import MODELS, load_models
 from tabbench.models.space import Choice, Range, configurations
 from tabbench.resources import Resources
 from tabbench.store.runs import ResultStore
-from tabbench.tuning.protocols import PROTOCOLS, TABZILLA_MODELS, inner_parts
+from tabbench.tuning.protocols import PROTOCOLS, TABZILLA_MODELS, inner_parts, stopping_parts
 from tabbench.tuning.replay import Budget, affordable, best, greedy, parse_seconds
 
 UNITTEST_DATASETS = Path(__file__).parents[2] / "shared" / "golden" / "tabzilla" / "unittest_datasets"
@@ -406,6 +406,36 @@ def test_inner_parts_keep_what_the_splits_keep_and_a_child_makes_the_same(tmp_pa
     answer = _work(assign(job, task, split), str(save_task(task, tmp_path)))
     run = execute(job, task, split)
     assert np.array_equal(_read(answer, job, task, split).validation.proba, run.validation.proba)
+
+
+@pytest.mark.parametrize("steering", [{"groups": "who"}, {"time": "when", "gap": 3}], ids=["groups", "time"])
+def test_rows_that_stop_a_fit_are_of_other_groups_or_later(steering):
+    frame = leaking(np.random.default_rng(1)).drop(columns={"who", "when"} - set(steering.values()))
+    frame.loc[frame.index[-2:], "y"] = 2  # a class of one group, the latest
+    task = make_task(frame, "y", name="t", **steering)
+    rows = np.arange(len(task.y))
+    fit, stop = stopping_parts(task, rows, seed=0)
+    rare = task.y[fit] == 2
+    assert rare.sum() == 2
+    assert set(task.y[fit]) == {0, 1, 2}
+    assert set(task.y[stop]) == {0, 1}
+    assert len(stop) > len(rows) / 8
+    kept = fit[~rare]
+    assert task.groups is None or not np.isin(task.groups[kept], task.groups[stop]).any()
+    assert task.time is None or task.time[kept].max() + 3 <= task.time[stop].min()
+    assert stopping_parts(replace(task, groups=None, time=None), rows, seed=0) is None  # the model's own way
+
+
+@pytest.mark.parametrize("steering", [{"groups": "who"}, {"time": "when"}], ids=["groups", "time"])
+def test_a_network_does_not_stop_by_rows_that_share_a_planted_leak(steering):
+    """Rows held out of the groups that it learns by heart would let it go on; it fails on the test rows then."""
+    frame = leaking(np.random.default_rng(0)).drop(columns={"who", "when"} - set(steering.values()))
+    honest = make_task(frame, "y", name="t", **steering)
+    split = make_splits(honest, 3, None, seed=0)[-1]
+    job = Job("t", honest.digest, 0, split.fold, split.digest, "mlp", json.dumps({"max_epochs": 60}))
+    right, wrong = (execute(job, task, split) for task in (honest, replace(honest, groups=None, time=None)))
+    assert right.status == wrong.status == "ok"
+    assert right.facts["log_loss"] < 0.75 * wrong.facts["log_loss"]
 
 
 def test_a_protocol_that_validates_on_the_next_fold_refuses_the_future(tmp_path):

@@ -23,7 +23,7 @@ from tabbench.models import Model, get_model, missing_imports
 from tabbench.prepare.early_stopping import EarlyStopping
 from tabbench.prepare.preprocess import Preprocessor, varies
 from tabbench.prepare.subsample import SubsampledClassifier, class_probabilities
-from tabbench.tuning.protocols import PROTOCOLS, inner_parts, needs_under
+from tabbench.tuning.protocols import PROTOCOLS, inner_parts, needs_under, stopping_parts
 
 T = TypeVar("T")
 Labelled = tuple[pd.DataFrame, np.ndarray]
@@ -151,8 +151,13 @@ def _fit_predict(
     if not any(varies(X_train[column]) for column in X_train):
         proba[:, present] = np.bincount(y_train) / len(y_train)
         return _with_note(facts, "no feature varies in the training part: the shares of the classes are predicted", proba)
-    estimator = build_estimator(job, get_model(job.model), _validation(task, held_out, present))
-    _, facts["fit_seconds"], facts["fit_cpu_seconds"] = _timed(lambda: estimator.fit(X_train, y_train))
+    model = get_model(job.model)
+    fit_rows, stop_rows = _stopping(job, model, task, train, held_out)
+    estimator = build_estimator(job, model, _validation(task, stop_rows, present))
+    fitted = X_train, y_train
+    if fit_rows is not train:
+        fitted = task.X.iloc[fit_rows], np.searchsorted(present, task.y[fit_rows])
+    _, facts["fit_seconds"], facts["fit_cpu_seconds"] = _timed(lambda: estimator.fit(*fitted))
     if not hasattr(estimator, "predict_proba"):
         facts["note"] = "no predict_proba: labels scored as certain"
     part, facts["predict_seconds"], facts["predict_cpu_seconds"] = _timed(
@@ -164,9 +169,20 @@ def _fit_predict(
     if curves is not None:
         watched = test if held_out is None else held_out
         rows_of = Watched(task.X.iloc[watched], task.y[watched], present, len(task.classes))
-        curves += inner_curve(estimator, get_model(job.model).steps, rows_of, facts["fit_cpu_seconds"])
+        curves += inner_curve(estimator, model.steps, rows_of, facts["fit_cpu_seconds"])
     proba[:, present] = part
     return proba
+
+
+def _stopping(
+    job: Job, model: Model, task: Task, train: np.ndarray, held_out: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Rows to fit on, and those that may stop the fit early: where rows come in groups or times, of others than these."""
+    if held_out is None and model.steps and model.steps.holds_out and job.max_rows is None and job.max_columns is None:
+        parts = stopping_parts(task, train, job.inner_seed)
+        if parts:
+            return parts
+    return train, held_out
 
 
 def _validation(task: Task, held_out: np.ndarray | None, present: np.ndarray) -> Labelled | None:
@@ -178,13 +194,14 @@ def _validation(task: Task, held_out: np.ndarray | None, present: np.ndarray) ->
 def build_estimator(job: Job, model: Model, validation: Labelled | None = None) -> Any:
     """Unfitted estimator for DataFrames in normal form: subsampling around preprocessing around the model.
 
-    Where the protocol has patience, a model that is trained in steps, on all rows and columns, stops by validation rows.
+    Given validation rows, a model that is trained in steps, on all rows and columns, stops by them: one that stops anyway, or any
+    where the protocol has patience.
     """
     classifier = model.build(seed=job.model_seed, threads=job.threads, **json.loads(job.config))
     preprocessor = Preprocessor(needs_under(job.protocol, model.needs))
     if job.max_rows is None and job.max_columns is None:
         patience = PROTOCOLS[job.protocol].patience if job.protocol else None
-        if validation and patience and model.steps and model.steps.stop:
+        if validation and model.steps and model.steps.stop and (patience or model.steps.holds_out):
             return EarlyStopping(preprocessor, classifier, model.steps.stop, validation, patience)
         return make_pipeline(preprocessor, classifier)
     return SubsampledClassifier(

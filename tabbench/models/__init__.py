@@ -42,15 +42,17 @@ class Steps:
     """How a model is trained step by step, in boosting rounds or epochs.
 
     parameter : says how many steps there are, at most. stop : (estimator, training part, validation part, patience), fits until
-    the validation part has not been predicted better for so many steps; a part is a table and its labels.
+    the validation part has not been predicted better for so many steps (None: its own number); a part is a table and its labels.
+    holds_out : a model that holds rows out itself, to stop by them, where it is given none.
     staged : (fitted estimator, table, number), yields so many steps at most, the last among them, each with the class
     probabilities (n, k) that the model would predict if it had ended there. A model that records held-out losses as it is fitted,
     as the networks do in `curve_`, needs none.
     """
 
     parameter: str
-    stop: Callable[[Any, Labelled, Labelled, int], object] | None = None
+    stop: Callable[..., object] | None = None
     staged: Callable[[Any, Any, int], Iterator[tuple[int, Any]]] | None = None
+    holds_out: bool = False
 
 
 @dataclass(frozen=True)

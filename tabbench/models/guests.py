@@ -51,7 +51,7 @@ def tabpfn(seed: int, threads: int, n_estimators: int = 8, weights: str | None =
     limits=Limits(rows=50_000, features=200),
     imports=("torch", "pytabkit", "tabbench.models.nets.guests"),
     tolerance=1e-5,
-    steps=Steps("max_epochs", lambda guest, train, validation, patience: guest.fit(*train, validation)),
+    steps=Steps("max_epochs", lambda guest, train, validation, patience: guest.fit(*train, validation), holds_out=True),
     space={
         "n_layers": Range(2, 4, whole=True),
         "width": Choice((256, 384, 512)),

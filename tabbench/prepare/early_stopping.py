@@ -14,7 +14,7 @@ class EarlyStopping(ClassifierMixin, BaseEstimator):
     """A classifier for tables in normal form that trains until validation rows have not been predicted better for a while.
 
     preprocessor, classifier : unfitted. stop : `models.Steps.stop` of its model. validation : X (n, d) and y (n,), of classes
-    that are trained on. patience : steps without a better value.
+    that are trained on. patience : steps without a better value; None: the model's own number.
     """
 
     def __init__(
@@ -23,7 +23,7 @@ class EarlyStopping(ClassifierMixin, BaseEstimator):
         classifier: Any,
         stop: Callable[..., object],
         validation: tuple[pd.DataFrame, np.ndarray],
-        patience: int,
+        patience: int | None,
     ) -> None:
         self.preprocessor = preprocessor
         self.classifier = classifier

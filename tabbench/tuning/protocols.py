@@ -242,6 +242,27 @@ def inner_parts(protocol: str, task: Task, split: Split, seed: int) -> Parts:
     return _dealt_parts(task.y[split.train], groups, split.train, seed)
 
 
+def stopping_parts(task: Task, rows: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Of training rows, those to fit on and those by which a model may stop that holds some out itself.
+
+    Whole groups are held out, or the latest fifth, the gap before it left out; rows of a class that is nowhere else stay.
+    None where there are neither groups nor times, or where the rows cannot be parted so: the model then parts them its own way.
+    """
+    if task.groups is None and task.time is None:
+        return None
+    try:
+        if task.time is not None:
+            fit, held_out = future(task, 1 / HOLDOUT_EVERY, rows)
+        else:
+            assert task.groups is not None
+            fit, held_out = _dealt_parts(task.y[rows], task.groups[rows], rows, seed)[0]
+    except UserError:
+        return None
+    seen = task.y[fit]
+    held_out = held_out[np.isin(task.y[held_out], seen)]
+    return (np.sort(np.r_[fit, rows[~np.isin(task.y[rows], seen)]]), held_out) if len(held_out) else None
+
+
 def _dealt_parts(y: np.ndarray, groups: np.ndarray | None, rows: np.ndarray, seed: int) -> Parts:
     unit_of, order = dealt(y, groups, seed)
     n_folds = min(CV_FOLDS if len(y) <= CV_ROWS else HOLDOUT_EVERY, len(order))

@@ -22,7 +22,7 @@ def net(
         imports=("torch", "torch._dynamo", "tabbench.models.nets.trainer"),
         tolerance=1e-5,
         space=space,
-        steps=Steps("max_epochs", lambda net, train, validation, patience: net.fit(*train, validation, patience)),
+        steps=Steps("max_epochs", lambda net, train, rows, patience: net.fit(*train, rows, patience), holds_out=True),
         family="network",
         aliases=aliases,
     )

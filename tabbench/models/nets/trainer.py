@@ -105,8 +105,11 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.n_threads = n_threads
 
-    def fit(self, X: Any, y: np.ndarray, validation: tuple[Any, np.ndarray] | None = None, patience: int = PATIENCE) -> Self:
-        """Fit to `X` (n, d) and `y` (n,); `validation`: X and y of the rows that say when to stop, of the same classes."""
+    def fit(self, X: Any, y: np.ndarray, validation: tuple[Any, np.ndarray] | None = None, patience: int | None = None) -> Self:
+        """Fit to `X` (n, d) and `y` (n,); `validation`: X and y of the rows that say when to stop, of the same classes.
+
+        patience : epochs without a better loss; None: `PATIENCE`.
+        """
         self.classes_, codes = np.unique(y, return_inverse=True)
         numbers = _numbers(X)
         low, high = numbers.min(axis=0), numbers.max(axis=0)
@@ -119,7 +122,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
             else:
                 train_rows, held_out = rows, self._rows(validation[0], np.searchsorted(self.classes_, validation[1]))
             self.net_.prepare(train_rows)
-            self.curve_ = train(self.net_, train_rows, held_out, self.recipe, patience)
+            self.curve_ = train(self.net_, train_rows, held_out, self.recipe, patience or PATIENCE)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
