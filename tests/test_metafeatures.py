@@ -14,6 +14,7 @@ from tabbench.cli import main
 from tabbench.data.suite import load_suite
 from tabbench.engine import extract
 from tabbench.errors import UserError
+from tabbench.metafeatures import neighbourhood
 from tabbench.metafeatures.groups import METAFEATURES, complete, compute
 from tabbench.metafeatures.registry import compute_group, metafeature
 from tabbench.metafeatures.summaries import SUMMARIES, summarize
@@ -152,6 +153,30 @@ def test_what_pymfe_does_not_say():
     assert found["imbalance_ratio"] == table.class_counts.max() / table.class_counts.min()
     assert found["tabpfn_1_load"] == 0.2
     assert found["rows_per_dimension"] == 80 / (2 + 5 + 1)
+
+
+def many() -> Table:
+    """More rows than a block has."""
+    return numbers(300)
+
+
+@pytest.mark.parametrize("make", [*TABLES, rare, many])
+def test_distances_that_are_not_held_give_the_same_values(make, monkeypatch):
+    held, why_held = compute_group(make(), "complexity")
+    monkeypatch.setattr(neighbourhood, "HELD_CELLS", 0)
+    monkeypatch.setattr(neighbourhood, "BLOCK_ROWS", 8)
+    monkeypatch.setattr(neighbourhood, "BLOCK_CELLS", 0)
+    made, why_made = compute_group(make(), "complexity")
+    assert made == pytest.approx(held, rel=1e-9, nan_ok=True)
+    assert why_made == why_held
+
+
+def test_a_graph_that_takes_too_much_memory_is_nan_with_a_reason(monkeypatch):
+    monkeypatch.setattr(neighbourhood, "GRAPH_BYTES", 100)
+    values, why = compute_group(numbers(), "complexity")
+    assert {name for name, text in why.items() if "more than" in text} == {"density", "cls_coef", "hubs"}
+    assert np.isnan(values["density"])
+    assert not np.isnan(values["n1"])
 
 
 def test_one_that_fails_is_nan_with_a_reason_and_stops_nothing():

@@ -1,11 +1,12 @@
 """How hard the classes are to tell apart by neighbourhoods (Lorena et al. 2019): the other half of the group "complexity".
 
-All of it looks at one matrix of Gower distances (Manhattan distances of columns scaled to [0, 1], over their number), in
-float32 as pymfe has it: which of several equally near rows is the nearest depends on that.
+All of it looks at the Gower distances of all pairs of rows (Manhattan distances of columns scaled to [0, 1], over their number),
+in float32 as pymfe has them: which of several equally near rows is the nearest depends on that. Of few rows they are held; of
+more they are made again, some rows at a time, whenever they are looked at, so that memory does not grow with their square.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,8 +14,10 @@ from tabbench.metafeatures.complexity import interpolate
 from tabbench.metafeatures.registry import metafeature, shared
 from tabbench.metafeatures.table import Table
 
+HELD_CELLS = 2**25  # distances, or joins of a graph, that are held: those of 5,792 rows
 BLOCK_CELLS = 2**18  # distances looked at together: they stay in a core's cache
 BLOCK_ROWS = 64  # of a matrix of which only one half is computed, or at least of a block
+GRAPH_BYTES = 2**29  # of a graph: that of 65,536 rows of one class
 FAR = np.float32(1e30)  # more than any distance; to raise distances to it takes less time than to replace them
 PRECISION = 1e-10  # of an eigenvector
 GRAPH_SHARE = 0.15  # of the rows that are neighbours in the graph
@@ -30,30 +33,84 @@ def _scaled(table: Table) -> np.ndarray:
     return table.N * scale - low * scale
 
 
-def _gower(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True, eq=False)
+class _Distances:
     """(n, n) float32 distances of the rows of a and b; of a's row i and b's row j only where i ≤ j, the rest is mirrored.
 
     Mirroring is right if a is b. pymfe's n4 comes to compare two tables of equal length, and package gower mirrors those too.
+    a, b : numbers and bits, in units of the columns' reach. held : the distances, if they are. nothing : what stands for 0.
     """
-    n = len(a)
-    both = np.concatenate([a, b])
+
+    a: tuple[np.ndarray, np.ndarray]
+    b: tuple[np.ndarray, np.ndarray]
+    held: np.ndarray | None = None
+    nothing: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.a[0])
+
+    def blocks(self, wanted: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Numbers of some of the wanted rows (None: of all), and these rows."""
+        n = len(self)
+        step = max(BLOCK_ROWS, BLOCK_CELLS // n)
+        for start in range(0, n if wanted is None else len(wanted), step):
+            rows = np.arange(start, min(start + step, n)) if wanted is None else wanted[start : start + step]
+            if self.held is None:
+                yield rows, self._made(rows)
+            else:
+                yield rows, self.held[start : start + step] if wanted is None else self.held[rows]
+
+    def apart(self) -> "_Distances":
+        """The same to be written to, equal rows being FAR from each other."""
+        held = None if self.held is None else np.where(self.held == 0, FAR, self.held)
+        return replace(self, held=held, nothing=float(FAR))
+
+    def _made(self, rows: np.ndarray) -> np.ndarray:
+        found = _sums(_part(self.a, rows), self.b)
+        if self.a is not self.b:
+            np.copyto(found, _sums(self.a, _part(self.b, rows)).T, where=np.arange(len(self)) < rows[:, None])
+        found = found.astype(np.float32)
+        if self.nothing:
+            found[found == 0] = self.nothing
+        return found
+
+
+def _gower(a: np.ndarray, b: np.ndarray) -> _Distances:
+    """The distances of two tables (n, p), held if they are few."""
+    both = a if a is b else np.concatenate([a, b])
     high, low = both.max(axis=0).astype(np.float32), both.min(axis=0).astype(np.float32)
     reach = np.divide(low, high, out=np.ones_like(high), where=high != 0)
     unit = high.astype(np.float64) * np.abs(1 - reach)
     unit[unit == 0] = np.inf
-    a, b = a / unit, b / unit
-    is_bit = ((b == 0) | (b == 1)).all(axis=0)
-    a, a_bits, b, b_bits = a[:, ~is_bit], a[:, is_bit], b[:, ~is_bit], b[:, is_bit]
+    is_bit = ((b / unit == 0) | (b / unit == 1)).all(axis=0)
+    second = (b / unit)[:, ~is_bit], (b / unit)[:, is_bit]
+    first = second if a is b else ((a / unit)[:, ~is_bit], (a / unit)[:, is_bit])
+    held = _matrix(first, second) if len(a) ** 2 <= HELD_CELLS else None
+    return _Distances(first, second, held)
+
+
+def _matrix(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """All distances, as in `_Distances`; one half of them is computed."""
+    n = len(a[0])
     distances = np.empty((n, n), dtype=np.float32)
     for start in range(0, n, BLOCK_ROWS):
         stop = min(start + BLOCK_ROWS, n)
-        sums = _manhattan(a[start:stop], b[start:]) + _manhattan_to_bits(a_bits[start:stop], b_bits[start:])
-        sums /= len(is_bit)
-        distances[start:stop, start:] = sums
+        distances[start:stop, start:] = _sums(_part(a, slice(start, stop)), _part(b, slice(start, n)))
         corner = distances[start:stop, start:stop]
         np.copyto(corner, corner.T, where=np.tri(len(corner), k=-1, dtype=bool))
         distances[stop:, start:stop] = distances[start:stop, stop:].T
     return distances
+
+
+def _part(table: tuple[np.ndarray, np.ndarray], rows: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
+    return table[0][rows], table[1][rows]
+
+
+def _sums(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
+    """(rows of a, rows of b) mean distances of the columns."""
+    sums = _manhattan(a[0], b[0]) + _manhattan_to_bits(a[1], b[1])
+    sums /= a[0].shape[1] + a[1].shape[1]
+    return np.asarray(sums)
 
 
 def _manhattan(a: np.ndarray, b: np.ndarray) -> np.ndarray | float:
@@ -68,20 +125,13 @@ def _manhattan_to_bits(a: np.ndarray, b: np.ndarray) -> np.ndarray | float:
 
 
 @shared
-def _distances(table: Table) -> np.ndarray:
+def _distances(table: Table) -> _Distances:
     return _gower(_scaled(table), _scaled(table))
 
 
-def _blocks(distances: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Numbers of some rows, and these rows."""
-    step = max(BLOCK_ROWS, BLOCK_CELLS // len(distances))
-    for start in range(0, len(distances), step):
-        yield np.arange(start, min(start + step, len(distances))), distances[start : start + step]
-
-
-def _far_members(group: np.ndarray) -> np.ndarray:
-    """(groups, n) float32: FAR where a row is of the group, 0 elsewhere. group : (n,) codes."""
-    return np.multiply(np.arange(group.max() + 1)[:, None] == group, FAR, dtype=np.float32)
+def _far_members(group: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """(rows, n) float32: FAR where two are of one group, 0 elsewhere. group : (n,) codes."""
+    return np.multiply(group[rows, None] == group, FAR, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,10 +146,9 @@ class _Nearest:
 @shared
 def _nearest_rows(table: Table) -> _Nearest:
     n, y = len(table.y), table.y
-    far_friends = _far_members(y)
     found = _Nearest(np.empty(n, dtype=np.float32), np.empty(n, dtype=np.float32), np.empty(n, dtype=np.int64))
-    for rows, block in _blocks(_distances(table)):
-        of_friends = far_friends[y[rows]]
+    for rows, block in _distances(table).blocks():
+        of_friends = _far_members(y, rows)
         enemies, friends = np.maximum(block, of_friends), np.maximum(block, FAR - of_friends)
         friends[np.arange(len(rows)), rows] = FAR
         found.friend[rows] = friends.min(axis=1)
@@ -114,15 +163,12 @@ def _nearest(distances: np.ndarray, count: int) -> np.ndarray:
 
 
 def _are_near(distances: np.ndarray, count: int) -> np.ndarray:
-    """(n, n) whether a distance is among the `count` smallest of its row; of equal ones scikit-learn chooses like this."""
-    near = np.empty(distances.shape, dtype=bool)
-    for rows, block in _blocks(distances):
-        inside = block <= np.partition(block, count - 1, axis=1)[:, count - 1 : count]
-        tied = np.flatnonzero(np.count_nonzero(inside, axis=1) > count)
-        inside[tied] = False
-        inside[tied[:, None], np.argpartition(block[tied], count - 1, axis=1)[:, :count]] = True
-        near[rows] = inside
-    return near
+    """(rows, n) whether a distance is among the `count` smallest of its row; of equal ones scikit-learn chooses like this."""
+    inside = distances <= np.partition(distances, count - 1, axis=1)[:, count - 1 : count]
+    tied = np.flatnonzero(np.count_nonzero(inside, axis=1) > count)
+    inside[tied] = False
+    inside[tied[:, None], np.argpartition(distances[tied], count - 1, axis=1)[:, :count]] = True
+    return inside
 
 
 @metafeature("complexity")
@@ -133,18 +179,19 @@ def n1(table: Table) -> float:
     return len(np.unique([a[crossing], b[crossing]])) / len(table.y)
 
 
-def _spanning_tree(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _spanning_tree(distances: _Distances) -> tuple[np.ndarray, np.ndarray]:
     """Both ends of the edges of the minimum spanning tree, some of them twice, a distance of 0 being no edge, by Borůvka.
 
     Among equally long edges scipy's tree, by Kruskal after a stable sort, has those with the lowest rows, as has this: the first
     of a row's shortest edges is the one with the lowest rows, and so is the first of those of a tree in the order below.
     """
     n = len(distances)
-    rows, edges = np.arange(n), []
-    lengths = distances.copy()
-    lengths[lengths == 0] = FAR
-    tree, end, length = rows, lengths.argmin(axis=1), lengths.min(axis=1)
+    rows, edges, lengths = np.arange(n), [], distances.apart()
+    tree, end, length = rows, np.empty(n, dtype=np.int64), np.empty(n, dtype=np.float32)
     while True:
+        for some, block in lengths.blocks():
+            np.maximum(block, _far_members(tree, some), out=block)
+            end[some], length[some] = block.argmin(axis=1), block.min(axis=1)
         order = np.lexsort((np.maximum(rows, end), np.minimum(rows, end), length, tree))
         shortest = order[np.append(True, np.diff(tree[order]) > 0)]  # row of the shortest edge of every tree
         found = length[shortest] < FAR  # what has none are rows equal to those of a tree
@@ -152,10 +199,6 @@ def _spanning_tree(distances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         tree = _joined(np.where(found, tree[end[shortest]], tree[shortest]))[tree]
         if not (tree.any() and found.any()):
             break
-        own_rows = _far_members(tree)
-        for some, block in _blocks(lengths):
-            np.maximum(block, own_rows[tree[some]], out=block)
-            end[some], length[some] = block.argmin(axis=1), block.min(axis=1)
     a, b = np.concatenate(edges, axis=1)
     return a, b
 
@@ -183,9 +226,10 @@ def n3(table: Table) -> np.ndarray:
     """
     friend, enemy = _nearest_rows(table).friend, _nearest_rows(table).enemy
     is_enemy, unsure = enemy < friend, np.flatnonzero(enemy == friend)
-    near = _nearest(_distances(table)[unsure], 2)
-    other = np.where(near[:, 1] == unsure, near[:, 0], near[:, 1])
-    is_enemy[unsure] = table.y[other] != table.y[unsure]
+    for rows, block in _distances(table).blocks(unsure):
+        near = _nearest(block, 2)
+        other = np.where(near[:, 1] == rows, near[:, 0], near[:, 1])
+        is_enemy[rows] = table.y[other] != table.y[rows]
     return is_enemy
 
 
@@ -194,7 +238,7 @@ def n4(table: Table) -> np.ndarray:
     """Whether the nearest row of a new one, drawn between two of a class, is of another class."""
     between, labels = interpolate(_scaled(table), table.y, table.by_class, np.random.RandomState(0))
     found = np.empty(len(labels), dtype=np.int64)
-    for rows, block in _blocks(_gower(between, _scaled(table))):
+    for rows, block in _gower(between, _scaled(table)).blocks():
         found[rows] = table.y[block.argmin(axis=1)]
         tied = np.flatnonzero(np.count_nonzero(block == block.min(axis=1, keepdims=True), axis=1) > 1)
         found[rows[tied]] = table.y[_nearest(block[tied], 1)[:, 0]]
@@ -204,11 +248,14 @@ def n4(table: Table) -> np.ndarray:
 @metafeature("complexity")
 def t1(table: Table) -> float:
     """Share of the rows whose sphere, reaching towards the nearest enemy, no other sphere holds."""
-    inside = _distances(table) <= _radii(_nearest_rows(table))[:, None]  # row: sphere
-    count, sizes = np.ones(len(inside), dtype=np.int64), np.count_nonzero(inside, axis=1)
+    distances, radii = _distances(table), _radii(_nearest_rows(table))
+    count, sizes = np.ones(len(radii), dtype=np.int64), np.empty(len(radii), dtype=np.int64)
+    for rows, block in distances.blocks():
+        sizes[rows] = np.count_nonzero(block <= radii[rows, None], axis=1)
     for i in np.argsort(-sizes)[: np.count_nonzero(sizes > 1)]:  # the others hold themselves
         if count[i] > 0:
-            held = np.flatnonzero(inside[i])
+            [(_, sphere)] = distances.blocks(np.array([i]))
+            held = np.flatnonzero(sphere[0] <= radii[i])
             total = count[held].sum()
             count[held] = 0
             count[i] = total
@@ -236,44 +283,96 @@ def _radii(nearest: _Nearest) -> np.ndarray:
 @metafeature("complexity")
 def lsc(table: Table) -> float:
     """1 - mean share of the rows that are nearer than the nearest enemy."""
-    nearer = sum(np.count_nonzero(block < _nearest_rows(table).enemy[rows, None]) for rows, block in _blocks(_distances(table)))
+    nearer = sum(np.count_nonzero(block < _nearest_rows(table).enemy[rows, None]) for rows, block in _distances(table).blocks())
     return 1 - nearer / len(table.y) ** 2
 
 
+class _Graph:
+    """Which rows of a class are joined: the lower half of the adjacency matrix, a bit a pair, and how many each is joined to.
+
+    bits : (n, ⌈n/8⌉) of each row, whether it is joined to another; two are joined if either is to the other.
+    """
+
+    def __init__(self, bits: np.ndarray, n: int) -> None:
+        self.bits, self.degrees = bits, np.empty(n)
+        for start in reversed(range(0, n, 8 * BLOCK_ROWS)):  # from below: of rows above both halves are still there
+            stop = min(start + 8 * BLOCK_ROWS, n)
+            columns = np.unpackbits(bits[:, start // 8 : -(-stop // 8)], axis=1, count=stop - start)
+            rows = np.unpackbits(bits[start:stop], axis=1, count=n) | columns.T
+            self.degrees[start:stop] = rows.sum(axis=1, dtype=np.int64)
+            bits[start:stop] = np.packbits(np.tril(rows, k=start), axis=1)
+        self._held = self._unpacked(0, n, 0, n) if n * n <= HELD_CELLS else None
+
+    def __len__(self) -> int:
+        return len(self.degrees)
+
+    def half(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+        """A part of the lower half, float32. left : a multiple of 8."""
+        return self._unpacked(top, bottom, left, right) if self._held is None else self._held[top:bottom, left:right]
+
+    def _unpacked(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+        part = self.bits[top:bottom, left // 8 : -(-right // 8)]
+        return np.unpackbits(part, axis=1, count=min(right, len(self)) - left).astype(np.float32)
+
+    def times(self, vector: np.ndarray) -> np.ndarray:
+        """The adjacency matrix times a vector (n,)."""
+        n, found = len(self), np.zeros(len(self))
+        for top in range(0, n, 8 * BLOCK_ROWS):
+            rows = slice(top, min(top + 8 * BLOCK_ROWS, n))
+            half = self.half(top, rows.stop, 0, n).astype(np.float64)
+            found[rows] += half @ vector
+            found += half.T @ vector[rows]
+        return found
+
+
 @shared
-def _graph(table: Table) -> list[np.ndarray]:
-    """Adjacency (rows, rows) of every class in the graph of near rows of one class, equal rows not being joined; float32."""
+def _graph(table: Table) -> list[_Graph]:
+    """Of every class, the graph of near rows of one class, equal rows not being joined.
+
+    Raises ValueError if it is too large.
+    """
+    counts = table.class_counts
+    if (needed := int(np.sum(counts**2)) // 8) > GRAPH_BYTES:
+        raise ValueError(f"the graph of so many rows takes {needed / 1e6:,.0f} MB, more than {GRAPH_BYTES / 1e6:,.0f}")
     count = max(round(len(table.y) * GRAPH_SHARE), 1)
-    # the row itself is not joined either; without it in the count + 1 nearest, all of them are at 0
-    joined = _are_near(_distances(table), count + 1) & (_distances(table) > 0)
-    blocks = [joined[own][:, own] for own in table.by_class]
-    return [(block | block.T).astype(np.float32) for block in blocks]
+    place = np.empty(len(table.y), dtype=np.int64)  # of a row in its class
+    for own in table.by_class:
+        place[own] = np.arange(len(own))
+    bits = [np.empty((n, -(-n // 8)), dtype=np.uint8) for n in counts]
+    for rows, block in _distances(table).blocks():
+        # the row itself is not joined either; without it in the count + 1 nearest, all of them are at 0
+        joined = _are_near(block, count + 1) & (block > 0)
+        for code in np.unique(table.y[rows]):
+            here = np.flatnonzero(table.y[rows] == code)
+            bits[code][place[rows[here]]] = np.packbits(joined[here][:, table.by_class[code]], axis=1)
+    return [_Graph(own, int(n)) for own, n in zip(bits, counts, strict=True)]
 
 
 @metafeature("complexity")
 def density(table: Table) -> float:
     """1 - share of the pairs of rows that the graph joins."""
     n = len(table.y)
-    return float(1 - sum(_degrees(block).sum() for block in _graph(table)) / (n * (n - 1)))
+    return float(1 - sum(graph.degrees.sum() for graph in _graph(table)) / (n * (n - 1)))
 
 
 @metafeature("complexity")
 def cls_coef(table: Table) -> float:
     """1 - share of the graph's paths of two edges that a third closes."""
     closed, paths = 0.0, 0.0
-    for block in _graph(table):
-        closed += _closed_paths(block)
-        paths += np.sum(_degrees(block) * (_degrees(block) - 1))
+    for graph in _graph(table):
+        closed += _closed_paths(graph)
+        paths += np.sum(graph.degrees * (graph.degrees - 1))
     return float(1 - closed / paths) if paths else 1.0
 
 
-def _closed_paths(block: np.ndarray) -> float:
-    """Paths of two edges of an adjacency matrix that a third closes, six to a triangle: of the lower half, by blocks."""
-    half, step, triangles = np.tril(block), BLOCK_ROWS, 0.0
-    for left in range(0, len(half), step):
-        for top in range(left, len(half), step):
-            paths = half[top : top + step, left : top + step] @ half[left : top + step, left : left + step]
-            triangles += float(np.vdot(paths, half[top : top + step, left : left + step]))
+def _closed_paths(graph: _Graph) -> float:
+    """Paths of two edges of a graph that a third closes, six to a triangle: of the lower half, by blocks."""
+    n, step, triangles = len(graph), BLOCK_ROWS, 0.0
+    for left in range(0, n, step):
+        strip = graph.half(left, n, left, left + step)
+        for top in range(left, n, step):
+            paths = graph.half(top, top + step, left, top + step) @ strip[: top + step - left]
+            triangles += float(np.vdot(paths, strip[top - left : top + step - left]))
     return 6 * triangles
 
 
@@ -281,11 +380,11 @@ def _closed_paths(block: np.ndarray) -> float:
 def hubs(table: Table) -> np.ndarray:
     """1 - hub score of every row (Kleinberg 1999), the largest being 1."""
     scores, largest = np.zeros(len(table.y)), 0.0
-    blocks = sorted(zip(table.by_class, _graph(table), strict=True), key=lambda pair: -_degrees(pair[1]).max())
-    for own, block in blocks:
-        if _degrees(block).max() < largest:  # no eigenvalue exceeds the largest degree
+    graphs = sorted(zip(table.by_class, _graph(table), strict=True), key=lambda pair: -pair[1].degrees.max())
+    for own, graph in graphs:
+        if graph.degrees.max() < largest:  # no eigenvalue exceeds the largest degree
             break
-        value, vector = _leading(block)
+        value, vector = _leading(graph)
         if value > largest:
             scores, largest = np.zeros(len(table.y)), value
         if value == largest:
@@ -293,18 +392,20 @@ def hubs(table: Table) -> np.ndarray:
     return 1 - scores
 
 
-def _degrees(block: np.ndarray) -> np.ndarray:
-    return np.asarray(block.sum(axis=0), dtype=np.float64)  # float32 counts to 2^24
+def _leading(graph: _Graph) -> tuple[float, np.ndarray]:
+    """Largest eigenvalue of a graph's adjacency matrix and its eigenvector, which has no negative entry."""
+    from scipy.sparse.linalg import LinearOperator, eigsh
 
-
-def _leading(block: np.ndarray) -> tuple[float, np.ndarray]:
-    """Largest eigenvalue of an adjacency matrix and its eigenvector, which has no negative entry."""
-    from scipy.sparse.linalg import eigsh
-
-    if not block.any():
-        return 0.0, np.zeros(len(block))
-    if len(block) < 10:
-        values, vectors = np.linalg.eigh(block.astype(np.float64))
+    n = len(graph)
+    if not graph.degrees.any():
+        return 0.0, np.zeros(n)
+    if n * n > HELD_CELLS:
+        matrix = LinearOperator((n, n), matvec=graph.times, dtype=np.float64)
     else:
-        values, vectors = eigsh(block.astype(np.float64), k=1, which="LA", v0=_degrees(block), tol=PRECISION)
+        half = graph.half(0, n, 0, n).astype(np.float64)
+        matrix = half + half.T
+    if n < 10:
+        values, vectors = np.linalg.eigh(matrix)
+    else:
+        values, vectors = eigsh(matrix, k=1, which="LA", v0=graph.degrees, tol=PRECISION)
     return float(values[-1]), np.abs(vectors[:, -1])
