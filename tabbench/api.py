@@ -11,11 +11,9 @@ from tabbench.data.audit import Finding, audit
 from tabbench.data.gather import gather, remarks_on
 from tabbench.data.spec import Steering
 from tabbench.data.split import make_splits
-from tabbench.engine.extract import extract
 from tabbench.errors import UserError
 from tabbench.files import data_folder
 from tabbench.folders.results import Results, open_results, replay_trials
-from tabbench.folders.run import run as run_spec
 from tabbench.job import Subsample
 from tabbench.models import own_names, usual_models
 from tabbench.models.custom import name_of
@@ -86,6 +84,8 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     cluster, as many as they have threads for.
     Raises UserError on bad input, before anything is run; KeyboardInterrupt leaves a folder that the same call continues.
     """
+    from tabbench.folders.run import run as run_spec
+
     if not isinstance(resources, Resources):
         raise UserError(f"resources is of type {type(resources).__name__}: give a tabbench.api.Resources")
     if isinstance(subsamples, Subsample) or not all(isinstance(one, Subsample) for one in subsamples):
@@ -172,6 +172,8 @@ def metafeatures(  # noqa: PLR0913 - the arguments of `run` that say what the fo
     `attrs["missing_tasks"]` lists the datasets that could not be loaded, `attrs["remarks"]` what was not taken as
     written. Raises UserError on bad input.
     """
+    from tabbench.engine.extract import extract
+
     steering = Steering(groups, time, gap, _columns(test_fold))
     tasks, missing = gather(suite, data, target, classes=classes, steering=steering)
     made = [(task, make_splits(task, folds, repeats, seed, holdout=holdout, window=window)) for task in tasks]

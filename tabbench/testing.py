@@ -22,10 +22,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 
 from tabbench.data.split import Split
 from tabbench.data.task import Task, make_task
-from tabbench.engine.execute import Run, execute, reason_unsupported
+from tabbench.engine.execute import execute
 from tabbench.engine.sandbox import Child, start_server, wait_for_any
+from tabbench.engine.scoring import reason_unsupported
 from tabbench.errors import UserError
-from tabbench.job import Job
+from tabbench.job import Job, Run
 from tabbench.models import Model, get_model, missing_imports
 from tabbench.prepare.preprocess import Preprocessor
 from tabbench.prepare.subsample import class_probabilities

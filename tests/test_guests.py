@@ -8,7 +8,7 @@ import pytest
 import tabbench.models
 from tabbench.data.split import Split
 from tabbench.data.task import Task
-from tabbench.engine.execute import reason_unsupported
+from tabbench.engine.scoring import reason_unsupported
 from tabbench.errors import UserError
 from tabbench.job import Job
 from tabbench.models import MODELS, load_models, missing_imports

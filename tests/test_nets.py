@@ -12,8 +12,8 @@ import pytest
 import tabbench
 from tabbench.data.split import Split
 from tabbench.data.task import Task
-from tabbench.engine.execute import reason_unsupported
 from tabbench.engine.sandbox import stop_server
+from tabbench.engine.scoring import reason_unsupported
 from tabbench.job import Job
 from tabbench.models import MODELS, load_models, missing_imports
 from tabbench.prepare.preprocess import Preprocessor

@@ -19,10 +19,12 @@ from tabbench.stats.ranks import (
     mean_ranks,
     normalized_scores,
     rank_table,
+    ranked,
     win_rates,
     win_tie_loss,
 )
 from tabbench.stats.significance import (
+    _range_exceeds,
     against_control,
     bonferroni_dunn_cd,
     cliques,
@@ -30,6 +32,7 @@ from tabbench.stats.significance import (
     friedman,
     nemenyi,
     nemenyi_cd,
+    nemenyi_q,
     pairwise_wilcoxon,
     sign_test,
     signed_rank,
@@ -236,6 +239,22 @@ def test_tabzillas_published_ranks_come_out_exactly(metric):
         assert (ranks[name].min(), ranks[name].max()) == (row["min"], row["max"])
         assert round(ranks[name].mean(), 2) == pytest.approx(row["mean"], abs=0.00501)
         assert scores[name].mean() == pytest.approx(row["normalized"], abs=0.00501)
+
+
+@pytest.mark.parametrize("ties", ["average", "min"])
+def test_ranks_in_a_row_equal_scipy(ties):
+    values = np.random.default_rng(0).integers(0, 5, size=(40, 7)).astype(float)
+    values[3, 2] = np.inf
+    np.testing.assert_array_equal(ranked(values, ties), stats.rankdata(values, method=ties, axis=1))
+
+
+def test_the_range_of_normal_numbers_equals_scipy():
+    for k in (2, 3, 10, 40):
+        for alpha in (0.1, 0.05, 0.001):
+            wanted = stats.studentized_range.isf(alpha, k, np.inf) / np.sqrt(2)
+            assert nemenyi_q(k, alpha) == pytest.approx(wanted, rel=1e-6)
+    q = np.array([[0.0, 0.5], [3.0, 6.0]])
+    np.testing.assert_allclose(_range_exceeds(q, 5), stats.studentized_range.sf(q, 5, np.inf), atol=1e-9)
 
 
 def test_friedman_equals_scipy():

@@ -167,7 +167,7 @@ def load_splits(path: Path, n_rows: int) -> list[Split]:
         n = pq.read_metadata(path).num_rows
         if n > MAX_ROWS_A_BYTE * path.stat().st_size:
             raise ValueError(f"{n:,} rows in so few bytes")
-        frame = pd.read_parquet(path, columns=["repeat", "fold", "part", "row"])
+        frame = pq.ParquetFile(path).read(["repeat", "fold", "part", "row"]).to_pandas()
         numbers = frame[["repeat", "fold", "row"]]
         if not all(kind.kind == "i" for kind in numbers.dtypes) or not frame["part"].isin(["train", "test"]).all():
             raise ValueError("other types than those of splits")

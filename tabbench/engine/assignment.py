@@ -17,9 +17,8 @@ import numpy as np
 from tabbench.border.forms import Count, LongText, Measure, Text
 from tabbench.data.split import Split
 from tabbench.data.task import Task, load_features
-from tabbench.engine.curves import POINTS
-from tabbench.engine.execute import attempt, held_out_rows, score
 from tabbench.engine.sandbox import Child, Outcome
+from tabbench.engine.scoring import POINTS, held_out_rows, score
 from tabbench.errors import UserError
 from tabbench.job import Job, Run, Validation, read_curve
 
@@ -87,6 +86,8 @@ def start_child(assignment: Assignment, path: Path, limits: Mapping[str, float],
 
 def _work(given: Assignment, path: str) -> bytes:
     """Answer: a line of JSON, then the predictions of test and held-out rows and the curve, as float64, row by row."""
+    from tabbench.engine.execute import attempt
+
     try:
         X, classes = load_features(Path(path), given.digest)
     except UserError:

@@ -19,8 +19,8 @@ from distributed import Future
 
 from tabbench.engine.assignment import read_outcome
 from tabbench.engine.remote import do_job, keep_table
-from tabbench.engine.runner import POLL_SECONDS, Work, preload
-from tabbench.engine.sandbox import Outcome
+from tabbench.engine.runner import Work, preload
+from tabbench.engine.sandbox import POLL_SECONDS, Outcome
 from tabbench.engine.workers import Workers, connect
 from tabbench.errors import UserError
 from tabbench.job import Job, Run

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.optimize import least_squares
 
 SIZES = ["n_train", "n_features", "n_classes"]
 GROWTH = np.array([1.0, 0.8, 0.5])  # usual exponents of rows, columns and classes
@@ -69,6 +68,8 @@ def _logs(sizes: np.ndarray) -> np.ndarray:
 
 def _law(x: np.ndarray, seconds: np.ndarray) -> Law:
     """The law that fits the logarithms of seconds (n,) at logarithms of sizes (n, 3) best, not far from the usual growth."""
+    from scipy.optimize import least_squares
+
     low = np.log(seconds.min() * FLOOR_SHARE)
     start = np.array([low, float(np.median(np.log(seconds) - x @ GROWTH)), *np.zeros(len(GROWTH))])
 

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import Pipeline
 
+from tabbench.engine.scoring import POINTS
 from tabbench.metrics import METRICS
 from tabbench.models import Steps
 from tabbench.prepare.early_stopping import EarlyStopping
 
 STAGES = 40  # of a boosted model that are looked at
-POINTS = 200  # of a curve, at most
 
 
 class Watched(NamedTuple):

@@ -1,4 +1,4 @@
-"""Job → Run, in this process: subsample, preprocess, fit, predict, score."""
+"""Job → Run, in this process: subsample, preprocess, fit, predict."""
 
 import json
 import resource
@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 from sklearn.pipeline import make_pipeline
 
-from tabbench.border.texts import one_line, printable, storable
+from tabbench.border.texts import printable, storable
 from tabbench.data.split import Split
 from tabbench.data.task import Task
 from tabbench.engine.curves import InnerCurve, Watched, inner_curve, mean_curve
 from tabbench.engine.model_size import model_size
+from tabbench.engine.scoring import error_line, score
 from tabbench.job import Job, Run, Validation
-from tabbench.metrics import compute_metrics
-from tabbench.models import Model, get_model, missing_imports
+from tabbench.models import Model, get_model
 from tabbench.prepare.early_stopping import EarlyStopping
 from tabbench.prepare.preprocess import Preprocessor, varies
 from tabbench.prepare.subsample import SubsampledClassifier, class_probabilities
@@ -27,24 +27,6 @@ from tabbench.tuning.protocols import PROTOCOLS, inner_parts, needs_under, stopp
 
 T = TypeVar("T")
 Labelled = tuple[pd.DataFrame, np.ndarray]
-
-
-def reason_unsupported(job: Job, task: Task, split: Split) -> str | None:
-    """Why this job cannot be tried at all, or None; raises UserError for an unknown model."""
-    model = get_model(job.model)
-    missing = missing_imports(model)
-    if missing:
-        return f"package {missing[0]!r} is not installed"
-    sizes = {
-        "rows": min(len(split.train), job.max_rows or len(split.train)),
-        "features": min(task.X.shape[1], job.max_columns or task.X.shape[1]),
-        "classes": len(task.classes),
-    }
-    for what, size in sizes.items():
-        limit = getattr(model.limits, what)
-        if limit is not None and size > limit:
-            return f"{size} {what} exceed the limit of {limit}"
-    return None
 
 
 def execute(job: Job, task: Task, split: Split) -> Run:
@@ -73,35 +55,9 @@ def attempt(job: Job, task: Task, split: Split) -> Run:
     except MemoryError:
         return Run("memory", "the model ran out of memory", _traceback(), facts)
     except Exception as error:  # noqa: BLE001 - the one place where anything a model does is contained
-        return Run("failed", _one_line(error), _traceback(), facts)
+        return Run("failed", error_line(error), _traceback(), facts)
     facts["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Run("ok", facts=facts, proba=proba, validation=validation, curve=curve)
-
-
-def score(job: Job, task: Task, split: Split, run: Run) -> Run:
-    """An attempt with its metrics and, of a trial, the labels of its rows; predictions that have none make it "failed"."""
-    if run.status != "ok":
-        return run
-    facts, validation = (
-        {**run.facts, "n_test": len(split.test), "n_features": task.X.shape[1], "n_classes": len(task.classes)},
-        None,
-    )
-    try:
-        if run.validation:
-            held_out = held_out_rows(job, task, split)
-            validation = Validation(run.validation.proba, task.y[held_out], task.y[split.test])
-            facts |= {f"val_{name}": value for name, value in compute_metrics(validation.y_val, validation.proba).items()}
-            facts["n_val"] = len(held_out)
-        facts |= compute_metrics(task.y[split.test], run.proba)
-    except ValueError as error:
-        return Run("failed", _one_line(error), "", facts)
-    return Run("ok", facts=facts, proba=run.proba, validation=validation, curve=run.curve)
-
-
-def held_out_rows(job: Job, task: Task, split: Split) -> np.ndarray:
-    """Rows of the training part that a trial predicts besides, in its order; none without a protocol."""
-    parts = inner_parts(job.protocol, task, split, job.inner_seed)
-    return np.concatenate([rows for _, rows in parts]) if parts else np.empty(0, np.int64)
 
 
 def _trial(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> tuple[np.ndarray, Validation, np.ndarray]:
@@ -246,10 +202,6 @@ def _timed(action: Callable[[], T]) -> tuple[T, float, float]:
 def _cpu_seconds() -> float:
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
-
-
-def _one_line(error: BaseException) -> str:
-    return f"{type(error).__name__}: {one_line(error, 3000)}"[:300]
 
 
 def _traceback() -> str:

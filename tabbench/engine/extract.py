@@ -16,8 +16,7 @@ import pandas as pd
 from tabbench import metafeatures
 from tabbench.data.split import Split
 from tabbench.data.task import Task, load_task, save_task
-from tabbench.engine.runner import POLL_SECONDS
-from tabbench.engine.sandbox import Child, Outcome, start_server, wait_for_any
+from tabbench.engine.sandbox import POLL_SECONDS, Child, Outcome, start_server, wait_for_any
 from tabbench.files import replace_text
 from tabbench.metafeatures.groups import GROUPS, complete, names_of
 from tabbench.metafeatures.registry import compute_group

@@ -11,8 +11,7 @@ from distributed import get_worker
 from tabbench.engine import seal
 from tabbench.engine.assignment import NO_TABLE, Assignment, start_child
 from tabbench.engine.cgroup import held_by
-from tabbench.engine.runner import POLL_SECONDS
-from tabbench.engine.sandbox import Child, Outcome, start_server, wait_for_any
+from tabbench.engine.sandbox import POLL_SECONDS, Child, Outcome, start_server, wait_for_any
 from tabbench.errors import UserError
 from tabbench.files import replace_file
 from tabbench.models import get_model, missing_imports

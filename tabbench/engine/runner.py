@@ -12,16 +12,14 @@ from tabbench.data.task import Task, load_task, save_task
 from tabbench.engine import seal
 from tabbench.engine.assignment import NO_TABLE, Assignment, assign, read_outcome, start_child
 from tabbench.engine.cgroup import held_by
-from tabbench.engine.execute import reason_unsupported
-from tabbench.engine.sandbox import Child, Outcome, start_server, wait_for_any
+from tabbench.engine.sandbox import POLL_SECONDS, Child, Outcome, start_server, wait_for_any
+from tabbench.engine.scoring import reason_unsupported
 from tabbench.errors import UserError
 from tabbench.job import Job, Run
 from tabbench.models import get_model, missing_imports
 from tabbench.resources import Resources
 from tabbench.store.claims import Claims
 from tabbench.store.runs import ResultStore
-
-POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +156,8 @@ def preload(names: Iterable[str]) -> list[str]:
     """Modules worth importing once in the fork server, for jobs of these models."""
     models = [get_model(name) for name in sorted(names)]
     packages = {package for model in models if not missing_imports(model) for package in model.imports}
-    return [__name__, "pyarrow.dataset", "pyarrow.pandas_compat", "pyarrow.parquet", *sorted(packages), "tabbench.engine.warm"]
+    ours = [__name__, "tabbench.engine.execute"]
+    return [*ours, "pyarrow.dataset", "pyarrow.pandas_compat", "pyarrow.parquet", *sorted(packages), "tabbench.engine.warm"]
 
 
 class LocalEngine:

@@ -34,6 +34,7 @@ THREAD_VARIABLES = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
+POLL_SECONDS = 0.1  # between two looks at children that say nothing
 TREE_SECONDS = 0.3  # how often new descendants are looked for
 KEEPER_SECONDS = 10.0  # time for the keeper to end a crowd, and for the fork server to say how a child has ended
 CROWD = 8  # from so many processes on they are looked for every time

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 from tabbench.job import Job
 from tabbench.metrics import METRICS
+from tabbench.stats.ranks import ranked
 
 METRIC = "roc_auc_ovo"  # that of the leaderboard
 
@@ -42,7 +42,7 @@ class Standings:
             return False
         scores = np.array([self._scores[fold].get(name, -np.inf) for name in self.contenders])
         if not np.isnan(scores).any():  # a fold without a class has no score for anybody
-            self._ranks[fold] = rankdata(-scores)
+            self._ranks[fold] = ranked(-scores[None])[0]
         same = [other for name, other in self._awaited.items() if name[0] == job.task]
         return self.n_tasks == 1 or not any(same)
 

@@ -15,7 +15,7 @@ from tabbench.data.task import Task
 from tabbench.engine import seal
 from tabbench.engine.cgroup import held_by
 from tabbench.engine.costs import BYTES_PER_RUN, learn
-from tabbench.engine.execute import reason_unsupported
+from tabbench.engine.scoring import reason_unsupported
 from tabbench.folders.results import Results, open_results
 from tabbench.folders.run import Request
 from tabbench.job import Job

@@ -13,7 +13,6 @@ from tabbench.errors import UserError
 from tabbench.files import replace_file
 from tabbench.metrics import METRICS
 from tabbench.report.leaderboard import default_metric, leaderboard, recorded_metrics, remarks, rounded
-from tabbench.report.page import write_report
 from tabbench.report.verdict import Comparison, compare
 from tabbench.request import Spec
 from tabbench.resources import Bounds
@@ -134,6 +133,8 @@ class Results:
 
         Of a tuned run trials.parquet as well.
         """
+        from tabbench.report.page import write_report
+
         replace_file(self.path / "results.parquet", lambda temporary: self.frame.to_parquet(temporary, index=False))
         if self.jobs is not self.frame:
             replace_file(self.path / "trials.parquet", lambda temporary: self.jobs.to_parquet(temporary, index=False))

@@ -18,12 +18,12 @@ from tabbench.folders.draft import Draft
 from tabbench.folders.results import Results
 from tabbench.job import Job, Run
 from tabbench.models import get_model, usual_models
-from tabbench.prepare.subsample import check_limits
 from tabbench.request import Spec
 from tabbench.resources import spare_workers
 from tabbench.store.checksums import NAME as CHECKSUMS
 from tabbench.store.checksums import write_checksums
 from tabbench.store.claims import Claims
+from tabbench.store.manifest import NAME as MANIFEST
 from tabbench.store.manifest import (
     add_earlier,
     check_protocol,
@@ -63,6 +63,8 @@ def make_request(spec: Spec, frame: Any = None, *, quiet: bool = True, fetch: bo
 
 def check_spec(spec: Spec) -> None:
     """Raise UserError for what no tables are needed to find wrong."""
+    from tabbench.prepare.subsample import check_limits
+
     if not spec.models:
         raise UserError("no model: name at least one")
     for name in spec.models:
@@ -108,6 +110,8 @@ def run(
     frame : the table, if the spec names neither suite nor file, in any form that `data.frames` takes.
     """
     with open_engine(scheduler, spec.resources, spec.models) as engine:
+        if not (folder / MANIFEST).exists():
+            engine.prepare(spec.models, folder)  # early: while a fork server imports what models need, we do what we need
         request = make_request(replace(spec, resources=engine.resources), frame, quiet=quiet)
         return run_request(request, folder, engine, retry_failed=retry_failed, quiet=quiet, log=log)
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 from threadpoolctl import threadpool_limits
 
 from tabbench.errors import UserError
@@ -86,8 +85,8 @@ def correlations(metafeatures: pd.DataFrame, gap: pd.Series, n_permutations: int
     """
     table, gap = _aligned(metafeatures, gap)
     m = len(gap)
-    z = _standardised(rankdata(table.to_numpy(), axis=0))
-    ranks = _standardised(rankdata(gap.to_numpy())[:, None])[:, 0]
+    z = _standardised(table.rank().to_numpy())
+    ranks = _standardised(gap.rank().to_numpy()[:, None])[:, 0]
     found = z.T @ ranks / m
     permuted = ranks[shuffles(m, n_permutations, seed)].T
     by_chance = np.abs(z.T @ permuted / m)  # (f, n_permutations)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.stats import rankdata
+import pandas as pd
 
 
 def relative(landmarking: Mapping[str, float]) -> dict[str, float]:
@@ -11,6 +11,7 @@ def relative(landmarking: Mapping[str, float]) -> dict[str, float]:
     by_summary: dict[str, list[str]] = {}
     for name in landmarking:
         by_summary.setdefault(name.partition(".")[2], []).append(name)
-    values = np.array([[landmarking[name] for name in names] for names in by_summary.values()])  # (summaries, landmarkers)
-    ranks = zip(by_summary.values(), rankdata(values, axis=1).tolist(), strict=True)
+    values = pd.DataFrame([[landmarking[name] for name in names] for names in by_summary.values()])  # (summaries, landmarkers)
+    places = values.rank(axis=1).where(values.notna().all(axis=1), np.nan)
+    ranks = zip(by_summary.values(), places.to_numpy().tolist(), strict=True)
     return {f"{name}.relative": rank for names, found in ranks for name, rank in zip(names, found, strict=True)}

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from tabbench.report.leaderboard import ALPHA, BAD
 from tabbench.report.verdict import Comparison
 from tabbench.stats.failures import fill_worst
-from tabbench.stats.ranks import rank_table
+from tabbench.stats.ranks import rank_table, ranked
 from tabbench.stats.significance import different
 
 N_SHADES = 5
@@ -131,7 +130,7 @@ def kinds(comparison: Comparison, facts: pd.DataFrame) -> list[Row]:
         return []
     ranks = comparison.scores.ranks[comparison.ranked]
     means = np.stack([ranks[chosen].mean().to_numpy() for chosen in chosen_by_kind.values()])
-    rows = _rows(list(chosen_by_kind), rankdata(means, axis=1), means, "{:.2f}")
+    rows = _rows(list(chosen_by_kind), ranked(means), means, "{:.2f}")
     return [replace(row, n=int(chosen_by_kind[row.name].sum())) for row in rows]
 
 

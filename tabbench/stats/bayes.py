@@ -9,7 +9,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import stdtr
 
 from tabbench.errors import UserError
 from tabbench.stats.corrections import holm
@@ -61,8 +61,7 @@ def correlated_t(differences: np.ndarray, rope: float, test_share: float) -> Pos
     mean, error = float(d.mean()), nadeau_bengio_error(d, test_share)
     if error == 0:
         return Posterior(float(mean > rope), float(abs(mean) <= rope), float(mean < -rope))
-    t = stats.t(len(d) - 1, mean, error)
-    a, b = float(t.sf(rope)), float(t.cdf(-rope))
+    a, b = (float(stdtr(len(d) - 1, side)) for side in ((mean - rope) / error, (-rope - mean) / error))
     return Posterior(a, 1 - a - b, b)
 
 
@@ -83,7 +82,7 @@ def nadeau_bengio(differences: np.ndarray, test_share: float) -> tuple[float, fl
     d = np.asarray(differences, np.float64)
     mean, error = float(d.mean()) if len(d) else 0.0, nadeau_bengio_error(d, test_share)
     t = mean / error if error > 0 else float(np.sign(mean)) * np.inf if mean else 0.0
-    return t, float(2 * stats.t.sf(abs(t), len(d) - 1))
+    return t, float(2 * stdtr(len(d) - 1, -abs(t)))
 
 
 def pairs_of_folds(folds: pd.DataFrame, greater_is_better: bool, rope: float, test_share: float) -> pd.DataFrame:

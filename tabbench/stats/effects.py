@@ -1,9 +1,8 @@
 """How large differences between two models are, apart from whether chance explains them."""
 
 import numpy as np
-from scipy import stats
 
-from tabbench.stats.ranks import TOLERANCE, levels
+from tabbench.stats.ranks import TOLERANCE, levels, ranked
 
 
 def rank_biserial(differences: np.ndarray, tolerance: float = TOLERANCE) -> np.ndarray:
@@ -12,7 +11,7 @@ def rank_biserial(differences: np.ndarray, tolerance: float = TOLERANCE) -> np.n
     Share of the rank sum with positive sign minus that with negative sign, in [-1, 1]; zeros are ranked and dropped; all zero: 0.
     """
     differences = np.where(np.abs(differences) <= tolerance, 0.0, differences)
-    ranks = stats.rankdata(levels(np.abs(differences), tolerance), axis=1)
+    ranks = ranked(levels(np.abs(differences), tolerance))
     total = np.sum(ranks * (differences != 0), axis=1)
     return np.sum(ranks * np.sign(differences), axis=1) / np.where(total > 0, total, 1.0)
 

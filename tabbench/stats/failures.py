@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from tabbench.errors import UserError
 from tabbench.stats.ranks import mean_ranks
@@ -103,4 +102,5 @@ def stability(ranks: pd.DataFrame) -> pd.DataFrame:
 def _tau(a: pd.Series, b: pd.Series) -> float:
     if a.isna().any() or b.isna().any() or a.nunique() < 2 or b.nunique() < 2:
         return float("nan")
-    return float(stats.kendalltau(a, b).statistic)
+    signs = [np.sign(np.subtract.outer(ranks.to_numpy(), ranks.to_numpy())) for ranks in (a, b)]
+    return float(np.sum(signs[0] * signs[1]) / np.sqrt(np.sum(signs[0] ** 2) * np.sum(signs[1] ** 2)))

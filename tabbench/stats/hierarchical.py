@@ -7,7 +7,7 @@ chains at once; σ0 and ν are drawn from grids, σ0 with the δ_i integrated ou
 """
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from tabbench.errors import UserError
 from tabbench.stats.bayes import Posterior
@@ -36,7 +36,7 @@ def hierarchical_test(differences: np.ndarray, rope: float, test_share: float, s
         return Posterior(float(mean > rope), float(abs(mean) <= rope), float(mean < -rope))
     x, rope = x / scale, rope / scale
     delta0, sigma0, nu = _draw(x, rope, test_share, np.random.default_rng(seed))
-    a, b = stats.t.sf(rope, nu, delta0, sigma0), stats.t.cdf(-rope, nu, delta0, sigma0)
+    a, b = special.stdtr(nu, (delta0 - rope) / sigma0), special.stdtr(nu, (-rope - delta0) / sigma0)
     shares = np.bincount(np.stack([a, 1 - a - b, b], axis=1).argmax(axis=1), minlength=3) / len(a)
     return Posterior(*shares.tolist())
 
@@ -85,8 +85,9 @@ def _log_t(z2: np.ndarray) -> np.ndarray:
 def _log_prior_nu() -> np.ndarray:
     """Log prior mass of every ν of the grid, α and β integrated out."""
     alpha, beta = (np.linspace(*bounds, 50) for bounds in (ALPHA, BETA))
-    density = stats.gamma.pdf((NU - 1)[:, None, None], alpha[:, None], scale=1 / beta).mean(axis=(1, 2))
-    return np.log(density * (NU - 1))  # the grid is geometric: a point stands for an interval as long as itself
+    a, x = alpha[:, None], (NU - 1)[:, None, None] * beta
+    density = np.exp(special.xlogy(a - 1, x) - x - special.gammaln(a)) * beta  # of the Gamma distribution
+    return np.log(density.mean(axis=(1, 2)) * (NU - 1))  # the grid is geometric: a point stands for an interval as long as itself
 
 
 def _pick(log_p: np.ndarray, rng: np.random.Generator) -> np.ndarray:

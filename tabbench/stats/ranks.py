@@ -4,7 +4,6 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy.stats import rankdata
 
 from tabbench.errors import UserError
 
@@ -42,6 +41,11 @@ def levels(values: np.ndarray, tolerance: float) -> np.ndarray:
     return result
 
 
+def ranked(values: np.ndarray, ties: Literal["average", "min"] = "average") -> np.ndarray:
+    """Rank of every value in its row, 1 = smallest; equal ones share the mean, or the least, of their ranks."""
+    return pd.DataFrame(values).rank(axis=1, method=ties).to_numpy(np.float64)
+
+
 def rank_table(
     scores: pd.DataFrame,
     greater_is_better: bool,
@@ -50,7 +54,7 @@ def rank_table(
 ) -> pd.DataFrame:
     """Rank of every model on every dataset, 1 = best; equal scores share the mean (TabZilla: the best) of their ranks."""
     values = check_table(scores)
-    ranks = rankdata(levels(-values if greater_is_better else values, tolerance), method=ties, axis=1)
+    ranks = ranked(levels(-values if greater_is_better else values, tolerance), ties)
     return pd.DataFrame(ranks, scores.index, scores.columns)
 
 

@@ -7,14 +7,16 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import special, stats
+from scipy import special
 
 from tabbench.errors import UserError
 from tabbench.stats.corrections import Correction, adjust, holm
 from tabbench.stats.effects import rank_biserial
-from tabbench.stats.ranks import TOLERANCE, check_table, levels, mean_ranks, rank_table
+from tabbench.stats.ranks import TOLERANCE, check_table, levels, mean_ranks, rank_table, ranked
 
 EXACT_UP_TO = 50  # pairs
+WIDEST_RANGE = 40.0  # of normal numbers, at any level
+LARGEST = (-9.0, 9.0, 361)  # from, to and number of the points at which the largest of normal numbers is looked at
 Zeros = Literal["pratt", "zsplit", "drop"]  # what becomes of pairs without a difference
 
 
@@ -51,14 +53,28 @@ def friedman(scores: pd.DataFrame, greater_is_better: bool, tolerance: float = T
     rest = n * (k - 1) - chi2
     f = (n - 1) * chi2 / rest if rest > 1e-9 else np.inf
     alike = np.exp((1 - n) * special.gammaln(k + 1))
-    p, f_p = float(stats.chi2.sf(chi2, k - 1)), float(max(alike, stats.f.sf(f, k - 1, (k - 1) * (n - 1))))
+    p, f_p = float(special.chdtrc(k - 1, chi2)), float(max(alike, special.fdtrc(k - 1, (k - 1) * (n - 1), f)))
     return Friedman(chi2, p, float(f), f_p, chi2 / (n * (k - 1)), n, k)
 
 
 @cache
 def nemenyi_q(n_models: int, alpha: float = 0.05) -> float:
     """Critical value of Nemenyi's test: of the studentised range, infinite degrees of freedom, over √2 (Demšar 2006, Table 5)."""
-    return float(stats.studentized_range.isf(alpha, n_models, np.inf) / np.sqrt(2))
+    low, high = 0.0, WIDEST_RANGE
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if _range_exceeds(np.array(middle), n_models) > alpha else (low, middle)
+    return high / float(np.sqrt(2))
+
+
+def _range_exceeds(q: np.ndarray, n: int) -> np.ndarray:
+    """Chance that n standard normal numbers have a range of more than q, for every q (…).
+
+    The integral of n φ(z) (Φ(z) - Φ(z - q))^(n-1) over the largest, z, by the trapezoidal rule: all its derivatives vanish at
+    both ends, so that it is exact but for rounding.
+    """
+    z, step = np.linspace(*LARGEST, retstep=True)
+    inside = (special.ndtr(z) - special.ndtr(z - q[..., None])) ** (n - 1)
+    return 1 - n * step / np.sqrt(2 * np.pi) * inside @ np.exp(-(z**2) / 2)
 
 
 def nemenyi_cd(n_models: int, n_datasets: int, alpha: float = 0.05) -> float:
@@ -68,7 +84,7 @@ def nemenyi_cd(n_models: int, n_datasets: int, alpha: float = 0.05) -> float:
 
 def bonferroni_dunn_cd(n_models: int, n_datasets: int, alpha: float = 0.05) -> float:
     """Least difference of a mean rank from a control's that is significant (Demšar 2006, §3.2.2)."""
-    z = stats.norm.isf(alpha / (2 * (n_models - 1)))
+    z = -special.ndtri(alpha / (2 * (n_models - 1)))
     return float(z * np.sqrt(n_models * (n_models + 1) / (6 * n_datasets)))
 
 
@@ -79,7 +95,7 @@ def nemenyi(scores: pd.DataFrame, greater_is_better: bool, tolerance: float = TO
     """
     means = mean_ranks(scores, greater_is_better, tolerance)
     z = _rank_gaps(means, len(scores), np.abs(np.subtract.outer(means.to_numpy(), means.to_numpy())))
-    p = stats.studentized_range.sf(z * np.sqrt(2), len(means), np.inf)
+    p = _range_exceeds(z * np.sqrt(2), len(means))
     np.fill_diagonal(p, 1.0)
     return pd.DataFrame(np.clip(p, 0.0, 1.0), means.index, means.index)
 
@@ -94,7 +110,7 @@ def against_control(means: pd.Series, n_datasets: int, control: str) -> pd.DataF
         raise UserError(f"no model {control!r} to compare with: known: {', '.join(map(str, means.index))}")
     others = means.drop(control)
     z = _rank_gaps(means, n_datasets, means[control] - others.to_numpy())
-    p = 2 * stats.norm.sf(np.abs(z))
+    p = 2 * special.ndtr(-np.abs(z))
     return pd.DataFrame({"z": z, "p": p, "p_adjusted": holm(p)}, index=others.index)
 
 
@@ -108,7 +124,7 @@ def sign_test(wins: np.ndarray | int, ties: np.ndarray | int, losses: np.ndarray
     """Two-sided p of wins against losses; ties are shared between the two, an odd one being left out (Demšar 2006, §3.1.4)."""
     w, t, v = (np.asarray(part, np.int64) for part in (wins, ties, losses))
     n = w + v + t // 2 * 2
-    return np.minimum(1.0, 2 * stats.binom.cdf(np.minimum(w, v) + t // 2, n, 0.5))
+    return np.minimum(1.0, 2 * special.bdtr((np.minimum(w, v) + t // 2).astype(np.float64), n, 0.5))
 
 
 def signed_rank(
@@ -125,7 +141,7 @@ def signed_rank(
     and zeros included (the normal approximation calls five wins in five significant, which they cannot be); all zero: p = 1.
     """
     differences = np.where(np.abs(differences) <= tolerance, 0.0, differences)
-    ranks = stats.rankdata(levels(np.abs(differences), tolerance), axis=1)
+    ranks = ranked(levels(np.abs(differences), tolerance))
     if zeros == "drop":  # zeros have the lowest ranks
         ranks = ranks - np.sum(differences == 0, axis=1, keepdims=True)
     smaller = np.minimum(np.sum(ranks * (differences > 0), axis=1), np.sum(ranks * (differences < 0), axis=1))
@@ -136,7 +152,7 @@ def signed_rank(
     else:
         variance = np.sum((ranks if zeros == "zsplit" else kept) ** 2, axis=1) / 4
         z = (smaller - kept.sum(axis=1) / 2) / np.sqrt(np.where(kept.any(axis=1), variance, 1.0))
-        p = np.minimum(1.0, 2 * stats.norm.cdf(z))
+        p = np.minimum(1.0, 2 * special.ndtr(z))
     return smaller + shared, p
 
 

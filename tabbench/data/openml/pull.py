@@ -7,13 +7,12 @@ from contextvars import ContextVar
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from tabbench.data.openml.cache import Cache, Kind, open_cache, server_url
 from tabbench.errors import UserError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress
+
     from tabbench.data.openml.patience import Line
 
 T = TypeVar("T")
@@ -111,7 +110,10 @@ def _connection() -> "Iterator[Line]":
         yield line
 
 
-def _bar(quiet: bool) -> Progress:
+def _bar(quiet: bool) -> "Progress":
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
     console = Console(stderr=True, quiet=quiet)
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
     return Progress(*columns, TextColumn("{task.description}"), console=console, disable=not console.is_terminal)
