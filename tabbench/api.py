@@ -56,6 +56,7 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
     protocol: str = "tabbench",
     configs: int | None = None,
     search: str = "random",
+    stop: str | None = None,
     limits: Bounds = Bounds(),
     shard: str | None = None,
     retry_failed: bool = False,
@@ -78,7 +79,8 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
 
     protocol, configs, search : configurations of every model, the default and others that a search ("random", "tpe", "pfn",
     "halving") finds (None: as many as the protocol says); with more than one, default, tuned and ensembled are rows of their own
-    (see `replay`). limits : of what is chosen and ranked; what exceeds them is stored, but has no scores in the results.
+    (see `replay`). stop : "pfn" ends fits early that have no chance against the best so far (docs/tuning.md). limits : of what is
+    chosen and ranked; what exceeds them is stored, but has no scores in the results.
     shard : "i/n", do only the i-th of n parts, for `tabbench merge`; trials of a model on a fold stay together.
     log : file to append events to, JSON lines. scheduler : address of a Dask scheduler; the jobs are done on the workers of its
     cluster, as many as they have threads for.
@@ -109,6 +111,7 @@ def run(  # noqa: PLR0913 - the one call that has everything to say
         protocol=_text("protocol", protocol),
         configs=_whole("configs", configs),
         search=_text("search", search),
+        stop=None if stop is None else _text("stop", stop),
         limits=limits,
         shard=_text("shard", shard),
         resources=resources,

@@ -44,6 +44,8 @@ class Job:
     limit is set, so that an unused choice does not change the key. `protocol` is named where the configuration is one of
     several: the job then predicts validation rows as well (see `protocols.inner_parts`); `trial` is the number of the
     configuration among them, 0 the default; `rung` how often it has been given more steps before (see `search.halving`).
+    `stop` names what may end its fits early, `incumbent` is the least validation log loss that they have to beat (of the first
+    inner part; None: they are not ended), see `engine.stopping`.
     """
 
     task: str
@@ -62,6 +64,8 @@ class Job:
     protocol: str = ""
     trial: int = 0
     rung: int = 0
+    stop: str = ""
+    incumbent: float | None = None
 
     def __str__(self) -> str:
         return f"{self.entrant} on {self.task}, repeat {self.repeat}, fold {self.fold}"
@@ -72,6 +76,8 @@ class Job:
         content = {name: getattr(self, name) for name in _KEY_FIELDS}
         if self.protocol:
             content["protocol"] = self.protocol
+        if self.stop:
+            content |= {"stop": self.stop, "incumbent": self.incumbent}
         content["format"] = FORMAT
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
@@ -118,12 +124,15 @@ def read_job(text: str) -> Job:
     whole = [value for value in asdict(job).values() if isinstance(value, int)]
     if values.keys() - asdict(job).keys() or not all(0 <= value < 2**63 for value in whole):
         raise ValueError(f"it is no job: {str(values)[:100]}")
+    if job.incumbent is not None and not 0 <= job.incumbent < float("inf"):
+        raise ValueError(f"its incumbent is {job.incumbent}")
     if not isinstance(json.loads(job.config), dict):
         raise ValueError(f"its configuration is {job.config[:60]}")
     return job
 
 
-_KEY_FIELDS = tuple(field.name for field in fields(Job) if field.name not in ("task", "protocol", "trial", "rung"))
+_NOT_ALWAYS = ("task", "protocol", "trial", "rung", "stop", "incumbent")
+_KEY_FIELDS = tuple(field.name for field in fields(Job) if field.name not in _NOT_ALWAYS)
 
 
 def _derive(*parts: object) -> int:

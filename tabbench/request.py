@@ -16,8 +16,8 @@ from tabbench.resources import Bounds, Resources
 
 DEFAULT_MODELS = ("dummy", "logreg", "knn", "tree", "random_forest", "xgboost", "lightgbm", "catboost", "mlp", "pfn")
 # one result folder holds runs that agree in these
-SHARED = ("folds", "repeats", "holdout", "window", "seed", "threads", "protocol", "search", "limits")
-UNSAID = ("tasks", "groups", "time", "gap", "test_fold", "holdout", "window")  # in a manifest only where they are given
+SHARED = ("folds", "repeats", "holdout", "window", "seed", "threads", "protocol", "search", "stop", "limits")
+UNSAID = ("stop", "tasks", "groups", "time", "gap", "test_fold", "holdout", "window")  # in a manifest only where they are given
 
 
 class _Form(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -43,6 +43,7 @@ class _Form(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     protocol: Text | None = None
     configs: Few = 1
     search: Text | None = None
+    stop: Text | None = None
     shard: Text | None = None
     workers: int
     threads: int
@@ -60,8 +61,8 @@ class Spec:
     yet, or not recorded).
     groups, time, gap, test_fold : as in `Steering`, of the table. holdout, window : as in `Scheme`.
     folds, repeats, configs : None until `folders.run.settle` says how many, or every table says it itself (folds, repeats).
-    protocol : None where no configuration is chosen. search : None for random search. shard : "i/n", the i-th of n parts of the
-    jobs, counted from 1. limits : of what is chosen and ranked; they change no job.
+    protocol : None where no configuration is chosen. search : None for random search. stop : what ends fits early. shard : "i/n",
+    the i-th of n parts of the jobs, counted from 1. limits : of what is chosen and ranked; they change no job.
     """
 
     suite: str | None = None
@@ -84,6 +85,7 @@ class Spec:
     protocol: str | None = "tabbench"
     configs: int | None = None
     search: str | None = None
+    stop: str | None = None
     shard: str | None = None
     resources: Resources = field(default_factory=Resources)
     limits: Bounds = field(default_factory=Bounds)

@@ -80,6 +80,7 @@ def _add_request(run: Parser) -> None:
     run.add_argument("--protocol", default="tabbench", help="tabbench (default) or tabzilla: see docs/protocols.md")
     run.add_argument("--configs", type=int, metavar="N", help="configurations of a model: the default and N - 1 others")
     run.add_argument("--search", default="random", help="how these are found: random (default), tpe, pfn or halving")
+    run.add_argument("--stop", metavar="pfn", help="end fits early that a network gives no chance against the best so far")
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("--workers", type=int, help="jobs at a time (default: as many as the cores allow)")
     run.add_argument("--threads", type=int, default=1, help="threads of one job (default 1)")
@@ -162,6 +163,7 @@ def _spec(args: argparse.Namespace) -> "Spec":
         protocol=args.protocol,
         configs=args.configs,
         search=args.search,
+        stop=args.stop,
         shard=args.shard,
         resources=Resources(workers, args.threads, args.time_limit, args.memory_limit),
         limits=limits_of(args),

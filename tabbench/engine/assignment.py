@@ -42,6 +42,9 @@ class Facts(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     n_curve: Count | None = None
     peak_rss_mb: Measure | None = None
     model_mb: Measure | None = None
+    n_steps: Count | None = None
+    stopped_at: Count | None = None
+    watched_loss: Measure | None = None
 
 
 class Head(msgspec.Struct, forbid_unknown_fields=True):
@@ -125,6 +128,8 @@ def _read(answer: bytes, job: Job, task: Task, split: Split) -> Run:
     n_test, k, n_columns = len(split.test), len(task.classes), task.X.shape[1]
     texts_are_plain = head.reason.isprintable() and facts.get("note", "").isprintable()
     if facts["n_train"] > len(split.train) or facts["n_train_used"] > facts["n_train"] or not texts_are_plain:
+        raise ValueError(UNREADABLE)
+    if not job.stop and not facts.keys().isdisjoint(("n_steps", "stopped_at", "watched_loss")):
         raise ValueError(UNREADABLE)
     facts |= {"n_test": n_test, "n_features": n_columns, "n_classes": k}
     if head.status != "ok":

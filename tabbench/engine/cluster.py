@@ -117,10 +117,10 @@ class DaskEngine:
         """What differs on a worker, one line each."""
         return self._workers.warnings
 
-    def prepare(self, models: Iterable[str], closed: Path) -> None:
+    def prepare(self, models: Iterable[str], closed: Path, *, stop: bool = False) -> None:
         """Say what the fork servers of the workers import."""
         self._closed = closed.resolve()
-        self.modules = preload(models)
+        self.modules = preload(models, stop=stop)
 
     def start(self, job: Job, work: Work) -> None:
         """Begin a job, or let it wait for a worker that can do it."""

@@ -18,6 +18,7 @@ from tabbench.data.task import Task
 from tabbench.engine.curves import InnerCurve, Watched, inner_curve, mean_curve
 from tabbench.engine.model_size import model_size
 from tabbench.engine.scoring import error_line, score
+from tabbench.engine.stopping import Watch, watch_of
 from tabbench.job import Job, Run, Validation
 from tabbench.models import Model, get_model
 from tabbench.prepare.early_stopping import EarlyStopping
@@ -71,8 +72,16 @@ def _trial(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> tuple[n
     curves: list[InnerCurve] = []
     if PROTOCOLS[job.protocol].refit:
         unused = {"n_train_used": 0, "n_features_used": 0}
-        validation = np.concatenate([_fit_predict(job, task, part, unused, curves=curves) for part in parts])
-        proba = _fit_predict(job, task, (split.train, split.test), facts)
+        probas: list[np.ndarray] = []
+        steps: int | None = None
+        for part in parts:
+            watched = bool(job.stop) and not probas
+            probas.append(_fit_predict(job, task, part, unused, curves=curves, steps=steps, watched=watched))
+            if watched:
+                facts |= {name: unused[name] for name in ("n_steps", "watched_loss", "stopped_at") if name in unused}
+                steps = facts.get("stopped_at")
+        validation = np.concatenate(probas)
+        proba = _fit_predict(job, task, (split.train, split.test), facts, steps=steps)
     else:
         [(train, _)] = parts
         facts |= {"n_train": len(train), "n_train_used": len(train)}
@@ -85,17 +94,20 @@ def _trial(job: Job, task: Task, split: Split, facts: dict[str, Any]) -> tuple[n
     return proba, Validation(validation, np.empty(0, np.int64), np.empty(0, np.int64)), curve
 
 
-def _fit_predict(
+def _fit_predict(  # noqa: PLR0913 - a fit, and all that may end it
     job: Job,
     task: Task,
     rows: tuple[np.ndarray, np.ndarray],
     facts: dict[str, Any],
     held_out: np.ndarray | None = None,
     curves: list[InnerCurve] | None = None,
+    steps: int | None = None,
+    watched: bool = False,
 ) -> np.ndarray:
     """Probabilities (n, n_classes) of the second rows by a model fitted to the first; the held-out rows may stop it early.
 
     curves : gets the curve of the fit, if there is one, on the held-out rows, which are the second ones unless given.
+    steps : in place of as many as the configuration says. watched : the second rows, whose labels are known, may end the fit.
     """
     train, test = rows
     X_train, X_test = task.X.iloc[train], task.X.iloc[test]
@@ -109,7 +121,9 @@ def _fit_predict(
         return _with_note(facts, "no feature varies in the training part: the shares of the classes are predicted", proba)
     model = get_model(job.model)
     fit_rows, stop_rows = _stopping(job, model, task, train, held_out)
-    estimator = build_estimator(job, model, _validation(task, stop_rows, present))
+    told = _validation(task, test, present) if watched and fit_rows is train else None
+    watch = watch_of(job, model, y_train, told[1]) if told else None
+    estimator = build_estimator(job, model, told if watch else _validation(task, stop_rows, present), watch, steps)
     fitted = X_train, y_train
     if fit_rows is not train:
         fitted = task.X.iloc[fit_rows], np.searchsorted(present, task.y[fit_rows])
@@ -120,11 +134,12 @@ def _fit_predict(
         lambda: class_probabilities(estimator, X_test, len(present))
     )
     _record_subsample(estimator, facts)
+    facts |= watch.facts if watch else {}
     if curves is None or held_out is not None:  # the fit that predicts the test rows
         facts |= model_size(estimator)
     if curves is not None:
-        watched = test if held_out is None else held_out
-        rows_of = Watched(task.X.iloc[watched], task.y[watched], present, len(task.classes))
+        by = test if held_out is None else held_out
+        rows_of = Watched(task.X.iloc[by], task.y[by], present, len(task.classes))
         curves += inner_curve(estimator, model.steps, rows_of, facts["fit_cpu_seconds"])
     proba[:, present] = part
     return proba
@@ -147,15 +162,22 @@ def _validation(task: Task, held_out: np.ndarray | None, present: np.ndarray) ->
     return (task.X.iloc[rows], np.searchsorted(present, task.y[rows])) if len(rows) else None
 
 
-def build_estimator(job: Job, model: Model, validation: Labelled | None = None) -> Any:
+def build_estimator(
+    job: Job, model: Model, validation: Labelled | None = None, watch: Watch | None = None, steps: int | None = None
+) -> Any:
     """Unfitted estimator for DataFrames in normal form: subsampling around preprocessing around the model.
 
     Given validation rows, a model that is trained in steps, on all rows and columns, stops by them: one that stops anyway, or any
-    where the protocol has patience.
+    where the protocol has patience, or one that is watched. steps : in place of as many as the configuration says.
     """
-    classifier = model.build(seed=job.model_seed, threads=job.threads, **json.loads(job.config))
+    config = json.loads(job.config)
+    if steps is not None and model.steps:
+        config[model.steps.parameter] = steps
+    classifier = model.build(seed=job.model_seed, threads=job.threads, **config)
     preprocessor = Preprocessor(needs_under(job.protocol, model.needs))
     if job.max_rows is None and job.max_columns is None:
+        if validation and watch and model.steps and model.steps.watch:
+            return EarlyStopping(preprocessor, classifier, model.steps.watch, validation, watch)
         patience = PROTOCOLS[job.protocol].patience if job.protocol else None
         if validation and model.steps and model.steps.stop and (patience or model.steps.holds_out):
             return EarlyStopping(preprocessor, classifier, model.steps.stop, validation, patience)

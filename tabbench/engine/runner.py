@@ -69,8 +69,11 @@ class Engine(Protocol):
     @property
     def running(self) -> int: ...  # noqa: D102
 
-    def prepare(self, models: Iterable[str], closed: Path) -> None:
-        """Get ready, once, for jobs of these models, which may not write to the folder `closed` if the system can hold that."""
+    def prepare(self, models: Iterable[str], closed: Path, *, stop: bool = False) -> None:
+        """Get ready, once, for jobs of these models, which may not write to the folder `closed` if the system can hold that.
+
+        stop : whether their fits may be ended early.
+        """
 
     def start(self, job: Job, work: Work) -> None:
         """Begin a job."""
@@ -115,7 +118,7 @@ def run_jobs(
     queue = able(jobs)
     if not queue:
         return
-    engine.prepare({job.model for job in queue}, store.path.parent)
+    engine.prepare({job.model for job in queue}, store.path.parent, stop=any(job.stop for job in queue))
     try:
         while queue or engine.running:
             mine, theirs = _claim(queue, engine.free, store, shared)
@@ -152,11 +155,11 @@ def _claim(queue: list[Job], n: int, store: ResultStore, shared: Shared) -> tupl
     return mine, done
 
 
-def preload(names: Iterable[str]) -> list[str]:
-    """Modules worth importing once in the fork server, for jobs of these models."""
+def preload(names: Iterable[str], *, stop: bool = False) -> list[str]:
+    """Modules worth importing once in the fork server, for jobs of these models, whose fits may be ended early or not."""
     models = [get_model(name) for name in sorted(names)]
     packages = {package for model in models if not missing_imports(model) for package in model.imports}
-    ours = [__name__, "tabbench.engine.execute"]
+    ours = [__name__, "tabbench.engine.execute", *(["tabbench.pfn.curves"] if stop else [])]
     return [*ours, "pyarrow.dataset", "pyarrow.pandas_compat", "pyarrow.parquet", *sorted(packages), "tabbench.engine.warm"]
 
 
@@ -187,10 +190,10 @@ class LocalEngine:
         """Number of jobs it takes now."""
         return 0 if self._lost else self.resources.workers - self.running - len(self._stopped)
 
-    def prepare(self, models: Iterable[str], closed: Path) -> None:
+    def prepare(self, models: Iterable[str], closed: Path, *, stop: bool = False) -> None:
         """Start the fork server, with what these models import."""
         self._closed = closed.resolve()
-        start_server(preload(models))
+        start_server(preload(models, stop=stop))
 
     def start(self, job: Job, work: Work) -> None:
         """Begin a job."""

@@ -68,7 +68,7 @@ def forecast(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
     settled = _settled(folder, spec)
     schedule = Schedule(series_of(spec, [(task, splits[task.digest]) for task in tasks]), settled)
     jobs, todo = schedule.jobs, schedule.missing()
-    more = f", then what search {spec.search} makes of them" if todo and spec.search else ""
+    more = f", then what search {spec.search or 'random'} makes of them" if todo and (spec.search or spec.stop) else ""
     frames = [Results(path).frame for path in (*teachers, *([folder] if settled else []))]
     costs = learn(pd.concat(frames)) if frames else None
     rows, n_unsupported, n_bytes = [], 0, 0

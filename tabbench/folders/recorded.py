@@ -88,7 +88,7 @@ def recorded_jobs(folder: Path, manifest: Mapping[str, Any], *, trust: bool = Fa
     pairs = [(task, load_splits(folder / splits_file(task.name, task.digest), n_rows[task.digest])) for task in described]
     for spec in specs_of(manifest):
         losses: dict[str, float] = {}
-        if spec.search:
+        if spec.search or spec.stop:
             with ResultStore(folder / STORE) as store:
                 losses = losses_of(spec, store)
         those = [(task, splits) for task, splits in pairs if spec.includes(task.name)]

@@ -134,11 +134,12 @@ class Results:
         Of a tuned run trials.parquet as well.
         """
         from tabbench.report.page import write_report
+        from tabbench.report.training import stopped_trials
 
         replace_file(self.path / "results.parquet", lambda temporary: self.frame.to_parquet(temporary, index=False))
         if self.jobs is not self.frame:
             replace_file(self.path / "trials.parquet", lambda temporary: self.jobs.to_parquet(temporary, index=False))
-        write_report(self.path, self.frame, self.described, self.comparisons, self.points)
+        write_report(self.path, self.frame, self.described, self.comparisons, self.points, stopped_trials(self.jobs))
         write_metadata(self.path, self.manifest)
         return self.path / "report.html"
 

@@ -38,7 +38,7 @@ from tabbench.store.runs import NAME as STORE
 from tabbench.store.runs import ResultStore
 from tabbench.tuning.protocols import PROTOCOLS
 from tabbench.tuning.schedule import Schedule, series_of, settled_losses
-from tabbench.tuning.search import check_search, loss
+from tabbench.tuning.search import check_search, check_stop, loss
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ def check_spec(spec: Spec) -> None:
         check_limits(**asdict(sub))
     PROTOCOLS[spec.protocol or "tabbench"].check(spec.folds, spec.configs)
     check_search(spec.search or "random")
+    check_stop(spec.stop, spec.search or "random", PROTOCOLS[spec.protocol or "tabbench"])
     _ = spec.part
     spec.check()
 
@@ -92,6 +93,7 @@ def settle(spec: Spec, tasks: list[Task]) -> Spec:
         protocol=rules.name if n_configs > 1 or not rules.refit else None,
         configs=n_configs,
         search=spec.search if spec.search != "random" and n_configs > 1 else None,
+        stop=spec.stop if n_configs > 1 else None,
     )
 
 
@@ -111,7 +113,9 @@ def run(
     """
     with open_engine(scheduler, spec.resources, spec.models) as engine:
         if not (folder / MANIFEST).exists():
-            engine.prepare(spec.models, folder)  # early: while a fork server imports what models need, we do what we need
+            engine.prepare(
+                spec.models, folder, stop=bool(spec.stop)
+            )  # early: while a fork server imports what models need, we do what we need
         request = make_request(replace(spec, resources=engine.resources), frame, quiet=quiet)
         return run_request(request, folder, engine, retry_failed=retry_failed, quiet=quiet, log=log)
 

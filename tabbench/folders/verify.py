@@ -91,6 +91,7 @@ def verify(folder: Path, level: int = 2, sample: int = 5, *, trust: bool = False
         (2, "splits", lambda check: _splits(check, folder, manifest, material)),
         (2, "jobs", lambda check: _jobs(check, folder, manifest)),
         (2, "numbers", lambda check: _numbers(check, folder, material)),
+        (2, "stops", lambda check: _stops(check, folder)),
         (2, "limits", lambda check: _limits(check, folder, manifest)),
         (2, "derived", lambda check: _derived(check, folder, manifest)),
         (3, "refits", lambda check: _refits(check, folder, manifest, material, sample)),
@@ -211,6 +212,22 @@ def _numbers(check: Step, folder: Path, material: Material) -> None:
     if n_skipped:
         check.problems.append(f"{n_skipped} runs are not checked, for want of their dataset or split")
     check.summary = f"{len(METRICS)} metrics of {n_runs} runs are those of their predictions, to the last bit"
+
+
+def _stops(check: Step, folder: Path) -> None:
+    """Hold what is said of stopped trials to their curves; that their incumbents are right the check of jobs says."""
+    n_watched = n_stopped = 0
+    for _, job, run in _stored(folder):
+        n_steps, at = (run.facts.get(name) for name in ("n_steps", "stopped_at"))
+        n_watched += n_steps is not None
+        if at is None:
+            continue
+        n_stopped += 1
+        last = run.curve[-1, 0] if len(run.curve) else at
+        if job.incumbent is None or n_steps is None or not 1 < at < n_steps or last > at:
+            why = f"stored as stopped at step {at} of {n_steps}, with a curve of {last:.0f} and the incumbent {job.incumbent}"
+            check.problems.append(f"{job}: {why}")
+    check.summary = f"{n_stopped} of {n_watched} trials were stopped early" if n_watched else "none were asked for"
 
 
 def _limits(check: Step, folder: Path, manifest: Mapping[str, Any]) -> None:

@@ -47,12 +47,15 @@ class Steps:
     staged : (fitted estimator, table, number), yields so many steps at most, the last among them, each with the class
     probabilities (n, k) that the model would predict if it had ended there. A model that records held-out losses as it is fitted,
     as the networks do in `curve_`, needs none.
+    watch : (estimator, training part, validation part, after), fits as usual, and tells `after` of each step that is done its
+    number and the validation log loss (boosted trees may tell several at once); where that answers False, the fit ends there.
     """
 
     parameter: str
     stop: Callable[..., object] | None = None
     staged: Callable[[Any, Any, int], Iterator[tuple[int, Any]]] | None = None
     holds_out: bool = False
+    watch: Callable[[Any, Labelled, Labelled, Callable[[int, float], bool]], object] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Gradient-boosted decision trees of four libraries, each in its own way with categories and missing values."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -12,8 +13,10 @@ from tabbench.models.space import Range
 
 NATIVE = Needs(categories="native", scaled=False, complete=False)
 HIST_MAX_LEVELS = 255
+PIECES = 20  # in which a watched fit of histogram boosting is done
 
 Labelled = tuple[pd.DataFrame, np.ndarray]
+After = Callable[[int, float], bool]  # see `Steps.watch`
 
 
 def _stop_xgboost(estimator: Any, train: Labelled, validation: Labelled, patience: int) -> None:
@@ -64,6 +67,52 @@ def _staged_hist_gbdt(estimator: Any, X: pd.DataFrame, number: int) -> Iterator[
     return ((step, proba) for step, proba in enumerate(stages, start=1) if step in wanted)
 
 
+def _watch_xgboost(estimator: Any, train: Labelled, validation: Labelled, after: After) -> None:
+    from xgboost.callback import TrainingCallback
+
+    class Tell(TrainingCallback):
+        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+            [losses] = evals_log["validation_0"].values()
+            return not after(epoch + 1, losses[-1])
+
+    estimator.set_params(eval_metric="logloss" if train[1].max() == 1 else "mlogloss", callbacks=[Tell()])
+    estimator.fit(*train, eval_set=[validation], verbose=False)
+    estimator.set_params(callbacks=None)
+
+
+def _watch_lightgbm(estimator: Any, train: Labelled, validation: Labelled, after: After) -> None:
+    from lightgbm.callback import EarlyStopException
+
+    def tell(env: Any) -> None:
+        losses = [result[2] for result in env.evaluation_result_list]
+        if not after(env.iteration + 1, losses[0]):
+            raise EarlyStopException(env.iteration, env.evaluation_result_list)
+
+    estimator.set_params(metric="binary_logloss" if train[1].max() == 1 else "multi_logloss")
+    estimator.fit(*train, eval_set=[validation], callbacks=[tell])
+
+
+def _watch_catboost(estimator: Any, train: Labelled, validation: Labelled, after: After) -> None:
+    estimator.fit(*train, validation=validation, after=after)
+
+
+def _watch_hist_gbdt(estimator: Any, train: Labelled, validation: Labelled, after: After) -> None:
+    """In pieces, each told of when it is done: the library has no callback."""
+    from tabbench.metrics import log_loss
+
+    codes, boosting = estimator[:-1], estimator[-1]
+    X, y = codes.fit_transform(train[0]), train[1]
+    X_val, most, done = codes.transform(validation[0]), boosting.max_iter, 0
+    boosting.set_params(warm_start=True)
+    for until in sorted({math.ceil(most * piece / PIECES) for piece in range(1, PIECES + 1)}):
+        boosting.set_params(max_iter=until).fit(X, y)
+        stages = list(boosting.staged_predict_proba(X_val))
+        told = [after(step + 1, log_loss(validation[1], stages[step])) for step in range(done, len(stages))]
+        done = until
+        if not all(told):
+            break
+
+
 @model(
     "hist_gbdt",
     family="boosting",
@@ -74,7 +123,7 @@ def _staged_hist_gbdt(estimator: Any, X: pd.DataFrame, number: int) -> Iterator[
         "max_iter": Range(50, 500, log=True, whole=True),
         "max_leaf_nodes": Range(4, 128, log=True, whole=True),
     },
-    steps=Steps("max_iter", staged=_staged_hist_gbdt),
+    steps=Steps("max_iter", staged=_staged_hist_gbdt, watch=_watch_hist_gbdt),
 )
 def hist_gbdt(
     seed: int, threads: int, max_iter: int = 100, learning_rate: float = 0.1, max_leaf_nodes: int = 31
@@ -111,7 +160,7 @@ def hist_gbdt(
         "reg_alpha": Range(1e-8, 1.0, log=True),
         "reg_lambda": Range(1e-3, 10.0, log=True),
     },
-    steps=Steps("n_estimators", _stop_xgboost, _staged_xgboost),
+    steps=Steps("n_estimators", _stop_xgboost, _staged_xgboost, watch=_watch_xgboost),
 )
 def xgboost(
     seed: int,
@@ -152,7 +201,7 @@ def xgboost(
         "reg_alpha": Range(1e-8, 10.0, log=True),
         "reg_lambda": Range(1e-8, 10.0, log=True),
     },
-    steps=Steps("n_estimators", _stop_lightgbm, _staged_lightgbm),
+    steps=Steps("n_estimators", _stop_lightgbm, _staged_lightgbm, watch=_watch_lightgbm),
 )
 def lightgbm(
     seed: int,
@@ -195,7 +244,7 @@ def lightgbm(
         "depth": Range(3, 9, whole=True),
         "l2_leaf_reg": Range(0.5, 30.0, log=True),
     },
-    steps=Steps("iterations", _stop_catboost, _staged_catboost),
+    steps=Steps("iterations", _stop_catboost, _staged_catboost, watch=_watch_catboost),
 )
 def catboost(
     seed: int,
@@ -239,8 +288,18 @@ class CatBoost(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.thread_count = thread_count
 
-    def fit(self, X: pd.DataFrame, y: np.ndarray, validation: Labelled | None = None, patience: int | None = None) -> Self:
-        """Fit to `X` (n, d) and `y` (n,); with `validation`, until it has not been predicted better for `patience` rounds."""
+    def fit(
+        self,
+        X: pd.DataFrame,
+        y: np.ndarray,
+        validation: Labelled | None = None,
+        patience: int | None = None,
+        after: After | None = None,
+    ) -> Self:
+        """Fit to `X` (n, d) and `y` (n,); with `validation`, until it has not been predicted better for `patience` rounds.
+
+        after : as in `Steps.watch`, instead of a patience; all rounds that were done then predict.
+        """
         from catboost import CatBoostClassifier
 
         self.classes_ = np.unique(y)
@@ -251,7 +310,8 @@ class CatBoost(ClassifierMixin, BaseEstimator):
             logging_level="Silent",
         )
         eval_set = (_fill_categories(validation[0]), validation[1]) if validation else None
-        self.model_.fit(_fill_categories(X), y, eval_set=eval_set, early_stopping_rounds=patience)
+        watched = {"use_best_model": False, "callbacks": [_Tell(after)]} if after else {}
+        self.model_.fit(_fill_categories(X), y, eval_set=eval_set, early_stopping_rounds=patience, **watched)
         return self
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
@@ -261,6 +321,17 @@ class CatBoost(ClassifierMixin, BaseEstimator):
     def predict(self, X: pd.DataFrame) -> np.ndarray:
         """Most probable class (n,)."""
         return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+class _Tell:
+    """A callback of CatBoost that tells of the validation loss."""
+
+    def __init__(self, after: After) -> None:
+        self.after = after
+
+    def after_iteration(self, info: Any) -> bool:
+        [losses] = [values for name, values in info.metrics["validation"].items() if name in ("Logloss", "MultiClass")]
+        return self.after(info.iteration, losses[-1])
 
 
 def _categorical(X: pd.DataFrame) -> list[Any]:

@@ -2,7 +2,8 @@
 
 from sklearn.base import ClassifierMixin
 
-from tabbench.models import Steps, model
+from tabbench.models import model
+from tabbench.models.nets.entry import STEPS
 from tabbench.models.space import Range
 
 
@@ -12,7 +13,7 @@ from tabbench.models.space import Range
     family="network",
     imports=("torch", "torch._dynamo", "tabbench.models.nets.mlp"),
     tolerance=1e-5,  # torch promises no equal bits
-    steps=Steps("max_epochs", lambda mlp, train, rows, patience: mlp.fit(*train, rows, patience), holds_out=True),
+    steps=STEPS,
     space={
         "n_layers": Range(1, 4, whole=True),
         "width": Range(64, 512, log=True, whole=True),

@@ -10,6 +10,7 @@ from tabbench.files import file_hash, replace_text
 
 WEIGHTS = Path(__file__).parent / "weights" / "pfn.safetensors"
 SURROGATE = WEIGHTS.with_name("surrogate.safetensors")
+CURVES = WEIGHTS.with_name("curves.safetensors")
 CURVE_POINTS = 200
 LEARNING = ("columns", "evidence", "kernel", "linear", "trees", "network", "muon", "curriculum", "trainer")
 

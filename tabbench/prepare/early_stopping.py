@@ -1,4 +1,4 @@
-"""Early stopping on validation rows: preprocessing is learned from the training part, the model is told of both."""
+"""Fits that validation rows may end: preprocessing is learned from the training part, the model is told of both."""
 
 from collections.abc import Callable
 from typing import Any, Self
@@ -11,32 +11,32 @@ from tabbench.prepare.preprocess import Preprocessor
 
 
 class EarlyStopping(ClassifierMixin, BaseEstimator):
-    """A classifier for tables in normal form that trains until validation rows have not been predicted better for a while.
+    """A classifier for tables in normal form that trains until validation rows say that it is enough.
 
-    preprocessor, classifier : unfitted. stop : `models.Steps.stop` of its model. validation : X (n, d) and y (n,), of classes
-    that are trained on. patience : steps without a better value; None: the model's own number.
+    preprocessor, classifier : unfitted. fit_until : `models.Steps.stop` or `watch` of its model. validation : X (n, d) and y
+    (n,), of classes that are trained on. until : what the former is told besides, a patience or who is asked after each step.
     """
 
     def __init__(
         self,
         preprocessor: Preprocessor,
         classifier: Any,
-        stop: Callable[..., object],
+        fit_until: Callable[..., object],
         validation: tuple[pd.DataFrame, np.ndarray],
-        patience: int | None,
+        until: Any,
     ) -> None:
         self.preprocessor = preprocessor
         self.classifier = classifier
-        self.stop = stop
+        self.fit_until = fit_until
         self.validation = validation
-        self.patience = patience
+        self.until = until
 
     def fit(self, X: pd.DataFrame, y: np.ndarray) -> Self:
         """Fit to `X` (n, d) and `y` (n,)."""
         self.classes_ = np.unique(y)
         train = self.preprocessor.fit_transform(X, y), y
         X_val, y_val = self.validation
-        self.stop(self.classifier, train, (self.preprocessor.transform(X_val), y_val), self.patience)
+        self.fit_until(self.classifier, train, (self.preprocessor.transform(X_val), y_val), self.until)
         return self
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:

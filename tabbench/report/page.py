@@ -20,7 +20,7 @@ from tabbench.report.curves import learning_curves
 from tabbench.report.gaps import relations
 from tabbench.report.leaderboard import ALPHA, POLICY, ROPE, write_leaderboard
 from tabbench.report.numbers import page_numbers
-from tabbench.report.training import training_figure, trainings
+from tabbench.report.training import Stopped, training_figure, trainings
 from tabbench.report.verdict import Comparison, compare_all, verdict
 from tabbench.stats.draws import N_DRAWS
 
@@ -33,15 +33,16 @@ def write_report(
     manifest: Mapping[str, Any],
     comparisons: Sequence[Comparison] | None = None,
     points: pd.DataFrame | None = None,
+    stops: Sequence[Stopped] = (),
 ) -> None:
     """Write leaderboard.csv, leaderboard.md and report.html into `folder`, with its metafeatures if there are any.
 
     comparisons : of the results by every recorded metric, the default one first, if they are at hand. points : of training
-    curves, see `training.best_points`.
+    curves, see `training.best_points`. stops : what ending fits early has done.
     """
     comparisons = comparisons or compare_all(results)
     write_leaderboard(folder, comparisons[0].board)
-    replace_text(folder / "report.html", render(results, manifest, read_metafeatures(folder), comparisons, points))
+    replace_text(folder / "report.html", render(results, manifest, read_metafeatures(folder), comparisons, points, stops))
 
 
 def read_metafeatures(folder: Path) -> pd.DataFrame | None:
@@ -56,6 +57,7 @@ def render(
     metafeatures: pd.DataFrame | None = None,
     comparisons: Sequence[Comparison] | None = None,
     points: pd.DataFrame | None = None,
+    stops: Sequence[Stopped] = (),
 ) -> str:
     """Return the page as HTML; everything that comes from data is escaped.
 
@@ -79,6 +81,7 @@ def render(
         default_metric=metric,
         views=views,
         related=related,
+        stops=stops,
         trainings=[] if points is None else trainings(points),
         training_figure="" if points is None else training_figure(points),
         numbers=page_numbers(results, comparisons, facts, why, related),

@@ -66,6 +66,37 @@ def _training(model: str, best: pd.DataFrame) -> Training:
     )
 
 
+@dataclass(frozen=True)
+class Stopped:
+    """What ending fits early has done for a model.
+
+    n_watched, n_stopped : trials that could have been stopped, and were. share : of their steps that the stopped ones were given,
+    mean. seconds : that the watched trials took. saved : that the stopped ones would have taken besides, were all steps equal.
+    """
+
+    model: str
+    n_watched: int
+    n_stopped: int
+    share: float
+    seconds: float
+    saved: float
+
+
+def stopped_trials(trials: pd.DataFrame) -> list[Stopped]:
+    """By model, from the table of trials (`tuning.replay.trials_table`); nothing of a run that stops no fits."""
+    if "stopped_at" not in trials:
+        return []
+    watched = trials[trials["n_steps"].notna()]
+    found = []
+    for model, of_model in watched.groupby("model"):
+        stopped = of_model[of_model["stopped_at"].notna()]
+        shares = (stopped["stopped_at"] / stopped["n_steps"]).astype(float)
+        saved = float((stopped["seconds"] * (1 / shares - 1)).sum())
+        counts = len(of_model), len(stopped)
+        found.append(Stopped(str(model), *counts, float(shares.mean()), float(of_model["seconds"].sum()), saved))
+    return found
+
+
 def training_figure(points: pd.DataFrame) -> str:
     """Of each model the curve of its best trial, above its least loss and by share of its steps, mean over folds; "" without."""
     best = best_points(points)

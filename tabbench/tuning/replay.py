@@ -99,7 +99,8 @@ def trials_table(store: ResultStore) -> pd.DataFrame:
 
     Columns: those of the results table (`model` without the configuration), and trial (number of the configuration, 0: the
     default), rung (of halving: how often it had been given more steps), pruned (whether it was given no more), n_val (rows),
-    val_* (validation values of the metrics), seconds (all that it took).
+    val_* (validation values of the metrics), seconds (all that it took); of a run that stops fits, also n_steps (asked for),
+    stopped_at (step; NA: it was not stopped), incumbent (loss to beat) and watched_loss (least of the fit that was watched).
     """
     rows = []
     for trials in _series(store):
@@ -109,6 +110,8 @@ def trials_table(store: ResultStore) -> pd.DataFrame:
             rows.append({**trial, "pruned": over and trial["trial"] > 0})
     values = [*(VALIDATION + name for name in METRICS), "seconds"]
     types = {"key": str, "trial": "int64", "rung": "int64", "pruned": bool, "n_val": "Int64", **dict.fromkeys(values, "float64")}
+    if any("n_steps" in row for row in rows):
+        types |= {"n_steps": "Int64", "stopped_at": "Int64", "incumbent": "float64", "watched_loss": "float64"}
     more = pd.DataFrame(rows, columns=list(types), dtype=object).astype(types)
     return as_table(rows, list(METRICS)).merge(more, on="key").set_index("key").loc[more["key"]].reset_index()
 

@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tabbench.data.split import Split
 from tabbench.errors import UserError
 from tabbench.job import Job, TaskLike, plan
+from tabbench.models import get_model
 from tabbench.models.space import Space
 from tabbench.request import Spec
 from tabbench.store.runs import ResultStore
@@ -77,7 +79,15 @@ def series_of(
         first = rules.cut(job, n_rows[job.task_digest, job.repeat, job.fold]) if rules else job
         if int(first.key[:8], 16) % of == number - 1:
             space = spaces[job.model][1]
+            if spec.stop and space and _is_watched(first):
+                first = replace(first, stop=spec.stop)
             yield Series(first, space, (spec.configs or 1) if space else 1, search, spec.limits)
+
+
+def _is_watched(job: Job) -> bool:
+    """Whether fits of a job can be ended early: its model is trained in steps that can be watched, on all rows and columns."""
+    steps = get_model(job.model).steps
+    return steps is not None and steps.watch is not None and job.max_rows is None and job.max_columns is None
 
 
 def _check_next(protocol: str, tasks: Sequence[tuple[TaskLike, Sequence[Split]]]) -> None:
@@ -102,9 +112,10 @@ def settled_losses(spec: Spec, store: ResultStore, limits: dict[str, float], *, 
     A search has gone on from how its trials ended: they stay as they are, whatever the limits are now. Raises UserError if
     failed ones are to be tried again.
     """
-    if not spec.search:
+    if not spec.search and not spec.stop:
         return dict.fromkeys(store.settled(limits, retry_failed), math.inf)
     if retry_failed:
-        raise UserError(f"--retry-failed: search {spec.search} has gone on from its failures: give --out a new folder")
+        asked = f"search {spec.search}" if spec.search else f"stop {spec.stop}"
+        raise UserError(f"--retry-failed: {asked} has gone on from its failures: give --out a new folder")
     losses = losses_of(spec, store)
     return {key: losses[key] for key in store.settled(dict.fromkeys(limits, 0.0), retry_failed=False)}

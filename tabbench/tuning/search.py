@@ -17,10 +17,11 @@ from tabbench.job import Job
 from tabbench.metrics import METRICS
 from tabbench.models import get_model
 from tabbench.models.space import Choice, Range, Space, configurations
-from tabbench.pfn.card import SURROGATE
+from tabbench.pfn.card import CURVES, SURROGATE
 from tabbench.registry import Registry
 from tabbench.resources import Bounds
 from tabbench.tuning.proposal import Tried, propose
+from tabbench.tuning.protocols import Protocol
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -29,6 +30,7 @@ N_RANDOM = 10  # configurations besides the default that TPE begins with
 SHARES = (1 / 9, 1 / 3, 1.0)  # of its steps that a configuration is given, rung by rung
 KEEP_ONE_IN = 3
 COSTS = ("fit_seconds", "model_mb", "peak_rss_mb")  # what limits may name
+STOPS = ("pfn",)  # what may end fits early
 
 Rounds = Generator[list[Job], list[float], None]
 Search = Callable[["Series"], Rounds]
@@ -56,7 +58,8 @@ class Series:
 
     def rounds(self) -> Rounds:
         """The jobs, a round at a time; no two of them have the same key."""
-        return SEARCHES[self.search](self)
+        rounds = SEARCHES[self.search](self)
+        return _one_by_one(rounds) if self.first.stop else rounds
 
     def random(self, n: int) -> list[Job]:
         """Trials of the default and the first random configurations, the same for every fold; no configuration twice."""
@@ -145,6 +148,22 @@ def check_search(name: str) -> None:
         raise UserError("search pfn: this copy of tabbench holds no weights of the surrogate: take another search")
 
 
+def check_stop(name: str | None, search: str, protocol: Protocol) -> None:
+    """Raise UserError for an unknown way to end fits early, or one that does not go with search or protocol."""
+    if not name:
+        return
+    if name not in STOPS:
+        raise UserError(f"stop {name!r}: there is {', '.join(STOPS)}")
+    if not protocol.refit:
+        raise UserError(f"protocol {protocol.name} ends fits by its patience: leave --stop out, or take protocol tabbench")
+    if SEARCHES[search] is halving:
+        raise UserError("search halving ends trials by itself: leave --stop out, or take another search")
+    if find_spec("torch") is None:
+        raise UserError("stop pfn needs the package torch, which is not installed: pip install torch")
+    if not CURVES.is_file():
+        raise UserError("stop pfn: this copy of tabbench holds no weights of the network of curves: leave --stop out")
+
+
 def survivors(losses: Sequence[float]) -> list[int]:
     """Places of the best third (rounded up) that have a value, the earlier of equals, in their order."""
     n = -(-len(losses) // KEEP_ONE_IN)
@@ -153,19 +172,23 @@ def survivors(losses: Sequence[float]) -> list[int]:
 
 
 class Outcome(float):
-    """The loss of a trial, which remembers what the trial cost. costs : the facts that limits may name."""
+    """The loss of a trial, which remembers more of it.
+
+    costs : the facts that limits may name. watched : the least loss of its fit that was watched; infinite if none was.
+    """
 
     costs: Mapping[str, float]
+    watched: float
 
-    def __new__(cls, value: float, costs: Mapping[str, float]) -> "Outcome":
+    def __new__(cls, value: float, costs: Mapping[str, float], watched: float = math.inf) -> "Outcome":
         """Make a float that has costs."""
         outcome = super().__new__(cls, value)
-        outcome.costs = costs
+        outcome.costs, outcome.watched = costs, watched
         return outcome
 
-    def __getnewargs__(self) -> tuple[float, Mapping[str, float]]:  # type: ignore[override]
+    def __getnewargs__(self) -> tuple[float, Mapping[str, float], float]:  # type: ignore[override]
         """What a copy is made of."""
-        return float(self), self.costs
+        return float(self), self.costs, self.watched
 
 
 def loss(status: str, facts: Mapping[str, Any], metric: str) -> float:
@@ -174,7 +197,25 @@ def loss(status: str, facts: Mapping[str, Any], metric: str) -> float:
     if status != "ok" or not isinstance(value, int | float) or not math.isfinite(value):
         return math.inf
     costs = {name: float(facts[name]) for name in COSTS if name in facts}
-    return Outcome(-value if METRICS[metric].greater_is_better else value, costs)
+    watched = float(facts.get("watched_loss", math.inf))
+    return Outcome(-value if METRICS[metric].greater_is_better else value, costs, watched)
+
+
+def _one_by_one(rounds: Rounds) -> Rounds:
+    """The jobs of a search one a round, each told what the best of those before it had when it was watched.
+
+    So the incumbent hangs on the order of the trials alone, and not on which of them happen to have ended.
+    """
+    best, losses = math.inf, None
+    while True:
+        try:
+            jobs = next(rounds) if losses is None else rounds.send(losses)
+        except StopIteration:
+            return
+        losses = []
+        for job in jobs:
+            losses += yield [job if math.isinf(best) else replace(job, incumbent=best)]
+            best = min(best, round(getattr(losses[-1], "watched", math.inf), 6))
 
 
 def _tried(config: Mapping[str, Any], value: float, limits: Bounds) -> Tried:

@@ -14,12 +14,14 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import Tensor, nn
 
+from tabbench.metrics import log_loss
 from tabbench.resources import torch_threads
 
 HELD_OUT_EVERY = 5  # one training row in five decides when to stop
 PATIENCE = 12
 RATE_EPOCHS = 20
 CHUNK, MANY_COLUMNS = 4096, 64  # rows predicted at once, so that memory does not grow with a table; fewer beyond so many columns
+Labelled = tuple[Any, np.ndarray]
 LARGEST = 1e15  # of an input, so that its square is a float32 number
 
 
@@ -105,10 +107,17 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.n_threads = n_threads
 
-    def fit(self, X: Any, y: np.ndarray, validation: tuple[Any, np.ndarray] | None = None, patience: int | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: np.ndarray,
+        validation: tuple[Any, np.ndarray] | None = None,
+        patience: int | None = None,
+        after: Callable[[int], bool] = lambda _: True,
+    ) -> Self:
         """Fit to `X` (n, d) and `y` (n,); `validation`: X and y of the rows that say when to stop, of the same classes.
 
-        patience : epochs without a better loss; None: `PATIENCE`.
+        patience : epochs without a better loss; None: `PATIENCE`. after : told the number of each epoch; False ends the training.
         """
         self.classes_, codes = np.unique(y, return_inverse=True)
         numbers = _numbers(X)
@@ -122,7 +131,7 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
             else:
                 train_rows, held_out = rows, self._rows(validation[0], np.searchsorted(self.classes_, validation[1]))
             self.net_.prepare(train_rows)
-            self.curve_ = train(self.net_, train_rows, held_out, self.recipe, patience or PATIENCE)
+            self.curve_ = train(self.net_, train_rows, held_out, self.recipe, patience or PATIENCE, after)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -142,8 +151,23 @@ class NetClassifier(ClassifierMixin, BaseEstimator):
         return Rows(torch.as_tensor(numbers, dtype=torch.float32), torch.as_tensor(stacked), torch.as_tensor(targets))
 
 
-def train(net: Network, rows: Rows, held_out: Rows, recipe: Recipe, patience: int) -> list[Point]:
-    """Train until held-out log loss has not improved for `patience` epochs, restore the best epoch; return the curve."""
+def watch(net: NetClassifier, train: Labelled, validation: Labelled, after: Callable[[int, float], bool]) -> None:
+    """Fit as usual, and tell `after` of each epoch and the log loss of validation rows (see `models.Steps.watch`)."""
+    X, y = validation
+
+    def tell(epoch: int) -> bool:
+        return after(epoch, log_loss(np.searchsorted(net.classes_, y), net.predict_proba(X)))
+
+    net.fit(*train, after=tell)
+
+
+def train(
+    net: Network, rows: Rows, held_out: Rows, recipe: Recipe, patience: int, after: Callable[[int], bool] = lambda _: True
+) -> list[Point]:
+    """Train until held-out log loss has not improved for `patience` epochs, restore the best epoch; return the curve.
+
+    after : see `NetClassifier.fit`.
+    """
     size = int(np.clip(len(rows.targets) // 8, *recipe.batch_sizes))
     parameters = [p for p in net.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
@@ -162,6 +186,8 @@ def train(net: Network, rows: Rows, held_out: Rows, recipe: Recipe, patience: in
         if loss < best_loss:
             best_loss, best, waited = loss, _copy(net), 0
         elif waited == patience:
+            break
+        if not after(epoch + 1):
             break
     net.load_state_dict(best)
     return curve
