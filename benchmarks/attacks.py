@@ -6,7 +6,7 @@
 
 Good are "refused" (one line, exit 2 or 1), "held" (done, and nothing appeared outside of the folder in question) and, of a model,
 "contained" (its job has failed, or it could not do what it tried); bad are "traceback", "more than a line", "escaped", "hangs",
-of a run "cannot be verified", and of a model "lies" and "harmed". Exit code 1 if there is a bad one.
+of a run "cannot be verified" and "no run", and of a model "lies" and "harmed". Exit code 1 if there is a bad one.
 """
 
 import argparse
@@ -338,7 +338,7 @@ def models(place: Path, step: int) -> Iterator[tuple[str, str]]:
         names = [f"{act}_{moment}" for act in list(ACTS)[:: max(1, step // len(MOMENTS))]]
         words = ["run", "--data", str(place / "t.csv"), "--target", "y", "--folds", "2", "--out", str(out), "--quiet"]
         words += ["--models", ",".join(["dummy", *(f"bad_models:{name}" for name in names), "tree"])]
-        found = verdict([*words, "--time-limit", "4", "--memory-limit", "1200", "--workers", "2"], place, seconds=7200)
+        found = verdict([*words, "--time-limit", "10", "--memory-limit", "1200", "--workers", "2"], place, seconds=7200)
         frame = pd.read_parquet(out / "results.parquet") if found == "held" else None
         with redirect_stdout(io.StringIO()):
             verified = frame is None or tabbench(["verify", str(out)]) == 0
@@ -348,9 +348,9 @@ def models(place: Path, step: int) -> Iterator[tuple[str, str]]:
 
 
 def of_model(frame: pd.DataFrame | None, name: str, found: str) -> str:
-    """What comes of a model in a run that was held, else what came of the run."""
+    """What comes of a model in a run that was held, else what came of the run, in which no model was tried if it was refused."""
     if frame is None:
-        return found
+        return "no run" if found == "refused" else found
     is_honest = name in ("dummy", "tree")
     rows = frame[frame["model"] == (name if is_honest else f"bad_models:{name}")]
     if len(rows) != 2 or (is_honest and (rows["status"] != "ok").any()):

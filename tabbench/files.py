@@ -33,13 +33,18 @@ def file_name(name: str) -> str:
     return f"{content[:MAX_NAME].decode(errors='ignore')}~{hashlib.sha256(content).hexdigest()[:12]}"
 
 
+def check_file(path: Path) -> None:
+    """Raise UserError if a file cannot be called so, because that is a folder."""
+    if not path.name or path.is_dir():
+        raise UserError(f"{path}: is a folder: name a file")
+
+
 def replace_file(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then move it into place; on an error nothing is left behind.
 
     Raises UserError if the file cannot be written, e.g. on a full disk.
     """
-    if not path.name or path.is_dir():
-        raise UserError(f"{path}: is a folder: name a file")
+    check_file(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

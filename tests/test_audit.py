@@ -30,6 +30,16 @@ def test_a_clean_table_has_none(tmp_path):
     assert findings(tmp_path, clean(), clean(1)) == []
 
 
+@pytest.mark.parametrize("scale", [1e300, 1e-300, 1e-12], ids=str)
+def test_a_leak_is_found_on_any_scale_and_beside_gaps(tmp_path, scale):
+    """A tree holds values as float32, which knows neither 1e300 nor the seconds of a year."""
+    yes = clean()["y"] == "yes"
+    seconds = 1.7e9 + np.arange(N)
+    frame = clean().assign(leak=np.where(yes, 2, 1) * scale, noise=np.where(np.arange(N) % 7, clean()["a"] * scale, np.nan))
+    found = findings(tmp_path, frame.assign(date=np.random.default_rng(2).permutation(seconds) + 0.5))
+    assert [finding.columns for finding in found if finding.kind == "leaking_column"] == [("leak",)]
+
+
 def planted():
     frame, rng = clean(), np.random.default_rng(1)
     yes = frame["y"] == "yes"

@@ -1,6 +1,7 @@
 """Published results tables as result folders; TabZilla's own rank tables come out again where the files are at hand."""
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 
@@ -283,11 +284,28 @@ def test_a_merge_is_refused_unless_forced_and_then_marked(tmp_path, monkeypatch,
     assert set(board.index) == {"dummy", "tree", "A (tabzilla)", "B (tabzilla)"}
     assert "Merged with results on other splits" in Path("out/report.html").read_text()
 
+    scores = {"constantpredictor": 0.99, "boost": 0.98}
+    rows = [("t", name, fold, score, score, 1) for name, score in scores.items() for fold in (0, 1)]
+    pd.DataFrame(rows, columns=["task", "framework", "fold", "result", "auc", "duration"]).to_csv("apart.csv", index=False)
+    assert main(["import", "amlb", "apart.csv", "--out", "out", "--force"]) == 0
+    for said in (capsys.readouterr().out, Path("out/report.html").read_text(), Path("out/leaderboard.md").read_text()):
+        assert "for want of a dataset in common with the others: boost (amlb), constantpredictor (amlb)" in " ".join(said.split())
+    board = open_results("out").leaderboard("roc_auc_ovo").set_index("model")
+    apart = board.loc[["constantpredictor (amlb)", "boost (amlb)"]]
+    assert apart["mean_rank"].isna().all()
+    assert apart["n_tasks"].tolist() == [1, 1]
+    assert apart["n_not_run"].tolist() == [1, 1]
+    assert board.index[0] == "tree"
+
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda t: t.drop(columns="alg_name"), "no column 'alg_name'"),
+        (lambda t: t.assign(alg_name=["A", None, "A", "B"]), "1 rows do not say which dataset or model"),
+        (lambda t: t.assign(Accuracy__test_mean=100 * t["Accuracy__test_mean"]), "accuracy 90 in row 1: it must lie between"),
+        (lambda t: t.assign(Accuracy__test_mean="good"), "cannot be read as a table"),
+        (lambda t: t.assign(time__train_mean=["1", "soon", "2", "3"]), "cannot be read as a table"),
         (lambda t: pd.concat([t, t]), "occurs twice"),
         (lambda t: t.iloc[:0], "no results"),
     ],
@@ -297,6 +315,48 @@ def test_tables_of_another_form(change, message, tmp_path):
     with pytest.raises(UserError, match=message):
         import_results("tabzilla", tmp_path / "t.csv", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+AMLB = {"task": "t", "framework": ["a", "b"], "fold": 0, "result": [0.5, 0.6], "auc": [0.5, 0.6], "duration": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"fold": [0, "one"]}, "fold 'one' in row 2: folds are numbered"),
+        ({"fold": [0, None]}, "fold 'nan' in row 2: folds are numbered"),
+        ({"fold": [0, 0.5]}, "fold '0.5' in row 2: folds are numbered"),
+        ({"fold": [0, -1]}, "fold '-1' in row 2: folds are numbered"),
+        ({"fold": [0, "1e30"]}, "fold '1e.30' in row 2: folds are numbered"),
+        ({"auc": ["50%", "60%"]}, "cannot be read as a table"),
+        ({"auc": [50, 60]}, "roc_auc_ovo 50 in row 1: it must lie between 0 and 1"),
+        ({"auc": [0.5, "inf"]}, "roc_auc_ovo inf in row 2: it must lie between 0 and 1"),
+        ({"result": [0.5, "good"]}, "cannot be read as a table"),
+        ({"duration": [1, "soon"]}, "cannot be read as a table"),
+        ({"framework": ["a", None]}, "1 rows do not say which dataset or model"),
+        ({"task": ["", "t"]}, "1 rows do not say which dataset or model"),
+        ({"framework": ["a", "a"]}, "'a' on 't', fold 0, occurs twice"),
+    ],
+    ids=str,
+)
+def test_cells_that_cannot_be_meant_are_one_line(change, message, tmp_path, capsys):
+    pd.DataFrame({**AMLB, **change}).to_csv(tmp_path / "t.csv", index=False)
+    assert main(["import", "amlb", str(tmp_path / "t.csv"), "--out", str(tmp_path / "out")]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert re.search(message, line)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "names", [["None", "NA"], ["null", "nan"], ["01", "1"], ["1", "1.0"], ["NA", "7"], ["=x", "../x"]], ids=str
+)
+@pytest.mark.parametrize("column", ["task", "framework"])
+def test_names_of_datasets_and_models_are_what_is_written(column, names, tmp_path):
+    pd.DataFrame({**AMLB, column: names}).to_csv(tmp_path / "t.csv", index=False)
+    frame = import_results("amlb", tmp_path / "t.csv", tmp_path / "out")
+    assert frame["task" if column == "task" else "model"].tolist() == names
+    assert frame["roc_auc_ovo"].tolist() == [0.5, 0.6]
+    assert open_results(tmp_path / "out").frame["key"].is_unique
 
 
 def test_unknown_kind_and_missing_file(tmp_path, capsys):

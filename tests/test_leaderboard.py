@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -5,6 +7,7 @@ import pytest
 from benchmarks.support.synthetic_results import MODELS, make_results, spoil
 from tabbench.errors import UserError
 from tabbench.report.leaderboard import format_leaderboard, leaderboard, rounded, scores_of, write_leaderboard
+from tabbench.report.summary_text import format_summary
 
 
 def tiny(**scores):
@@ -40,6 +43,35 @@ def test_by_hand():
     assert board["n_failed"].tolist() == [0, 0, 1]
     assert board["fit_seconds_per_1000_rows"].tolist() == [2.0, 2.0, 2.0]
     assert board["predict_seconds_per_1000_rows"].tolist() == [8.0, 8.0, 8.0]
+
+
+@pytest.mark.parametrize("how", ["agree", "tie", "half tie"])
+@pytest.mark.parametrize("k", [2, 3])
+@pytest.mark.parametrize("n", range(1, 8))
+def test_no_interval_says_more_than_so_many_datasets_can(n, k, how):
+    """Wherever one is shown: the board and the summary, for a terminal and as Markdown."""
+    one = tiny(**{f"m{i}": (0.9 - 0.1 * i if how == "agree" or (how == "half tie" and i) else 0.7,) * 2 for i in range(k)})
+    rows = pd.concat([one[one["task"] == "p"].assign(task=f"d{i}") for i in range(n)], ignore_index=True)
+    board, summary = leaderboard(rows), scores_of(rows)
+    for table in (board, summary.models):
+        for low, estimate, high in (("rank_low", "mean_rank", "rank_high"), ("rating_low", "rating", "rating_high")):
+            if n == 1:
+                assert table[[low, high]].isna().all(axis=None)
+                continue
+            assert ((table[low] <= table[estimate]) & (table[estimate] <= table[high])).all()
+            least = 0.4 * (k - 1) / (n + 1) if low == "rank_low" else 50  # Jeffreys for n of n: Beta(n + 1/2, 1/2)
+            assert (table[high] - table[low] > least).all()
+    texts = [format_leaderboard(board), format_leaderboard(board, "md")]
+    texts += [format_summary(summary, summary.settings, form) for form in ("text", "md")]
+    for text in texts:
+        ends = re.findall(r"(-?\d+\.?\d*)(?:–|\.\.| … )(-?\d+\.?\d*)", text)
+        assert not [pair for pair in ends if pair[0] == pair[1]]
+    assert all(("datasets are few" in text) == (2 <= n <= 5) for text in texts[2:])
+
+
+def test_an_interval_is_shown_with_so_many_places_as_tell_its_ends_apart():
+    rows = pd.concat([tiny(a=(0.9, 0.9), b=(0.8, 0.8)).assign(task=lambda t, i=i: t["task"] + str(i)) for i in range(60)])
+    assert re.search(r"\n *a +1\.00  1\.00–1\.0[1-9] ", "\n" + format_leaderboard(leaderboard(rows)))
 
 
 def test_failures_share_the_worst_rank():
@@ -123,6 +155,31 @@ def test_models_without_a_common_dataset_are_not_ranked_together():
     assert board.loc["dummy", "n_tasks"] == 1
     assert board["mean_rank"].drop("dummy").notna().all()
     assert "for want of a dataset in common with the others: dummy." in " ".join(format_leaderboard(leaderboard(apart)).split())
+
+
+@pytest.mark.parametrize("form", ["text", "md", "csv", "json"])
+def test_names_of_others_are_harmless_wherever_the_leaderboard_is_shown(form):
+    results = make_results()
+    names = [
+        "\x1b[2Jclean",
+        "two\nverified: all good",
+        "[x](http://elsewhere)",
+        "<img src=//elsewhere>",
+        "=cmd|x",
+        "\u202ereversed",
+    ]
+    parts = [results[results["model"] == "knn"].assign(model=name, key=name) for name in names]
+    lacking = [part[part["task"] != "task03"] for part in parts]  # named in the remarks, too
+    rows = pd.concat([results, *lacking], ignore_index=True)
+    rows.loc[rows["task"] == "task07", ["roc_auc_ovo", "task"]] = [np.nan, "]:<b>\x1b[2J"]
+    text = format_leaderboard(leaderboard(rows), form)
+    if form == "csv":  # which quotes control characters
+        assert "\n=" not in text
+        return
+    assert not [piece for piece in ("\x1b", "\u202e", "\nverified") if piece in text]
+    if form == "md":
+        assert not re.search(r"<img|<b>|(?<!\\)\]\(", text)
+        assert len({line.count("|") for line in text.splitlines() if line.startswith("| ")}) == 1
 
 
 def test_folds_without_the_metric_for_anyone_are_left_out():

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import binom, spearmanr
+from scipy.stats import beta, binom, spearmanr
 
 from benchmarks.support.synthetic_results import make_manifest, make_results
 from tabbench.api import open_results
@@ -19,7 +19,15 @@ from tabbench.errors import UserError
 from tabbench.folders import describe
 from tabbench.folders.describe import read_parts
 from tabbench.metafeatures import analysis
-from tabbench.metafeatures.analysis import by_dataset, correlations, irregularity, meta_models, nearest, usable
+from tabbench.metafeatures.analysis import (
+    by_dataset,
+    correlations,
+    irregularity,
+    meta_models,
+    nearest,
+    spearman_interval,
+    usable,
+)
 from tabbench.report.gaps import gap_between, tuning_or_family
 from tabbench.report.leaderboard import scores_of
 from tabbench.resources import Resources
@@ -363,3 +371,16 @@ def test_imported_results_are_described_by_the_tables_that_were_fetched(imported
     assert main(["analyze", "r", "--metric", "accuracy"]) == 0
     assert "of 8 datasets" in capsys.readouterr().out
     assert sorted(pd.read_parquet("r/metafeatures.parquet")["task"]) == [name for name in imported if name != imported[3]]
+
+
+@pytest.mark.parametrize("m", [6, 7, 12])
+def test_few_datasets_that_agree_are_no_certainty(m):
+    for r in (1.0, -1.0):
+        low, high = (float(end) for end in spearman_interval(np.array(r), m))
+        assert -1 <= low <= r <= high <= 1
+        assert high - low > 0.4 / m
+    at_swap = 1 - 12 / (m * (m**2 - 1))
+    before = spearman_interval(np.array(at_swap), m)
+    assert before[0] == pytest.approx(spearman_interval(np.array(1.0), m)[0], abs=0.1)
+    drawn = np.concatenate(list(analysis._drawn("winner", np.zeros(m), np.ones(m), 0)))
+    assert np.quantile(drawn, 0.025) == pytest.approx(beta(m + 0.5, 0.5).ppf(0.025), abs=0.05)

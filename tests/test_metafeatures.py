@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchmarks.support.pymfe_reference import SHARED, differences, our_values, pymfe_values, training_part
 from tabbench.api import metafeatures
@@ -210,11 +212,94 @@ def test_every_nan_has_its_reason():
     frame["d"] = frame["b"]
     for table in (frame, frame[["b"]], frame[["colour", "c"]], frame.iloc[:4]):
         values, reasons = compute(Table(table.reset_index(drop=True), np.arange(len(table)) % 2))
-        unexplained = [
-            name for name, value in values.items() if np.isnan(value) and not {name, name.partition(".")[0]} & reasons.keys()
-        ]
-        assert unexplained == []
+        assert unexplained(values, reasons) == []
         assert all(reasons.values())
+
+
+def unexplained(values, reasons):
+    """The values that are NaN without a reason."""
+    return [name for name, value in values.items() if np.isnan(value) and not {name, name.partition(".")[0]} & reasons.keys()]
+
+
+def odd_column(kind: str, n: int, rng: np.random.Generator) -> object:
+    """A column that something may be undefined for."""
+    if kind in ("levels", "one level", "a level a row", "empty levels"):
+        codes = {"levels": rng.integers(0, 3, n), "one level": np.zeros(n, int), "a level a row": np.arange(n)}
+        return pd.Categorical.from_codes(codes.get(kind, np.full(n, -1)), [f"v{i}" for i in range(max(n, 3))])
+    one = np.zeros(n)
+    one[-1] = 1.0
+    gaps = rng.normal(size=n)
+    gaps[1:] = np.nan
+    return {
+        "normal": rng.normal(size=n),
+        "constant": np.full(n, 7.0),
+        "missing": np.full(n, np.nan),
+        "one known": gaps,
+        "half missing": np.where(rng.random(n) < 0.5, np.nan, rng.normal(size=n)),
+        "one differs": one,
+        "huge": rng.normal(size=n) * 1e300,
+        "largest": np.where(rng.random(n) < 0.5, -1.0, 1.0) * np.finfo(float).max,
+        "tiny": rng.normal(size=n) * 1e-300,
+        "denormal": rng.integers(0, 3, n) * 5e-324,
+        "far away": 1e16 + np.arange(n) % 2 * 2.0,
+        "negative": -rng.lognormal(size=n),
+        "zeros and ones": rng.integers(0, 2, n).astype(float),
+        "row number": np.arange(n, dtype=float),
+        "copy of the class": np.arange(n) % 2 * 1.0,
+    }[kind]
+
+
+ODD = (
+    *("normal", "constant", "missing", "one known", "half missing", "one differs", "huge", "largest", "tiny", "denormal"),
+    *("far away", "negative", "zeros and ones", "row number", "copy of the class"),
+    *("levels", "one level", "a level a row", "empty levels"),
+)
+CLASSES = {  # codes of n rows
+    "two": lambda n: np.arange(n) % 2,
+    "one": lambda n: np.zeros(n, int),
+    "one a row": np.arange,
+    "one row differs": lambda n: (np.arange(n) == 0).astype(int),
+    "with holes": lambda n: np.arange(n) % 3 * 4,
+}
+
+
+def assert_explained(kinds, n, classes, seed):
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame({f"{i} {kind}": odd_column(kind, n, rng) for i, kind in enumerate(kinds)})
+    values, reasons = compute(Table(frame, CLASSES[classes](n)))
+    assert unexplained(values, reasons) == []
+    assert all(reason and "\n" not in reason for reason in reasons.values())
+    assert not [reason for reason in reasons.values() if "undefined for 0 of" in reason]
+    assert not {name for name in reasons if name in values and not np.isnan(values[name])}, "a reason for what has a value"
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 20])
+@pytest.mark.parametrize("kind", ODD)
+def test_every_nan_of_a_column_alone_has_its_reason(kind, n):
+    assert_explained([kind], n, "two", 0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 12])
+@pytest.mark.parametrize("classes", CLASSES)
+def test_every_nan_of_odd_classes_has_its_reason(classes, n):
+    assert_explained(["normal", "levels"], n, classes, 0)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    kinds=st.lists(st.sampled_from(ODD), min_size=1, max_size=5),
+    n=st.integers(1, 30),
+    classes=st.sampled_from(sorted(CLASSES)),
+    seed=st.integers(0, 99),
+)
+def test_every_nan_of_any_table_has_its_reason(kinds, n, classes, seed):
+    assert_explained(kinds, n, classes, seed)
+
+
+def test_infinite_values_are_refused_before_anything_is_computed():
+    frame = pd.DataFrame({"a": [0.0, np.inf, 1.0, 2.0] * 10, "y": [0, 1] * 20})
+    with pytest.raises(UserError, match="column 'a': infinite values"):
+        metafeatures(data=frame, target="y", folds=2)
 
 
 def test_a_row_per_fold_from_the_cache_the_second_time(capsys, monkeypatch):
@@ -261,3 +346,11 @@ def test_a_group_over_its_time_limit_is_nan_and_tried_again_under_a_larger_one(m
 def test_bad_input_is_one_line(call, says):
     with pytest.raises(UserError, match=says):
         metafeatures(**call)
+
+
+@pytest.mark.parametrize("out", ["", ".", "folder"])
+def test_a_folder_to_write_to_is_said_before_anything_is_computed(out, capsys, monkeypatch):
+    Path("folder").mkdir()
+    monkeypatch.setattr("tabbench.api.metafeatures", lambda *_, **__: pytest.fail("computed first"))
+    assert main(["metafeatures", "--data", "t.csv", "--target", "y", f"--out={out}"]) == 2
+    assert "is a folder: name a file" in capsys.readouterr().err

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import types
@@ -9,6 +10,7 @@ import pytest
 from sklearn.dummy import DummyClassifier
 
 import tabbench.models
+from benchmarks.support.bad_models import ACTS, MOMENTS, write_models
 from tabbench.data.task import make_task
 from tabbench.errors import UserError
 from tabbench.models import MODELS, Limits, Model, Needs, get_model, load_models, missing_imports, model
@@ -258,6 +260,18 @@ def test_own_factory_pipeline_and_bare_class():
     assert (forest.random_state, forest.n_jobs) == (11, 2)
     bare = get_model("own_models:Bare").build(seed=11, threads=2, depth=4)
     assert (bare.random_state, bare.thread_count, bare.depth) == (11, 2, 4)
+
+
+@pytest.mark.usefixtures("own")
+def test_a_classifier_of_probabilities_alone_is_a_model_and_so_is_every_bad_one_of_the_attacks(tmp_path, monkeypatch):
+    write_models(tmp_path / "bad_models.py")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("RUNNER", str(os.getpid()))  # in which they are only looked at
+    for moment in MOMENTS:
+        for act in ACTS:
+            assert get_model(f"bad_models:{act}_{moment}").name == f"bad_models:{act}_{moment}"
+    assert not hasattr(get_model("bad_models:spins_fit").build(seed=0, threads=1), "predict")
+    sys.modules.pop("bad_models")
 
 
 @pytest.mark.usefixtures("own")

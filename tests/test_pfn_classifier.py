@@ -2,9 +2,11 @@ import json
 import shutil
 import warnings
 from copy import deepcopy
+from itertools import permutations, product
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -482,11 +484,13 @@ N_LABELS = 40
 HALVES = np.arange(N_LABELS) % 2
 
 
+def beside_noise(column):
+    return pd.DataFrame({"noise": np.random.default_rng(0).normal(size=N_LABELS), "b": column})
+
+
 def answers(trained, asked, labels=HALVES):
     """What a model says of the labels of a column, fitted on it in one form and asked in another, beside a column of noise."""
-    noise = np.random.default_rng(0).normal(size=N_LABELS)
-    fitted = PFNClassifier(n_members=1).fit(pd.DataFrame({"noise": noise, "b": trained}), labels)
-    return fitted.predict(pd.DataFrame({"noise": noise, "b": asked}))
+    return PFNClassifier(n_members=1).fit(beside_noise(trained), labels).predict(beside_noise(asked))
 
 
 def truths(kind):
@@ -544,6 +548,78 @@ def test_a_column_of_which_nothing_is_known_warns_and_counts_as_missing(trained,
         warnings.simplefilter("always")
         answers(trained, asked)
     assert any("holds nothing that was there when fitted" in str(warning.message) for warning in caught) == warns
+
+
+class Streamed:
+    """What polars and others give: a table that is known by its Arrow stream alone."""
+
+    def __init__(self, frame):
+        self.table = pa.Table.from_pandas(frame, preserve_index=False)
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+@pytest.mark.parametrize("hold", [lambda frame: pa.Table.from_pandas(frame, preserve_index=False), Streamed])
+def test_tables_of_arrow_and_polars_are_read_as_they_are_typed(hold):
+    frame = beside_noise(HALVES.astype(str)).assign(day=DAYS.astype("datetime64[us]"), gap=pd.array([None, 2] * 20, "Int64"))
+    fitted = PFNClassifier(n_members=1).fit(frame, HALVES)
+    model = PFNClassifier(n_members=1).fit(hold(frame), HALVES)
+    assert model.feature_names_in_.tolist() == list(frame)
+    for asked in (frame, hold(frame)):
+        np.testing.assert_array_equal(model.predict_proba(asked), fitted.predict_proba(frame))
+    with pytest.raises(ValueError, match="nested cells"):
+        model.fit(hold(frame.assign(b=[[1]] * N_LABELS)), HALVES)
+
+
+DAYS = pd.date_range("2020-01-01", periods=N_LABELS)
+MOMENTS = {
+    "datetime64": DAYS,
+    "zoned": DAYS.tz_localize("UTC"),
+    "date": list(DAYS.date),
+    "text": DAYS.strftime("%Y-%m-%d"),
+    "period": DAYS.to_period("D"),
+    "arrow": pd.Series(DAYS.date, dtype="date32[pyarrow]"),
+}
+LENGTHS = {
+    "timedelta64": pd.to_timedelta(np.arange(N_LABELS), "min"),
+    "objects": list(pd.to_timedelta(np.arange(N_LABELS), "min").to_pytimedelta()),
+    "clock": [f"00:{minute:02d}" for minute in range(N_LABELS)],
+}
+PLAIN = {
+    "numbers": np.arange(N_LABELS) * 86400,
+    "nullable": pd.array(np.arange(N_LABELS), "Int64"),
+    "text of numbers": [str(2000 + i) for i in range(N_LABELS)],
+    "bool": HALVES == 1,
+}
+KINDS = {"dates": MOMENTS, "times": LENGTHS, "numbers": PLAIN}
+
+
+@pytest.mark.parametrize(("held", "now"), [*permutations(KINDS, 2)])
+@pytest.mark.filterwarnings("ignore:.*text read as")
+def test_dates_times_and_numbers_are_not_taken_for_one_another(held, now):
+    for trained in list(KINDS[held].values())[:3]:
+        form = NormalForm()
+        form.fit_transform(beside_noise(trained))
+        for asked in KINDS[now].values():
+            with pytest.raises(ValueError, match=f"column 'b' held {held} when fitted and now holds '") as caught:
+                form.transform(beside_noise(asked))
+            assert "\n" not in str(caught.value)
+    model = PFNClassifier(n_members=1).fit(beside_noise(next(iter(KINDS[held].values()))), HALVES)
+    with pytest.raises(ValueError, match=f"column 'b' held {held} when fitted"):
+        model.predict(beside_noise(next(iter(KINDS[now].values()))))
+
+
+@pytest.mark.parametrize("forms", [MOMENTS, LENGTHS], ids=["dates", "times"])
+@pytest.mark.filterwarnings("ignore:.*text read as")
+def test_dates_and_times_are_the_same_in_every_form(forms):
+    for trained, asked in product(forms.values(), repeat=2):
+        form = NormalForm()
+        held, now = form.fit_transform(beside_noise(trained)), form.transform(beside_noise(asked))
+        pd.testing.assert_frame_equal(held, now)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert form.transform(beside_noise([None] * N_LABELS))["x1"].isna().all()
 
 
 @pytest.mark.parametrize(

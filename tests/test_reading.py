@@ -528,6 +528,35 @@ class TestFormats:
         task = table_task(written(head + "".join(f"{write(i)},{'pq'[i % 2]}\n" for i in range(N)), "t.arff"), "y")
         assert set(np.diff(task.X["d"])) == {86400.0}
 
+    def test_sparse_arff_leaves_out_zeros_and_first_labels(self):
+        head = "@relation r\n@attribute a numeric\n@attribute c {'very low',mid,'o, k'}\n@attribute y {p,q,'no one'}\n@data\n"
+        cells = [(a, c, y) for a in ("0", "2.5", "?") for c in ("'very low'", "mid", "'o, k'", "?") for y in "pq"] * 2
+        left_out = {"0", "'very low'", "p"}
+        dense = "".join(f"{','.join(row)}\n" for row in cells)
+        kept = [", ".join(f"{i} {cell}" for i, cell in enumerate(row) if cell not in left_out) for row in cells]
+        full = table_task(written(head + dense, "dense.arff"), "y")
+        task = table_task(written(head + "".join(f"{{{row}}}\n" for row in kept), "sparse.arff"), "y")
+        assert task.digest == full.digest
+        assert task.classes == ("p", "q")
+        assert set(task.X["c"].cat.categories) == {"very low", "mid", "o, k"}
+        assert (task.X["a"] == 0).sum() == 16
+
+    @pytest.mark.parametrize(
+        ("attribute", "row", "says"),
+        [
+            ("string", "{1 q}", "leaves out attribute 0 (from 0), a string, which has no zero"),
+            ("date yyyy", "{1 q}", "leaves out attribute 0 (from 0), a date, which has no zero"),
+            ("numeric", "{0 1, 0 2}", "line 29: a sparse row gives an attribute twice"),
+            ("numeric", "{2 1}", "line 29"),
+            ("numeric", "{0 1, 1 r}", "line 29"),
+            ("numeric", "1,q", "line 29"),
+            ("numeric", "{0 x}", "line 29"),
+        ],
+    )
+    def test_sparse_arff_says_where_and_what(self, attribute, row, says):
+        text = f"@relation r\n@attribute a {attribute}\n@attribute y {{p,q}}\n@data\n" + "{0 2020}\n{0 2020, 1 q}\n" * 12
+        refused(written(f"{text}{row}\n", "t.arff"), says)
+
     @pytest.mark.parametrize(
         ("head", "row", "says"),
         [

@@ -209,6 +209,20 @@ def test_names_are_what_is_written(stats):
     assert "'RF' and 'rf' are taken for two models" in found["remarks"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dataset;a;a\nd;0,5;0,6\ne;0,6;0,7\n",
+        "Dataset & A & A \\\\\nd1 & .5 & .6 \\\\\nd2 & .6 & .7 \\\\\n",
+        "Dataset & A & B \\\\\nd1 & 0,5 & 0,6 \\\\\nd2 & 0,6 & 0,7 \\\\\n",
+    ],
+)
+def test_two_columns_of_one_name_are_one_line_whatever_their_numbers(text, tmp_path, capsys):
+    (tmp_path / "t.csv").write_text(text)
+    assert main(["stats", str(tmp_path / "t.csv")]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
 @pytest.mark.parametrize(("cell", "state"), [("timeout", "failed"), ("OOM", "failed"), ("", "failed"), ("not run", "absent")])
 def test_a_cell_says_whether_a_model_failed_or_was_not_run(stats, cell, state):
     found = stats(f"dataset,a,b\np,.5,{cell}\nq,.5,.6\nr,.5,.6\n")

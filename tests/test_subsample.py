@@ -1,3 +1,4 @@
+import types
 from copy import deepcopy
 
 import numpy as np
@@ -5,6 +6,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier
@@ -257,6 +259,10 @@ def fitted():
         lambda proba, model: backwards(proba, model, str),
         lambda proba, model: pd.DataFrame(backwards(proba, model)),
         lambda proba, model: pd.DataFrame(backwards(proba, model), columns=["x", "y", "z"]),
+        lambda proba, model: proba.astype(object),
+        lambda proba, model: proba.astype(np.longdouble),
+        lambda proba, model: pd.DataFrame(proba).astype("Float64"),
+        lambda proba, model: np.ma.masked_array(proba),
     ],
 )
 def test_columns_are_what_classes_or_their_names_say(fitted, answer):
@@ -274,6 +280,20 @@ def test_columns_are_what_classes_or_their_names_say(fitted, answer):
         (lambda proba, model: proba[:, 0], r"predict_proba returned shape \(90,\), expected \(90, 3\)"),
         (lambda proba, model: None, "predict_proba returned"),
         (lambda proba, model: [["a", "b", "c"]] * 90, "something else than numbers"),
+        (lambda proba, model: proba + 1e-9j, "predict_proba returned complex numbers, expected real ones"),
+        (lambda proba, model: proba.astype(np.complex64), "complex numbers"),
+        (lambda proba, model: proba.astype(complex).astype(object), "something else than numbers"),
+        (lambda proba, model: proba.astype(str), "something else than numbers"),
+        (lambda proba, model: proba.astype(str).astype(object), "something else than numbers"),
+        (lambda proba, model: proba.astype(bytes), "something else than numbers"),
+        (lambda proba, model: (proba * 100).astype("datetime64[s]"), "something else than numbers"),
+        (lambda proba, model: (proba * 100).astype("timedelta64[s]"), "something else than numbers"),
+        (lambda proba, model: np.where(proba > 2, proba, None), "something else than numbers"),
+        (lambda proba, model: pd.DataFrame(proba).astype("Float64").mask(proba > 0.9), "something else than numbers"),
+        (lambda proba, model: np.ma.masked_array(proba, proba > 0.9), "masked cells"),
+        (lambda proba, model: sparse.csr_array(proba), "csr_array of something else than numbers"),
+        (lambda proba, model: [*proba.tolist()[:-1], [1.0]], "rows of several lengths"),
+        (lambda proba, model: np.zeros((90, 3), [("a", float)]), "something else than numbers"),
     ],
 )
 def test_impossible_answers_fail_in_one_true_line(fitted, answer, says):
@@ -281,3 +301,22 @@ def test_impossible_answers_fail_in_one_true_line(fitted, answer, says):
     with pytest.raises(ValueError, match=says) as caught:
         class_probabilities(model.answering(answer), X, 3)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("labels", "says"),
+    [
+        (lambda codes: codes + 1j, "predict returned"),
+        (lambda codes: codes.astype("datetime64[D]"), "predict returned"),
+        (lambda codes: codes.astype("timedelta64[s]"), "predict returned"),
+        (lambda codes: np.ma.masked_array(codes, codes == 1), "predict returned masked cells"),
+        (lambda codes: codes + 0.5, "predict returned 0.5, which is no label"),
+        (lambda codes: np.where(codes == 1, np.nan, codes), "predict returned nan, which is no label"),
+        (lambda codes: codes.astype(np.uint8) - 1, "predict returned 255, which is no label"),
+        (lambda codes: np.eye(3)[codes], r"predict returned shape \(90, 3\)"),
+    ],
+)
+def test_labels_that_are_none_fail_in_one_true_line(labels, says):
+    model = types.SimpleNamespace(predict=lambda X: labels(np.arange(90) % 3))
+    with pytest.raises(ValueError, match=says):
+        class_probabilities(model, np.zeros((90, 1)), 3)

@@ -57,7 +57,7 @@ ACTS = {
     "removes_the_tables": "[p.unlink() for p in Path(os.environ['TABBENCH_DATA'], 'tasks').iterdir()]",
     "spoils_the_tables": "[p.write_bytes(b'x') for p in Path(os.environ['TABBENCH_DATA'], 'tasks').iterdir()]",
     "undoes_the_mount": f"[ctypes.CDLL(None).umount2(os.fsencode({STORE}.parent), 2), {STORE}.unlink()]",
-    "reaches_around": f"[Path(f'/proc/{{pid}}/root{{{STORE}}}').unlink() for pid in (1, os.getppid())]",
+    "reaches_around": f"[Path('/proc', str(pid), 'root' + str({STORE})).unlink() for pid in (1, os.getppid())]",
     "changes_folder": "os.chdir('/')",
     "changes_clock": "time.perf_counter = time.monotonic = lambda: -5.0; time.process_time = lambda: float('nan')",
     "changes_metrics": "import tabbench.engine.execute as e; e.attempt = None; e.class_probabilities = lambda *a: np.eye(2)",
@@ -67,6 +67,13 @@ ACTS = {
     "leaves_at_exit": "atexit.register(os.abort); atexit.register(time.sleep, 600)",
     "alarms": "signal.setitimer(signal.ITIMER_REAL, 0.001)",
     "walks_the_stack": "self.found = walk()",
+    "returns_complex": "return np.full((len(X), 2), 0.5 + 0.1j)",
+    "returns_texts": "return np.full((len(X), 2), '0.5')",
+    "returns_dates": "return np.full((len(X), 2), np.datetime64(0, 's'))",
+    "returns_masked": "return np.ma.masked_all((len(X), 2))",
+    "returns_overflow": "return np.full((len(X), 2), 6e4, np.float16) * np.float16(2)",
+    "returns_nearly_one": "return np.full((len(X), 2), 0.502)",
+    "returns_views_of_itself": "a = [0.5]; a += [a]; return [a] * len(X)",
 }
 HEAD = '''
 import atexit, ctypes, fcntl, gc, json, mmap, os, resource, shutil, signal, sqlite3, stat, subprocess
@@ -161,4 +168,6 @@ def write_models(path: Path) -> None:
         for name, act in ACTS.items():
             method = METHODS[moment].format(act=textwrap.indent(act, "    "))
             classes.append(f"class {name}_{moment}(Base):\n{textwrap.indent(method, '    ')}")
-    path.write_text(HEAD + "\n\n".join(classes))
+    text = HEAD + "\n\n".join(classes)
+    compile(text, path.name, "exec")  # else no act would be tried
+    path.write_text(text)

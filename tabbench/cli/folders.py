@@ -166,7 +166,7 @@ def _import(args: argparse.Namespace) -> int:
     join = partial(beside_reference, kind=args.kind, reference=Reference()) if args.reference else None
     frame = import_results(args.kind, args.file, args.out, force=args.force, join=join)
     for remark in frame.attrs["remarks"]:
-        print(f"{args.file.name}: {remark}")
+        say(f"{args.file.name}: {remark}")
     print(f"{len(frame):,} results of {frame['model'].nunique()} models on {frame['task'].nunique()} datasets")
     return _report(argparse.Namespace(folder=args.out, figures=None))
 

@@ -67,8 +67,9 @@ def register(commands: Commands) -> None:
 
 def _metafeatures(args: argparse.Namespace) -> int:
     from tabbench import api
-    from tabbench.files import replace_file
+    from tabbench.files import check_file, replace_file
 
+    check_file(args.out)  # said before minutes of work
     frame = api.metafeatures(
         args.suite,
         data=args.data,
@@ -140,7 +141,7 @@ def _metafeatures_of(args: argparse.Namespace, results: "Results", describe: Cal
     if args.metafeatures:
         parts, remarks = read_parts(args.metafeatures)
         for remark in remarks:
-            print(f"{args.metafeatures.name}: {remark}")
+            say(f"{args.metafeatures.name}: {remark}")
         return parts
     tasks = results.frame["task"].unique().tolist()
     return describe(args.folder, results.manifest, tasks, _resources(args), _progress(args))

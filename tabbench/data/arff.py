@@ -14,6 +14,7 @@ from tabbench.errors import UserError
 ROWS_AT_A_TIME = 20_000
 _ATTRIBUTE = re.compile(r"""\s*@attribute\s+('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^\s{]+)\s*(.*)""", re.IGNORECASE)
 _LEVELS = re.compile(r"""\{(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^}'"])*\}""")
+_QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _DATA = re.compile(r"\s*@data\b.*", re.IGNORECASE)
 _RELATION = re.compile(r"\s*@relation\b.*", re.IGNORECASE)
 _FORMATS = {  # parts of Java's SimpleDateFormat → Python's
@@ -44,7 +45,7 @@ def read_arff(text: str) -> Arff:
     sparse = next((row.startswith("{") for row in rows if row and row[0] != "%"), False)
     read: list[int] = []
     try:
-        content = arff.load(_counted(lines, read), return_type=arff.LOD_GEN if sparse else arff.DENSE_GEN)
+        content = arff.load(_counted(lines, read, sparse), return_type=arff.LOD_GEN if sparse else arff.DENSE_GEN)
         names = [name for name, _ in content["attributes"]]
         levels = [kind if isinstance(kind, list) else None for _, kind in content["attributes"]]
         frame = _frame(content["data"], levels, kinds, sparse)
@@ -77,10 +78,14 @@ def _header_known(lines: list[str]) -> tuple[list[str], list[str], list[str | No
     raise UserError("not an ARFF file: it has no line @data")
 
 
-def _counted(lines: list[str], read: list[int]) -> Iterator[str]:
-    """The lines, their number being left in `read` as they are read."""
+def _counted(lines: list[str], read: list[int], sparse: bool) -> Iterator[str]:
+    """The lines, their number being left in `read` as they are read; ValueError for a sparse row that gives a cell twice."""
     for number, line in enumerate(lines, 1):
         read[:] = [number]
+        if sparse and line.lstrip().startswith("{"):
+            places = [cell.split(maxsplit=1)[0] for cell in _QUOTED.sub("", line).strip(" {}").split(",") if cell.strip()]
+            if len(set(places)) < len(places):
+                raise ValueError("a sparse row gives an attribute twice")
         yield line
 
 
@@ -114,8 +119,12 @@ def _python_format(pattern: str, name: str) -> str:
 
 def _frame(rows: Any, levels: list[list[str] | None], kinds: list[str], sparse: bool) -> pd.DataFrame:
     empty = [declared[0] if declared else 0.0 for declared in levels]  # what a sparse row leaves out
+    written = [i for i, kind in enumerate(kinds) if sparse and kind in ("string", "date")]
     parts = []
     while batch := list(islice(rows, ROWS_AT_A_TIME)):
+        lacking = next((i for i in written for row in batch if i not in row), None)
+        if lacking is not None:
+            raise ValueError(f"a sparse row leaves out attribute {lacking} (from 0), a {kinds[lacking]}, which has no zero")
         dense = [[row.get(i, value) for i, value in enumerate(empty)] for row in batch] if sparse else batch
         columns = zip(*dense, strict=True)
         parts.append(

@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tabbench.border.texts import printable
 from tabbench.data.columns import READERS, decorated_numbers, is_sign, text_number
 from tabbench.data.split import Split
 from tabbench.data.task import Task
 from tabbench.files import replace_text
 from tabbench.registry import Registry
 
-FORMAT = 3  # enters the names of kept audits: raise it when a check changes
+FORMAT = 4  # enters the names of kept audits: raise it when a check changes
 SAMPLE = 5000  # rows on which columns are tried as predictors
 LEAVES = 32  # of the tree that tries a numeric column
 LEAK = 0.95  # share of the errors of always guessing the largest class that a leaking column saves
@@ -96,7 +97,7 @@ def _kept(task: Task, splits: Sequence[Split], folder: Path) -> tuple[str, list[
 
 def fingerprint(task: Task) -> str:
     """Hash of a table's values that does not depend on the order of rows and columns or on names of columns."""
-    columns = [pd.util.hash_pandas_object(_plain(task.X[column]), index=False).to_numpy() for column in task.X]
+    columns = [pd.util.hash_pandas_object(_plain(column), index=False).to_numpy() for _, column in task.X.items()]
     columns.append(pd.util.hash_pandas_object(pd.Series(task.y), index=False).to_numpy())
     with np.errstate(over="ignore"):
         mixed = np.sum([column * np.uint64(0x9E3779B97F4A7C15) ^ (column >> np.uint64(31)) for column in columns], axis=0)
@@ -130,8 +131,9 @@ def leaking_column(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, t
     """Columns that alone predict the target."""
     rng = np.random.default_rng(0)
     rows = rng.permutation(len(task.y))[:SAMPLE]
-    for column in task.X:
-        saved = _errors_saved(task.X[column].iloc[rows], task.y[rows])
+    y = task.y[rows]
+    for column, series in task.X.iloc[rows].items():
+        saved = _errors_saved(series, y)
         if saved >= LEAK:
             yield (
                 f"Alone saves {saved:.0%} of the errors of guessing the largest class: is it known before the target is?",
@@ -151,8 +153,8 @@ def row_order(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[
 @check
 def row_number(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
     """Columns that count the rows."""
-    for column in task.X:
-        numbers = _numbers(task.X[column])
+    for column, series in task.X.items():
+        numbers = _numbers(series)
         steps = np.diff(numbers)
         if len(numbers) >= FEW and (np.all(steps > 0) or np.all(steps < 0)):
             yield "Rises or falls from every row to the next: it tells where a row stands, not what it is.", (column,)
@@ -180,8 +182,7 @@ def unused_group(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tup
     n = len(task.y)
     if task.groups is not None or task.test_fold is not None or n < FEW:
         return
-    for name in task.X:
-        column = task.X[name]
+    for name, column in task.X.items():
         codes, levels = pd.factorize(column, use_na_sentinel=False)
         if not 5 <= len(levels) <= n / 2 or not _are_names(column):
             continue
@@ -200,8 +201,8 @@ def unused_time(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tupl
     """Columns that look like dates, where the splits mix past and future."""
     if task.time is not None or task.test_fold is not None or len(task.y) < FEW:
         return
-    for column in task.X:
-        words, series = _words(column), task.X[column]
+    for column, series in task.X.items():
+        words = _words(column)
         numbers = np.empty(0) if isinstance(series.dtype, pd.CategoricalDtype) else series.dropna().to_numpy(np.float64)
         distinct = np.unique(numbers)
         are_seconds = len(distinct) >= FEW and distinct[0] > EPOCH[0] and distinct[-1] < EPOCH[1] and _are_names(series)
@@ -244,7 +245,7 @@ def broken_promise(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, t
 @check
 def constant_column(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tuple[str, ...]]]:
     """Columns with one value, missing counting as one."""
-    constant = tuple(column for column in task.X if task.X[column].nunique(dropna=False) <= 1)
+    constant = tuple(column for column, series in task.X.items() if series.nunique(dropna=False) <= 1)
     if constant:
         yield "One value in every row: no information.", constant
 
@@ -359,7 +360,8 @@ def _cells(levels: Iterable[str]) -> str:
 
 def _numbers(series: pd.Series) -> np.ndarray:
     """Values as numbers; empty if one of them is missing or is none."""
-    numbers = pd.to_numeric(series.astype(object), errors="coerce").to_numpy(np.float64)
+    is_numeric = not isinstance(series.dtype, pd.CategoricalDtype)
+    numbers = (series if is_numeric else pd.to_numeric(series.astype(object), errors="coerce")).to_numpy(np.float64)
     return np.empty(0) if np.isnan(numbers).any() else numbers
 
 
@@ -386,11 +388,15 @@ def _by_category(series: pd.Series, y: np.ndarray, half: int, largest: int) -> n
 
 
 def _by_number(series: pd.Series, y: np.ndarray, half: int, largest: int) -> np.ndarray:
+    """By a small tree on the ranks of the values, missing ones last: so no value is too large, and no two are too close."""
+    from sklearn import config_context
     from sklearn.tree import DecisionTreeClassifier
 
-    values = series.to_numpy(np.float64)[:, None]
+    ranks = np.unique(series.to_numpy(np.float64), return_inverse=True)[1].astype(np.float32)[:, None]
     tree = DecisionTreeClassifier(max_leaf_nodes=LEAVES, min_samples_leaf=3, random_state=0)
-    return tree.fit(values[:half], y[:half]).predict(values[half:])
+    with config_context(assume_finite=True, skip_parameter_validation=True):  # its checks take longer than a small tree
+        tree.fit(ranks[:half], y[:half], check_input=False)
+        return np.asarray(tree.predict(ranks[half:], check_input=False))
 
 
 def as_records(findings: Iterable[Finding]) -> list[dict[str, object]]:
@@ -403,7 +409,7 @@ def format_findings(findings: Sequence[Finding], form: str = "text") -> str:
     if form == "json":
         return json.dumps(as_records(findings), indent=1, ensure_ascii=False)
     lines = [f"{f.task:20} {f.kind:18} {_listed(f.columns)}{f.message}" for f in findings]
-    return "\n".join([*lines, f"{len(findings)} findings in {len({f.task for f in findings})} tables"])
+    return "\n".join([*map(printable, lines), f"{len(findings)} findings in {len({f.task for f in findings})} tables"])
 
 
 def _listed(columns: tuple[str, ...]) -> str:

@@ -90,10 +90,14 @@ class Cells:
 
 @dataclass(frozen=True)
 class Column:
-    """values : float64 with NaN, or `category` of sorted texts. remark : what was not taken as it was written, or None."""
+    """values : float64 with NaN, or `category` of sorted texts. remark : what was not taken as it was written, or None.
+
+    kind : what its cells are, one of READERS or "labels".
+    """
 
     values: pd.Series
     remark: str | None = None
+    kind: str = "numbers"
 
 
 def normal_column(
@@ -106,7 +110,9 @@ def normal_column(
     """
     column = plain(column, where)
     if column.dtype.kind in "mM" and not as_category:
-        column = column.astype(object) if absent.texts else _seconds_of(column)
+        if not absent.texts:
+            return Column(_seconds_of(column), kind="dates" if column.dtype.kind == "M" else "times")
+        column = column.astype(object)
     if not as_category and pd.api.types.is_numeric_dtype(column.dtype) and not pd.api.types.is_bool_dtype(column.dtype):
         numbers = column.astype("Float64").to_numpy(np.float64, na_value=np.nan)
         return Column(_finite(_without(numbers, absent), column.name, where))
@@ -123,25 +129,31 @@ def normal_column(
             found = _read_all(cells, read)
             if found is not None:
                 remark = _remark_on(cells, found, what)
-                return Column(_finite(cells.spread(found), column.name, where), remark)
+                return Column(_finite(cells.spread(found), column.name, where), remark, what)
     texts = labels(cells)
     levels = sorted(set(texts))
     rank = {level: i for i, level in enumerate(levels)}
     codes = np.append(np.array([rank[text] for text in texts], np.int64), -1)[cells.codes]
-    return Column(pd.Series(pd.Categorical.from_codes(codes, pd.Index(levels, dtype=str)), name=column.name))
+    return Column(pd.Series(pd.Categorical.from_codes(codes, pd.Index(levels, dtype=str)), name=column.name), kind="labels")
 
 
-def known_numbers(column: pd.Series, where: str) -> pd.Series:
-    """The cells of a column that is known to hold numbers, dates or durations; True is 1. Raises UserError for other cells."""
+def known_numbers(column: pd.Series, kind: str, where: str) -> pd.Series:
+    """The cells of a column that is known to hold numbers, dates or times (`kind`); of numbers, True is 1.
+
+    Raises UserError for other cells: a date is no number, nor a number a date, as it may be years, days or seconds.
+    """
     column = plain(column, where)
-    if pd.api.types.is_numeric_dtype(column.dtype) or column.dtype.kind in "mM":
-        return normal_column(column.astype("Float64") if column.dtype.kind not in "mM" else column, where).values
+    if kind == "numbers" and pd.api.types.is_numeric_dtype(column.dtype):
+        return normal_column(column.astype("Float64"), where).values
+    if column.dtype.kind == {"dates": "M", "times": "m"}.get(kind):
+        return normal_column(column, where).values
     cells = distinct(column, where)
     found = []
     for value in cells.values:
-        number = next((n for n in (read(value) for read in (_switch, value_number, _instant, _length)) if n is not None), None)
+        number = _switch(value) if kind == "numbers" else None
+        number = READERS[kind](value) if number is None else number
         if number is None and not is_sign(value):
-            raise UserError(f"{where} held numbers when fitted and now holds {str(value)[:40]!r}")
+            raise UserError(f"{where} held {kind} when fitted and now holds {str(value)[:40]!r}")
         found.append(math.nan if number is None else number)
     return _finite(cells.spread(found), column.name, where)
 

@@ -158,17 +158,20 @@ def _with_points(frame: pd.DataFrame, remarks: list[str], *, surely: bool) -> pd
 
     surely : 41,230 has a decimal comma; else it may be grouped digits, so that another number must show what commas mean.
     """
-    cells = {column: frame[column][frame[column] != ""] for column in frame}
-    if any(len(known) and known.str.fullmatch(_POINT_NUMBER.pattern).any() for known in cells.values()):
+    columns = [column for _, column in frame.items()]  # by place: two may have one name
+    cells = [column[column != ""] for column in columns]
+    if any(len(known) and known.str.fullmatch(_POINT_NUMBER.pattern).any() for known in cells):
         return frame
-    decimal = [column for column, known in cells.items() if _has_decimal_commas(known)]
-    if not (surely or any(not cells[column].str.fullmatch(f"{_GROUPED.pattern}|{_WHOLE.pattern}").all() for column in decimal)):
+    decimal = [i for i, known in enumerate(cells) if _has_decimal_commas(known)]
+    if not (surely or any(not cells[i].str.fullmatch(f"{_GROUPED.pattern}|{_WHOLE.pattern}").all() for i in decimal)):
         return frame
     if not decimal:
         return frame
-    remarks.append(f"decimal commas in {', '.join(map(repr, decimal[:4]))}{', …' if len(decimal) > 4 else ''} are read as points")
-    points = {column: frame[column].str.replace(".", "", regex=False).str.replace(",", ".", regex=False) for column in decimal}
-    return frame.assign(**points)
+    named = ", ".join(repr(columns[i].name) for i in decimal[:4])
+    remarks.append(f"decimal commas in {named}{', …' if len(decimal) > 4 else ''} are read as points")
+    for i in decimal:
+        columns[i] = columns[i].str.replace(".", "", regex=False).str.replace(",", ".", regex=False)
+    return pd.concat(columns, axis=1)
 
 
 def _has_decimal_commas(cells: pd.Series) -> bool:

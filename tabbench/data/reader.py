@@ -12,7 +12,7 @@ import lzma
 import re
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -103,13 +103,15 @@ def _are_row_names(column: pd.Series) -> bool:
     return all(number is None or number.is_integer() for number in numbers)
 
 
-def read_typed(path: Path, *, words: bool = False) -> Table:
+def read_typed(path: Path, names: Collection[str]) -> Table:
     """A table of results: columns whose cells are all whole numbers as int64, all numbers as float64, empty ones NaN.
 
-    words : NA, null and the like among numbers are missing, too. Blanks around texts are no part of them. Raises as `read_file`.
+    NA, null and the like among numbers are missing, too. names : columns that name things, by what is written: "01" is not "1",
+    and "NA" a name. Blanks around texts are no part of them. Raises as `read_file`.
     """
     cells, remarks = read_cells(path)
-    return pd.DataFrame({name: typed(cells[name], words) for name in cells}, cells.index), remarks
+    columns = {name: column if name in names else typed(column, True) for name, column in cells.items()}
+    return pd.DataFrame(columns, cells.index), remarks
 
 
 def read_cells(path: Path) -> Table:
@@ -130,7 +132,10 @@ def _stripped(column: pd.Series) -> pd.Series:
 
 
 def typed(column: pd.Series, words: bool = False) -> pd.Series:
-    """A column of `read_cells` as int64 or float64 if it holds nothing but numbers; words : see `read_typed`."""
+    """A column of `read_cells` as int64 or float64 if it holds nothing but numbers.
+
+    words : NA, null and the like among these are missing, too.
+    """
     if not (isinstance(column.dtype, pd.StringDtype) or column.dtype == object):
         return column
     known = column.dropna()

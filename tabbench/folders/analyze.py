@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from tabbench.border.texts import printable
 from tabbench.files import replace_file, replace_text
 from tabbench.folders.results import Results
 from tabbench.metafeatures.analysis import (
@@ -86,10 +87,11 @@ def format_analysis(found: Analysis, rows: int = 12) -> str:
     lines += _tuning(found.tuning)
     rho, low, high = found.irregularity.attrs["correlation"]
     if np.isnan(rho):
-        return "\n".join([*lines, "", f"No irregularity: it takes {', '.join(IRREGULARITY)}."])
+        lines += ["", f"No irregularity: it takes {', '.join(IRREGULARITY)}."]
+        return "\n".join(map(printable, lines))
     lines += ["", f"Irregularity correlates with the gap by {rho:+.2f} ({low:+.2f} … {high:+.2f}). Most irregular:", ""]
     lines += [f"{row.Index:32} {row.irregularity:+8.2f}" for row in found.irregularity.head(5).itertuples()]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _tuning(found: pd.DataFrame) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from tabbench.border.parquet import read_parquet
 from tabbench.data.columns import value_number
 from tabbench.data.reader import read_typed
 from tabbench.data.spec import TaskSpec
@@ -37,7 +38,7 @@ def read_parts(path: Path) -> tuple[pd.DataFrame, list[str]]:
     TabZilla's published table is one: dataset_name or dataset_fold_id, and names like f__pymfe.statistical.cor.mean. Raises
     UserError for a file that cannot be read, has neither datasets nor known names, or text for a value.
     """
-    table, remarks = read_typed(path, words=True)
+    table, remarks = read_typed(path, ("task", "dataset_name", "dataset_fold_id"))
     table = table.rename(columns=lambda name: re.sub(r"^f__pymfe\.[^.]+\.", "", str(name)))
     twice = table.columns[table.columns.duplicated()]
     if len(twice):
@@ -154,8 +155,8 @@ def describe_merged(folders: Sequence[Path], out: Path, manifest: dict[str, Any]
 
 def _described(folder: Path) -> pd.DataFrame:
     """The metafeatures of training parts that a folder has; none if there is no file, or a damaged one."""
-    with suppress(OSError, ValueError):
-        return pd.read_parquet(folder / METAFEATURES_FILE)
+    with suppress(ValueError):
+        return read_parquet(folder / METAFEATURES_FILE)
     return pd.DataFrame({"task": [], "repeat": [], "fold": []})
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from tabbench.border.texts import printable
 from tabbench.data.gather import remarks_on
 from tabbench.data.spec import Scheme
 from tabbench.data.split import DEFAULT_FOLDS, Split
@@ -100,7 +101,8 @@ def forecast(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
         *(f"remark  {remark}" for remark in remarks_on(tasks)),
     ]
     if costs is None or not costs.n_runs:
-        return "\n".join([*lines, "time    not known: name result folders of this machine to learn from (--learn)"])
+        lines.append("time    not known: name result folders of this machine to learn from (--learn)")
+        return "\n".join(map(printable, lines))
     memory = max((costs.memory_of.get(entrant, 0.0) for entrant in {job.entrant for job in todo} | {*spec.models}), default=0.0)
     total = sum(seconds for seconds, _ in rows)
     lines += [
@@ -109,7 +111,7 @@ def forecast(request: Request, folder: Path, teachers: Sequence[Path]) -> str:
         f"{total / resources.workers / 3600:,.2f} h with {resources.workers} workers",
         *(f"        {seconds:8,.1f} s  {job}" for seconds, job in _longest(rows)),
     ]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _limits(model: str) -> tuple[int | None, int | None, int | None]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from tabbench.border.texts import printable
 from tabbench.data.split import make_splits
 from tabbench.data.task import Task
 from tabbench.engine.extract import extract
@@ -89,4 +90,4 @@ def format_advice(advice: Advice, name: str) -> str:
     lines += ["", "Few neighbours prove little: compare the first two or three on your table with `tabbench run --data`."]
     if advice.itself:
         lines += [f"Left out, for it is the table itself: {', '.join(advice.itself)}."]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from tabbench.border.texts import printable
 from tabbench.data.split import make_splits
 from tabbench.data.task import Task
 from tabbench.engine.costs import SIZES, learn
@@ -161,4 +162,5 @@ def format_expected(found: Expected, reference: Reference, name: str, data: str,
         lines.append(f"Left out, for it is the table itself: {', '.join(found.itself)}.")
     first = ",".join(found.models["model"].head(N_CHECKED))
     command = f"tabbench run --data {shlex.quote(data)} --target {shlex.quote(target)} --models {first}"
-    return "\n".join([*lines, "", f"Check the first {N_CHECKED} on your table:", f"  {command}"])
+    lines += ["", f"Check the first {N_CHECKED} on your table:", f"  {command}"]
+    return "\n".join(map(printable, lines))

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from tabbench import __version__
+from tabbench.border.parquet import read_parquet
 from tabbench.border.texts import printable
 from tabbench.data.split import load_splits, splits_digest, splits_file
 from tabbench.errors import UserError
@@ -238,7 +238,14 @@ def _limits(check: Step, folder: Path, manifest: Mapping[str, Any]) -> None:
         check.summary = "none were asked for"
         return
     facts = {stored.key: stored.run.facts for stored in _stored(folder)}
-    table = pd.read_parquet(folder / RESULT_TABLES[0])
+    path = folder / RESULT_TABLES[0]
+    try:
+        table = read_parquet(path)
+    except ValueError as error:
+        raise UserError(f"{path}: damaged ({error})") from None
+    lacking = {"key", "status", "model", "task", "repeat", "fold"} - set(table)
+    if lacking:
+        raise UserError(f"{path}: damaged (no column {sorted(lacking)[0]!r})")
     ranked = table[(table["status"] == "ok") & table["key"].isin(facts)]
     for row in ranked.to_dict("records"):
         measured = facts[row["key"]]
@@ -278,8 +285,8 @@ def _equal(a: Path, b: Path) -> bool:
         return False
     if a.suffix == ".parquet":  # its bytes depend on the version of the library that writes it
         try:
-            return bool(pd.read_parquet(a).equals(pd.read_parquet(b)))
-        except (OSError, ValueError):
+            return bool(read_parquet(a).equals(read_parquet(b)))
+        except ValueError:
             return False
     return file_hash(a) == file_hash(b)
 

@@ -4,7 +4,7 @@ The unit is the dataset: `metafeatures` has one row per dataset (means over its 
 interval, permutation and left-out part is one of datasets, never of folds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from tabbench.border.parquet import read_parquet
 from tabbench.errors import UserError
 from tabbench.metafeatures.groups import METAFEATURES
-from tabbench.stats.draws import resamples, shuffles
+from tabbench.stats.draws import posterior, resamples, shuffles
 
 METAFEATURES_FILE = "metafeatures.parquet"  # of a result folder
 MIN_DATASETS = 6
@@ -46,8 +47,8 @@ def by_dataset(parts: pd.DataFrame) -> pd.DataFrame:
 def read_described(path: Path) -> pd.DataFrame:
     """Metafeatures of training parts that a result folder holds; raises UserError if the file is damaged."""
     try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
+        return read_parquet(path)
+    except ValueError as error:
         raise UserError(f"{path}: cannot be read as a table of metafeatures: {str(error).splitlines()[0]}") from None
 
 
@@ -106,10 +107,14 @@ def correlations(metafeatures: pd.DataFrame, gap: pd.Series, n_permutations: int
 
 
 def spearman_interval(correlation: np.ndarray, m: int) -> tuple[np.ndarray, np.ndarray]:
-    """95% interval of Spearman's correlation over m datasets (Bonett and Wright 2000)."""
+    """95% interval of Spearman's correlation over m datasets (Bonett and Wright 2000).
+
+    Perfect agreement, of which their transform makes certainty, counts as what one swap of neighbours would leave of it.
+    """
     reach = CONFIDENCE_Z * np.sqrt((1 + correlation**2 / 2) / (m - 3))
-    centre = np.arctanh(np.clip(correlation, -1 + 1e-12, 1 - 1e-12))
-    return np.tanh(centre - reach), np.tanh(centre + reach)
+    largest = 1 - 12 / (m * (m**2 - 1))
+    centre = np.arctanh(np.clip(correlation, -largest, largest))
+    return np.minimum(np.tanh(centre - reach), correlation), np.maximum(np.tanh(centre + reach), correlation)
 
 
 def _aligned(metafeatures: pd.DataFrame, gap: pd.Series) -> tuple[pd.DataFrame, pd.Series]:
@@ -140,8 +145,9 @@ def meta_models(metafeatures: pd.DataFrame, gap: pd.Series, n_permutations: int 
 
     A decision tree of depth 3 and boosted trees predict every dataset from all others (leave one dataset out), with the twenty
     metafeatures that correlate most on those. Columns: target ("winner": accuracy; "gap": R² against the mean of the others),
-    model, score, low, high (95%, the datasets being resampled under the same predictions), by_chance (mean score with the gap
-    permuted over the datasets), p (share of permutations at least as good), baseline (accuracy of the commoner winner; 0 for R²).
+    model, score, low, high (95%, the datasets being drawn under the same predictions: for the winner as `draws.posterior` does,
+    else with replacement), by_chance (mean score with the gap permuted over the datasets), p (share of permutations at least as
+    good), baseline (accuracy of the commoner winner; 0 for R²).
 
     Raises UserError as `correlations` does.
     """
@@ -154,9 +160,9 @@ def meta_models(metafeatures: pd.DataFrame, gap: pd.Series, n_permutations: int 
         for model, build in _models(target, seed).items():
             errors, scale = _errors(target, X, gap.to_numpy(), build)
             score, chance = _skill(errors, scale), [_skill(*_errors(target, X, permuted, build)) for permuted in shuffled]
-            drawn = [1 - weights @ errors / (weights @ scale) for weights in resamples(len(gap), N_RESAMPLES, seed)]
-            low, high = np.quantile(np.concatenate(drawn), [0.025, 0.975])
-            row = {"target": target, "model": model, "score": score, "low": low, "high": high, "by_chance": np.mean(chance)}
+            low, high = np.quantile(np.concatenate(list(_drawn(target, errors, scale, seed))), [0.025, 0.975])
+            ends = {"low": min(low, score), "high": max(high, score)}
+            row = {"target": target, "model": model, "score": score, **ends, "by_chance": np.mean(chance)}
             rows.append({**row, "p": (1 + np.sum(np.array(chance) >= score)) / (1 + n_permutations), "baseline": baseline})
     return pd.DataFrame(rows)
 
@@ -194,6 +200,16 @@ def _errors(target: str, X: np.ndarray, gap: np.ndarray, build: Callable[[], Any
         return (_predictions(X, wins, build) != wins).astype(np.float64), np.ones(len(gap))
     mean_of_others = (gap.sum() - gap) / (len(gap) - 1)
     return (_predictions(X, gap, build) - gap) ** 2, (mean_of_others - gap) ** 2
+
+
+def _drawn(target: str, errors: np.ndarray, scale: np.ndarray, seed: int) -> Iterator[np.ndarray]:
+    """Scores of draws of the datasets; a few that are all told right do not make it certain for the next."""
+    if target == "gap":
+        yield from (1 - weights @ errors / (weights @ scale) for weights in resamples(len(errors), N_RESAMPLES, seed))
+        return
+    for draw in posterior(len(errors), 2, N_RESAMPLES, seed):
+        wrong = (draw.unseen * (draw.orders[..., 0] > 1)).sum(axis=1)
+        yield 1 - (draw.seen @ errors + wrong) / (len(errors) + 1)
 
 
 def _skill(errors: np.ndarray, scale: np.ndarray) -> float:

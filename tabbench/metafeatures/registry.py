@@ -25,6 +25,7 @@ T = TypeVar("T")
 Function = Callable[[Table], float | np.ndarray]
 F = TypeVar("F", bound=Function)
 UNDEFINED = "undefined for this table"
+INFINITE = "a value that it sums up is infinite"
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,10 @@ def _why_none(result: np.ndarray) -> str:
     """Why a metafeature that raised nothing has no value."""
     if result.ndim == 0:
         return UNDEFINED
+    if not len(result):
+        return "there is nothing to sum up"
     n_undefined = int(np.isnan(result).sum())
-    return f"undefined for {n_undefined} of {len(result)} values that it sums up" if len(result) else "there is nothing to sum up"
+    return f"undefined for {n_undefined} of {len(result)} values that it sums up" if n_undefined else INFINITE
 
 
 def _why(sample: np.ndarray, name: str) -> str:
@@ -102,8 +105,11 @@ def _why(sample: np.ndarray, name: str) -> str:
     if len(sample) == 1:
         return "one value has no spread"
     if not np.isfinite(sample).all():
-        return "a value that it sums up is infinite"
-    return "the values that it sums up are equal" if name.endswith((".kurtosis", ".skewness")) else UNDEFINED
+        return INFINITE
+    with np.errstate(over="ignore"):
+        if not np.isfinite((sample - sample.mean()) ** 4).all():
+            return "the values that it sums up are too large"
+    return "the values that it sums up are equal, or nearly" if name.endswith((".kurtosis", ".skewness")) else UNDEFINED
 
 
 def _result(entry: Metafeature, table: Table) -> tuple[np.ndarray, str]:

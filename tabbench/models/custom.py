@@ -96,7 +96,9 @@ def _looked_at(found: Any, name: str) -> Model:
     build.__doc__ = (inspect.getdoc(found) or name).split("\n")[0]
     estimator = build(seed=0, threads=1)
     if not _is_classifier(estimator):
-        raise UserError(f"model {name!r} gives {_a(estimator)}, which is not a classifier: it needs fit and predict_proba")
+        raise UserError(
+            f"model {name!r} gives {_a(estimator)}, which is not a classifier: it needs fit, and predict_proba or predict"
+        )
     needs = getattr(found, "tabbench_needs", getattr(estimator, "tabbench_needs", Needs()))
     if not isinstance(needs, Needs):
         raise UserError(f"model {name!r}: tabbench_needs is {_a(needs)}: make it a tabbench.models.Needs")
@@ -150,7 +152,7 @@ def _parameters(found: Callable[..., Any]) -> dict[str, inspect.Parameter]:
 def _is_classifier(estimator: Any) -> bool:
     from sklearn.base import is_classifier
 
-    if not (hasattr(estimator, "fit") and hasattr(estimator, "predict")):
+    if not (hasattr(estimator, "fit") and (hasattr(estimator, "predict") or hasattr(estimator, "predict_proba"))):
         return False
     return is_classifier(estimator) if hasattr(estimator, "__sklearn_tags__") else hasattr(estimator, "predict_proba")
 

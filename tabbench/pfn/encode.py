@@ -15,6 +15,7 @@ from sklearn.preprocessing import QuantileTransformer
 from sklearn.utils.validation import check_array
 
 from tabbench.data.columns import known_levels, known_numbers, normal_column
+from tabbench.data.frames import as_frame
 from tabbench.errors import UserError
 
 TRANSFORMS = ("none", "quantile")
@@ -33,11 +34,13 @@ class NormalForm:
         """Learn kinds and levels of the columns of a table (n, d); raises ValueError for infinite, nested and binary values."""
         columns = {}
         self.levels_: dict[str, pd.Index | None] = {}
+        self.kinds_: dict[str, str] = {}
         self.empty_: set[str] = set()
         for name, label, column in _columns(X):
             with _value_errors():
                 decided = normal_column(column, f"column {label!r}")
             values = columns[name] = decided.values
+            self.kinds_[name] = decided.kind
             if decided.remark:
                 warnings.warn(f"column {label!r}: {decided.remark}", stacklevel=4)
             self.levels_[name] = values.cat.categories if isinstance(values.dtype, pd.CategoricalDtype) else None
@@ -46,7 +49,7 @@ class NormalForm:
         return pd.DataFrame(columns)
 
     def transform(self, X: pd.DataFrame | np.ndarray) -> pd.DataFrame:
-        """Table like the training table; raises ValueError for infinite values, or text in a column of numbers.
+        """Table like the training table; raises ValueError for infinite values, or what is no number in a column of numbers.
 
         Warns of a column in which no cell is known from training.
         """
@@ -57,7 +60,7 @@ class NormalForm:
                 if name in self.empty_:
                     values = pd.Series(np.nan, column.index, np.float64)
                 elif levels is None:
-                    values = known_numbers(column, f"column {label!r}")
+                    values = known_numbers(column, self.kinds_[name], f"column {label!r}")
                 else:
                     values = known_levels(column, levels, f"column {label!r}")
             if values.isna().all() and not column.isna().all():
@@ -76,11 +79,17 @@ def _value_errors() -> Iterator[None]:
 
 
 def as_table(X: Any, estimator: Any) -> pd.DataFrame | np.ndarray:
-    """DataFrame as it is, anything else as an array (n, d); raises ValueError, as scikit-learn does, if it is neither."""
+    """DataFrame as it is, Arrow and polars tables as one, anything else as an array (n, d).
+
+    Raises ValueError, as scikit-learn does, if it is none of these.
+    """
     if isinstance(X, pd.DataFrame):
         if 0 in X.shape:
             raise ValueError(f"X has shape {X.shape}: at least one row and one column are needed")
         return X
+    if not isinstance(X, pd.Series) and (hasattr(X, "to_arrow") or hasattr(X, "__arrow_c_stream__")):
+        with _value_errors():
+            return as_table(as_frame(X)[0], estimator)
     X = np.array(X, dtype=object) if isinstance(X, list) else X  # else numbers beside text become text
     return check_array(X, dtype=None, ensure_all_finite=False, estimator=estimator, input_name="X")
 

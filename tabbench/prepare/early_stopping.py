@@ -8,6 +8,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from tabbench.prepare.preprocess import Preprocessor
+from tabbench.prepare.subsample import class_probabilities
 
 
 class EarlyStopping(ClassifierMixin, BaseEstimator):
@@ -41,4 +42,4 @@ class EarlyStopping(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X: pd.DataFrame) -> np.ndarray:
         """Class probabilities (n, k)."""
-        return np.asarray(self.classifier.predict_proba(self.preprocessor.transform(X)))
+        return class_probabilities(self.classifier, self.preprocessor.transform(X), len(self.classes_))

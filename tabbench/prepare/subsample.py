@@ -7,7 +7,9 @@ makes new ones. Both draw from a generator, and the simple ones are nested: a sm
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
+from numbers import Real
 from typing import Any, Self
 
 import numpy as np
@@ -410,10 +412,11 @@ def class_probabilities(estimator: Any, X: pd.DataFrame, k: int) -> np.ndarray:
     codes = None if classes is None else _as_codes(classes, k, "classes_ holds")
     if codes is not None and sorted(codes.ravel().tolist()) != list(range(k)):
         raise ValueError(f"classes_ is {str(codes.tolist())[:100]}, expected the {k} labels of the training part")
-    try:
-        proba = np.asarray(answer, np.float64)
-    except (ValueError, TypeError):
-        raise ValueError(f"predict_proba returned {type(answer).__name__} of something else than numbers") from None
+    given = _unmasked(answer, "predict_proba returned")
+    if not (given.dtype.kind in "biuf" or (given.dtype.kind == "O" and given.ndim and all(map(_is_real, given.ravel())))):
+        kind = "complex numbers" if given.dtype.kind == "c" else f"{type(answer).__name__} of something else than numbers"
+        raise ValueError(f"predict_proba returned {kind}, expected real ones")
+    proba = given.astype(np.float64)
     if proba.shape != (len(X), k):
         raise ValueError(f"predict_proba returned shape {proba.shape}, expected {(len(X), k)}")
     if isinstance(answer, pd.DataFrame) and not isinstance(answer.columns, pd.RangeIndex):
@@ -425,10 +428,12 @@ def class_probabilities(estimator: Any, X: pd.DataFrame, k: int) -> np.ndarray:
 
 def _as_codes(labels: Any, k: int, where: str) -> np.ndarray:
     """Labels of any type (1, 1.0, "1", True) as codes; raises ValueError if one is none of 0..k-1."""
-    given = np.asarray(labels)
+    given = _unmasked(labels, where)
     if given.dtype.kind == "O" and any(value is None for value in given.ravel()):
         raise ValueError(f"{where} None, which is no label it was fitted to")
     try:
+        if given.dtype.kind in "cmM":
+            raise TypeError
         values = given.astype(np.float64)
     except (ValueError, TypeError):
         raise ValueError(f"{where} {str(given.ravel()[:1].tolist())[1:-1][:60]}, which is no label it was fitted to") from None
@@ -436,6 +441,20 @@ def _as_codes(labels: Any, k: int, where: str) -> np.ndarray:
     if wrong.any():
         raise ValueError(f"{where} {values[wrong][0]:g}, which is no label it was fitted to: they are 0 to {k - 1}")
     return values.astype(np.int64)
+
+
+def _unmasked(answer: Any, where: str) -> np.ndarray:
+    """The answer as an array; raises ValueError if a cell is masked, which NumPy would forget, or its rows differ in length."""
+    if np.ma.is_masked(answer):
+        raise ValueError(f"{where} masked cells, which have no value")
+    try:
+        return np.asarray(answer)
+    except ValueError:
+        raise ValueError(f"{where} rows of several lengths") from None
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, Real | Decimal | np.bool_)
 
 
 def _dense(codes: np.ndarray) -> np.ndarray:

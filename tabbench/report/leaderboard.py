@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from tabbench.border.texts import printable, spreadsheet_cell
+from tabbench.border.texts import markdown_cell, printable, spreadsheet_cell
 from tabbench.files import replace_text
 from tabbench.metrics import METRICS
 from tabbench.stats.failures import common_folds
@@ -23,6 +23,7 @@ ANY_CLASSES = "auc_or_log_loss"  # ROC AUC for two classes, log loss for more
 POLICY = "a model that does not end ok on every fold of a dataset takes the worst rank there and the normalised score 0"
 BAD = ("failed", "timeout", "memory", "unsupported")
 DECIMALS = {"mean_rank": 3, "rank_low": 2, "rank_high": 2, "mean_normalized_score": 4, "mean_score": 5}
+MOST_PLACES = 4
 RATING = ("rating", "rating_low", "rating_high")
 ALPHA = 0.05
 ROPE = 0.01  # difference of scores that nobody would care about
@@ -176,7 +177,7 @@ def _terminal_table(board: pd.DataFrame) -> str:
     names = [name if len(name) <= space else name[: space - 1] + "…" for name in ("model", *map(printable, board["model"]))]
     width = max(map(len, names))
     lines = ["  ".join(line) for line in zip([name.ljust(width) for name in names], *blocks, strict=True)]
-    return "\n".join([*lines, *(textwrap.fill(remark, TERMINAL_WIDTH) for remark in remarks(board))])
+    return "\n".join([*lines, *(textwrap.fill(printable(remark), TERMINAL_WIDTH) for remark in remarks(board))])
 
 
 def csv_text(table: pd.DataFrame) -> str:
@@ -192,15 +193,19 @@ def _number(value: float, places: int) -> str:
 
 
 def _range(low: float, high: float, places: int) -> str:
-    return "–" if pd.isna(low) else f"{low:.{places}f}–{high:.{places}f}"
+    """Both ends, with so many places as tell them apart."""
+    if pd.isna(low):
+        return "–"
+    text = f"{low:.{places}f}–{high:.{places}f}"
+    return text if high - low >= 10**-places or places == MOST_PLACES else _range(low, high, places + 1)
 
 
 def _markdown(board: pd.DataFrame) -> str:
     text = rounded(board)
-    rows = [[str(value).replace("|", "\\|") for value in row] for row in text.itertuples(index=False)]
+    rows = [[markdown_cell(str(value)) for value in row] for row in text.itertuples(index=False)]
     lines = [list(text.columns), ["---", *["--:"] * (text.shape[1] - 1)], *rows]
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    return "\n\n".join([table, *remarks(board)])
+    return "\n\n".join([table, *map(markdown_cell, remarks(board))])
 
 
 def write_leaderboard(folder: Path, board: pd.DataFrame) -> None:

@@ -340,14 +340,15 @@ function correlate(columns, gap, draws) {
   return kept
     .map(({ f }, i) => {
       const r = found[i],
-        centre = Math.atanh(Math.max(1e-12 - 1, Math.min(1 - 1e-12, r))),
+        largest = 1 - 12 / (m * (m * m - 1)), // one swap of neighbours: a perfect order of a few is no certainty
+        centre = Math.atanh(Math.max(-largest, Math.min(largest, r))),
         reach = 1.959964 * Math.sqrt((1 + (r * r) / 2) / (m - 3));
       const among = largest.reduce((count, size) => count + (size >= sizes[i]), 0);
       return {
         f,
         r,
-        low: Math.tanh(centre - reach),
-        high: Math.tanh(centre + reach),
+        low: Math.min(r, Math.tanh(centre - reach)),
+        high: Math.max(r, Math.tanh(centre + reach)),
         p: (1 + alone[i]) / (1 + draws),
         adjusted: (1 + among) / (1 + draws),
       };

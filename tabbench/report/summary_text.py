@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from tabbench.border.texts import markdown_cell
+from tabbench.border.texts import markdown_cell, printable
 from tabbench.report.leaderboard import TERMINAL_WIDTH
 from tabbench.report.verdict import p_text
 from tabbench.stats.summary import Settings, Summary, as_records
@@ -23,17 +23,20 @@ def format_summary(summary: Summary, settings: Settings, form: Form = "text", re
     if form == "json":
         facts = {"remarks": list(remarks), "settings": vars(settings), **as_records(summary)}
         return json.dumps(facts, indent=1, default=str, allow_nan=False)
-    blocks = ["\n".join(f"Note: {remark}." for remark in remarks), _head(summary, settings)]
+    show = markdown_cell if form == "md" else printable  # names of models and datasets are anybody's
+    blocks = ["\n".join(f"Note: {show(remark)}." for remark in remarks), "\n".join(map(show, _head(summary, settings)))]
     for title, note, table in _tables(summary, settings, form):
         if len(table):
             if form == "md":
-                blocks += [f"## {title}", note, markdown_table(table)]
+                blocks += [f"## {show(title)}", show(note), markdown_table(table)]
             else:
-                blocks += [f"{title}\n{'-' * len(title)}\n{textwrap.fill(note, TERMINAL_WIDTH)}", _aligned(table)]
+                plain = show(title)
+                blocks += [f"{plain}\n{'-' * len(plain)}\n{textwrap.fill(show(note), TERMINAL_WIDTH)}", _aligned(table)]
     return "\n\n".join(block for block in blocks if block)
 
 
-def _head(summary: Summary, settings: Settings) -> str:
+def _head(summary: Summary, settings: Settings) -> list[str]:
+    """What stands above the tables, a line each."""
     models, n = summary.models, summary.n_datasets
     noun = "dataset" if n == 1 else "datasets"
     direction = "greater" if settings.greater_is_better else "lower"
@@ -43,7 +46,7 @@ def _head(summary: Summary, settings: Settings) -> str:
         lines.append(f"Left out, for want of any score: {', '.join(summary.unscored)}.")
     omnibus = summary.omnibus
     if omnibus is None:
-        return "\n".join([*lines, "One dataset or one model: there is nothing to test over datasets."])
+        return [*lines, "One dataset or one model: there is nothing to test over datasets."]
     between = omnibus.n_models - 1
     lines += [
         *few_datasets(n),
@@ -53,7 +56,7 @@ def _head(summary: Summary, settings: Settings) -> str:
         f"{summary.cd['bonferroni_dunn']:.3f} from one control (Bonferroni-Dunn).",
     ]
     groups = [", ".join(group) for group in summary.groups]
-    return "\n".join([*lines, "Within the Nemenyi difference: " + ("; ".join(groups) if groups else "no two models") + "."])
+    return [*lines, "Within the Nemenyi difference: " + ("; ".join(groups) if groups else "no two models") + "."]
 
 
 def _not_run(summary: Summary) -> list[str]:
@@ -253,7 +256,10 @@ def _rows(table: pd.DataFrame) -> list[list[str]]:
 
 def _aligned(table: pd.DataFrame) -> str:
     """Names on the left, everything else to the right."""
-    rows = [[str(name).strip() for name in table.columns], *_rows(table)]
+    rows = [
+        [printable(str(name).strip()) for name in table.columns],
+        *([printable(cell) for cell in row] for row in _rows(table)),
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     left = {i for i, name in enumerate(table.columns) if name in ("model", "row model", "against", "than")}
     return "\n".join(

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from tabbench.border.parquet import read_parquet
 from tabbench.data.reader import read_typed
 from tabbench.errors import UserError
 from tabbench.files import file_hash, refuse_links, remove_temporaries, replace_file
@@ -25,6 +26,13 @@ from tabbench.store.runs import column_types
 
 IMPORTERS: Registry[Callable[[pd.DataFrame], pd.DataFrame]] = Registry("importer")
 NAME = "imported.parquet"
+
+NAMES = frozenset(  # columns that name things
+    "alg_name dataset_name task framework constraint dataset method data__keyword model_name benchmark".split()
+)
+SHARES = frozenset(["accuracy", "balanced_accuracy", "f1", "roc_auc_ovo", "roc_auc_ovr"])  # metrics that lie between 0 and 1
+NOISE = 1e-6  # of published decimals
+MAX_FOLDS = 1_000_000
 
 # What results elsewhere, and runs of version 0.1, call models of a family: whole names of simple ones, beginnings of the others
 SIMPLE = frozenset(
@@ -92,9 +100,11 @@ def amlb(table: pd.DataFrame) -> pd.DataFrame:
     Classification only. Reads its files of 2019 (a column a metric) and later ones (`result` is what `metric` says, a loss being
     negative; `type`; times of training and prediction apart). With several constraints in a file, each is a model of its own.
     """
-    of_regression = table.reindex(columns=["mae", "r2", "rmse"]).notna().any(axis=1).groupby(table["task"]).transform("any")
+    of_regression = (
+        table.reindex(columns=["mae", "r2", "rmse"]).notna().any(axis=1).groupby(table["task"], dropna=False).transform("any")
+    )
     table = table[~of_regression & ~_column(table, "type").isin(["regression", "timeseries"])]
-    failed, constraint = table["result"].isna(), _column(table, "constraint")
+    failed, constraint = _numbers(table["result"]).isna(), _column(table, "constraint")
     several = constraint.nunique() > 1
     auc, log_loss = _amlb_scores(table, "auc"), _amlb_scores(table, "logloss")
     return pd.DataFrame(
@@ -107,8 +117,8 @@ def amlb(table: pd.DataFrame) -> pd.DataFrame:
             "roc_auc_ovo": auc,
             "log_loss": log_loss,
             "auc_or_log_loss": (1 - auc).fillna(log_loss),
-            "fit_seconds": _column(table, "training_duration").fillna(table["duration"]),
-            "predict_seconds": _column(table, "predict_duration"),
+            "fit_seconds": _numbers(_column(table, "training_duration")).fillna(_numbers(table["duration"])),
+            "predict_seconds": _numbers(_column(table, "predict_duration")),
             "status": np.where(failed, "failed", "ok"),
             "reason": _column(table, "info").where(failed, "").fillna("").astype(str).str.slice(0, 300),
         }
@@ -118,7 +128,12 @@ def amlb(table: pd.DataFrame) -> pd.DataFrame:
 def _amlb_scores(table: pd.DataFrame, name: str) -> pd.Series:
     """Scores from the metric's own column, or else from `result` where that is this metric."""
     is_this = _column(table, "metric").isin([name, f"neg_{name}"])
-    return _column(table, name).astype(np.float64).fillna(table["result"].abs().where(is_this))
+    return _numbers(_column(table, name)).fillna(_numbers(table["result"]).abs().where(is_this))
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    """A column as float64; raises ValueError for other cells."""
+    return pd.to_numeric(column).astype(np.float64)
 
 
 def _column(table: pd.DataFrame, name: str) -> pd.Series:
@@ -244,15 +259,14 @@ def import_results(kind: str, path: Path, folder: Path, *, force: bool = False, 
     if is_merge and join:
         raise UserError(f"{folder}: holds results already: use another --out to set these beside the reference run")
     try:
-        table, remarks = read_typed(path, words=True)
-        rows = read(table)
+        table, remarks = read_typed(path, NAMES)
+        frame = _results_frame(read(table), kind, path)
     except KeyError as error:
         raise UserError(
             f"{path}: no column {error.args[0]!r}: this is no results table of {kind}; `tabbench stats` takes any table of scores"
         ) from None
-    except (ValueError, OSError) as error:
+    except (ValueError, TypeError, AttributeError, OSError) as error:
         raise UserError(f"{path}: cannot be read as a table: {str(error).splitlines()[0]}") from None
-    frame = _results_frame(rows, kind, path)
     if is_merge:
         frame["model"] += f" ({kind})"
     note = {"kind": kind, "file": path.name, "sha256": digest, "rows": len(frame), **({"remarks": remarks} if remarks else {})}
@@ -301,8 +315,8 @@ def read_imported(folder: Path) -> pd.DataFrame:
     if not path.exists():
         return _typed(pd.DataFrame())
     try:
-        return _typed(pd.read_parquet(path))
-    except (OSError, ValueError, KeyError) as error:
+        return _typed(read_parquet(path))
+    except (ValueError, TypeError) as error:
         raise UserError(f"{path}: damaged ({str(error).splitlines()[0]}): import it again") from None
 
 
@@ -316,11 +330,18 @@ def join_imported(folders: Sequence[Path], out: Path) -> list[dict[str, object]]
 
 
 def _results_frame(rows: pd.DataFrame, kind: str, path: Path) -> pd.DataFrame:
-    named = rows["model"].astype(str) if "model" in rows else path.stem
-    rows = rows.assign(task=rows["task"].astype(str), model=named)
-    rows["fold"] = rows["fold"].astype("int64") if "fold" in rows else 0
+    rows = rows if "model" in rows else rows.assign(model=path.stem)
     if not len(rows):
         raise UserError(f"{path}: no results in it")
+    nameless = rows[["task", "model"]].isna().any(axis=1).sum()
+    if nameless:
+        raise UserError(f"{path}: {nameless} rows do not say which dataset or model they are of")
+    rows = rows.assign(task=rows["task"].astype(str), model=rows["model"].astype(str))
+    rows["fold"] = _whole(rows["fold"], path) if "fold" in rows else 0
+    for metric in SHARES.intersection(rows):
+        beyond = rows[metric][(rows[metric] < -NOISE) | (rows[metric] > 1 + NOISE)]
+        if len(beyond):
+            raise UserError(f"{path}: {metric} {beyond.iloc[0]:g} in row {beyond.index[0] + 1}: it must lie between 0 and 1")
     twice = rows.duplicated(["task", "model", "fold"])
     if twice.any():
         task, model, fold = rows.loc[twice, ["task", "model", "fold"]].iloc[0]
@@ -328,6 +349,16 @@ def _results_frame(rows: pd.DataFrame, kind: str, path: Path) -> pd.DataFrame:
     texts = rows["task"] + "/" + rows["fold"].astype(str) + "/" + rows["model"]
     rows["key"] = [hashlib.sha256(f"{kind}/{text}".encode()).hexdigest()[:32] for text in texts]
     return _typed(rows)
+
+
+def _whole(folds: pd.Series, path: Path) -> pd.Series:
+    """Numbers of folds; raises UserError for empty cells, texts, and numbers that are none."""
+    numbers = pd.to_numeric(folds, errors="coerce")
+    wrong = ~((numbers % 1 == 0) & (numbers >= 0) & (numbers < MAX_FOLDS))
+    if wrong.any():
+        row = wrong.idxmax()
+        raise UserError(f"{path}: fold {str(folds[row])[:40]!r} in row {row + 1}: folds are numbered 0, 1, 2, …")
+    return numbers.astype("int64")
 
 
 def _typed(rows: pd.DataFrame) -> pd.DataFrame:
