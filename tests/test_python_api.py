@@ -1,5 +1,7 @@
 """`tabbench.run` from Python: what people give it is taken as they mean it, or refused in one line."""
 
+import types
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -81,6 +83,8 @@ def test_columns_called_by_tuples():
     [
         (X[:, 0], 0, "shape (24,)"),
         (FRAME["a"], "a", "type Series"),
+        (pa.chunked_array([[1.0, 2.0]]), "y", "type ChunkedArray"),
+        (types.SimpleNamespace(to_arrow=lambda: pa.array([1.0, 2.0])), "y", "type SimpleNamespace"),
         (FRAME, None, "name its target column"),
         (FRAME, "Y", "did you mean 'y'?"),
         (pd.DataFrame(CODED, columns=[0, "0", "y"]), "y", "duplicate column names ['0']"),

@@ -42,7 +42,9 @@ def _converted(data: Any) -> Table:
     if hasattr(data, "to_arrow") or hasattr(data, "__arrow_c_stream__"):
         import pyarrow as pa
 
-        return from_table(data.to_arrow() if hasattr(data, "to_arrow") else pa.table(data))
+        table = data.to_arrow() if hasattr(data, "to_arrow") else pa.table(data)
+        if isinstance(table, pa.Table):  # not a column alone
+            return from_table(table)
     shape = f" of shape {data.shape}" if hasattr(data, "shape") else ""
     raise UserError(f"data is of type {type(data).__name__}{shape}: {TAKEN}")
 
