@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from tabbench.border.texts import one_line
@@ -29,7 +28,8 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pd.DataFra
         if odd:
             raise ValueError(f"column {odd[0].name!r} holds {odd[0].type}, neither numbers nor texts")
         _check_letters(path, texts)
-        return pd.read_parquet(path, columns=columns)
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            return file.read(columns and list(columns)).to_pandas()
     except (OSError, ValueError, KeyError, TypeError, ArithmeticError, NotImplementedError, MemoryError) as error:
         raise ValueError(one_line(error)) from None
 
@@ -50,6 +50,8 @@ def _is_number(kind: pa.DataType) -> bool:
 
 def _check_letters(path: Path, texts: Sequence[str]) -> None:
     """By the letters of its texts, which are kept once each in the file, but in every row of a table."""
+    import pyarrow.compute as pc
+
     n_letters = 0
     with pq.ParquetFile(path, pre_buffer=False, read_dictionary=texts) as file:
         for batch in file.iter_batches(columns=texts):
