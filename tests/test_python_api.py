@@ -83,7 +83,7 @@ def test_columns_called_by_tuples():
     [
         (X[:, 0], 0, "shape (24,)"),
         (FRAME["a"], "a", "type Series"),
-        (pa.chunked_array([[1.0, 2.0]]), "y", "type ChunkedArray"),
+        (pa.chunked_array([[1.0, 2.0]]), "y", "cannot be made a table"),
         (types.SimpleNamespace(to_arrow=lambda: pa.array([1.0, 2.0])), "y", "type SimpleNamespace"),
         (FRAME, None, "name its target column"),
         (FRAME, "Y", "did you mean 'y'?"),
