@@ -265,7 +265,7 @@ def import_results(kind: str, path: Path, folder: Path, *, force: bool = False, 
         raise UserError(
             f"{path}: no column {error.args[0]!r}: this is no results table of {kind}; `tabbench stats` takes any table of scores"
         ) from None
-    except (ValueError, TypeError, AttributeError, OSError) as error:
+    except (ValueError, TypeError, OSError) as error:
         raise UserError(f"{path}: cannot be read as a table: {str(error).splitlines()[0]}") from None
     if is_merge:
         frame["model"] += f" ({kind})"
