@@ -11,6 +11,7 @@ from benchmarks.support.browser import browse
 from benchmarks.support.synthetic_results import MODELS, make_manifest, make_results, spoil
 from tabbench.metrics import METRICS
 from tabbench.report.curves import learning_curves
+from tabbench.report.leaderboard import Table
 from tabbench.report.page import render, write_report
 from tabbench.report.plots import pareto_front
 from tabbench.report.tables import dataset_facts, heat_map, n_not_run, reasons
@@ -40,7 +41,7 @@ def two_models(n_tasks, lead):
 
 
 def said(results):
-    answer = verdict(compare(results, "roc_auc_ovo"), "AUC")
+    answer = verdict(compare(Table(results), "roc_auc_ovo"), "AUC")
     return answer.certainty, " ".join([answer.headline, *answer.sentences])
 
 
@@ -166,7 +167,7 @@ def test_learning_curves_appear_with_several_sizes():
 
 def test_learning_curves_lead_to_full_size():
     results = make_results(6, models=["logreg", "dummy"], sizes=(None, 64, 128, 256, 512), metrics=FEW)
-    comparison = compare(results, "roc_auc_ovo")
+    comparison = compare(Table(results), "roc_auc_ovo")
     endings = {ending.model: ending for ending in learning_curves(comparison, results, "AUC").endings}
     assert set(endings) == {"logreg", "dummy"}
     end = endings["logreg"]
@@ -188,7 +189,7 @@ def test_learning_curves_tell_configurations_and_policies_apart():
 
 def test_heat_map_tells_scores_and_reasons():
     results = make_results(4)
-    comparison = compare(results, "log_loss")
+    comparison = compare(Table(results), "log_loss")
     rows = heat_map(comparison, ["task02", "task00", "task01", "task03"], reasons(results))
     assert [row.name for row in rows] == ["task02", "task00", "task01", "task03"]
     cells = dict(zip(comparison.board["model"], rows[0].cells, strict=True))
@@ -268,7 +269,7 @@ def test_of_one_dataset_the_folds_are_compared():
         for i, m in enumerate("abc")
     ]
     results = pd.DataFrame(rows)
-    pairs = compare(results, "roc_auc_ovo").scores.within.set_index(["model_a", "model_b"])
+    pairs = compare(Table(results), "roc_auc_ovo").scores.within.set_index(["model_a", "model_b"])
     scores = results.pivot(index="fold", columns="model", values="roc_auc_ovo")
     best, other = scores[["a", "b"]].mean().sort_values(ascending=False).index
     assert pairs.index.tolist() == [(best, other), (best, "c"), (other, "c")]
@@ -277,8 +278,8 @@ def test_of_one_dataset_the_folds_are_compared():
     assert certainty == "none"
     assert f"On its folds {best} is ahead of c beyond chance" in text
     assert "do not tell" in said(results[results["model"] != "c"])[1]
-    assert len(compare(results.drop(index=5), "roc_auc_ovo").scores.within) == 1
-    assert compare(results[results["fold"] == 0], "roc_auc_ovo").scores.within.empty
+    assert len(compare(Table(results.drop(index=5)), "roc_auc_ovo").scores.within) == 1
+    assert compare(Table(results[results["fold"] == 0]), "roc_auc_ovo").scores.within.empty
 
 
 def test_verdict_owns_up_to_a_leader_that_loses_the_direct_comparison():

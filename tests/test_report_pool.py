@@ -13,7 +13,7 @@ from benchmarks.support.browser import browse
 from benchmarks.support.synthetic_results import MODELS, make_manifest, make_results
 from tabbench.metafeatures.analysis import correlations
 from tabbench.report.gaps import gap_between
-from tabbench.report.leaderboard import leaderboard, scores_of
+from tabbench.report.leaderboard import Table, leaderboard, scores_of
 from tabbench.report.page import render
 from tabbench.report.tables import dataset_facts
 from tabbench.report.verdict import compare
@@ -118,7 +118,7 @@ def answers(dom):
 def test_the_page_computes_what_python_computes(name, metric, results, answers):
     _, off, chosen = CHOICES[name]
     answer, found = answers[f"{name} {metric}"], answers[f"{name} {metric}"]["found"]
-    scores = compare(results, metric).scores
+    scores = compare(Table(results), metric).scores
     facts = dataset_facts(results, make_manifest(results)["tasks"])
     names = [model for model in sorted(MODELS) if model not in off]
     datasets = [task for task in sorted(facts.index[chosen(facts)]) if task in scores.table.index]
@@ -263,7 +263,7 @@ def test_a_page_of_176_datasets_20_models_and_10_folds_answers_a_click(tmp_path)
     )
     facts = dataset_facts(results, make_manifest(results)["tasks"])
     models = sorted(results["model"].unique())[1:]
-    scores = compare(results, "roc_auc_ovo").scores
+    scores = compare(Table(results), "roc_auc_ovo").scores
     chosen = scores.table.loc[sorted(facts.index[facts["n_rows"] >= 1000]), models].dropna(how="all")
     assert answer["said"].startswith(f"{len(chosen)} of 176 datasets, 19 of 20 models. ")
     assert dict(answer["ranks"]) == {

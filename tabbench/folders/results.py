@@ -12,7 +12,7 @@ import pandas as pd
 from tabbench.errors import UserError
 from tabbench.files import replace_file
 from tabbench.metrics import METRICS
-from tabbench.report.leaderboard import default_metric, leaderboard, recorded_metrics, remarks, rounded
+from tabbench.report.leaderboard import Table, default_metric, leaderboard, recorded_metrics, remarks, rounded
 from tabbench.report.verdict import Comparison, compare
 from tabbench.request import Spec
 from tabbench.resources import Bounds
@@ -109,10 +109,14 @@ class Results:
     def _compared(self) -> dict[str, Comparison]:
         return {}
 
+    @cached_property
+    def _table(self) -> Table:
+        return Table(self.frame)
+
     def compared(self, metric: str) -> Comparison:
         """The comparison by a metric, made once: its intervals are what a report spends its time on."""
         if metric not in self._compared:
-            self._compared[metric] = compare(self.frame, metric)
+            self._compared[metric] = compare(self._table, metric)
         return self._compared[metric]
 
     @property

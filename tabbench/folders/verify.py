@@ -12,6 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,7 @@ def _software(check: Step, manifest: Mapping[str, Any]) -> None:
 
 def _packages_of(manifest: Mapping[str, Any]) -> set[str]:
     """Distributions that the models of a run import; a model "module:Attribute" is not imported for it."""
-    owners, found = packages_distributions(), set()
+    owners, found = _owners(), set()
     for name in {name for spec in specs_of(manifest) for name in spec.models}:
         try:
             packages = [re.split("[.:]", name)[0]] if ":" in name else get_model(name).packages
@@ -153,6 +154,12 @@ def _packages_of(manifest: Mapping[str, Any]) -> set[str]:
             continue
         found |= {owner for package in packages for owner in owners.get(package, [package])}
     return found
+
+
+@cache
+def _owners() -> Mapping[str, list[str]]:
+    """Distributions by the modules they bring; read once, for it takes half a second."""
+    return packages_distributions()
 
 
 def _data(check: Step, manifest: Mapping[str, Any], material: Material) -> None:

@@ -6,6 +6,8 @@ What was not run is no failure: models are ranked on the folds and datasets that
 """
 
 import textwrap
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +31,7 @@ ALPHA = 0.05
 ROPE = 0.01  # difference of scores that nobody would care about
 CONSTANT = ("dummy", "constantpredictor", "ConstantPredictor")  # whom the user of a failed model falls back on
 TERMINAL_WIDTH = 100
+KEYS = ["task", "repeat", "fold", "model"]
 
 
 def recorded_metrics(results: pd.DataFrame) -> list[str]:
@@ -46,30 +49,77 @@ def default_metric(results: pd.DataFrame) -> str:
     return recorded_metrics(results)[0]
 
 
-def scores_of(results: pd.DataFrame, metric: str = DEFAULT_METRIC, ties: Literal["average", "min"] = "average") -> Summary:
-    """Scores by dataset and model, both sorted: means over the folds that all models of a dataset were run on.
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A results table, and what it says whatever the metric: each part is computed once, when it is asked for."""
 
-    A fold on which the metric is undefined for every model is left out, an infinite score is none. Raises UserError for an
-    unknown metric.
-    """
-    better = METRICS[metric].greater_is_better
-    keys = ["task", "repeat", "fold", "model"]
-    used = common_folds(results.groupby(keys).size().unstack("model").notna())
-    folds = results[metric].where(np.isfinite(results[metric])).groupby([results[key] for key in keys]).mean().unstack("model")
-    values = folds.where(used)
-    ended_ok = results["status"].eq("ok").groupby([results[key] for key in keys]).all()
-    failed = (~ended_ok.unstack("model", fill_value=True) & used).groupby(level="task").any()
-    ran = used.groupby(level="task").any()
-    values = values.dropna(how="all")
-    by_task = values.groupby(level="task")
-    complete = by_task.count().eq(used.loc[values.index].groupby(level="task").sum()) & by_task.count().gt(0)
-    table = by_task.mean().where(complete).reindex(index=ran.index, columns=ran.columns).where(~failed).astype(np.float64)
-    scored = table.notna().any(axis=1)
-    unscored, table, absent = sorted(table.index[~scored]), table[scored], ~ran[scored]
-    baseline = next((name for name in CONSTANT if name in table), None)
-    share = _test_share(results[results["task"].isin(table.index)])
-    settings = Settings(better, ROPE, ALPHA, baseline=baseline, test_share=share, ties=ties)
-    return Summary(table, absent, settings, folds, unscored)
+    results: pd.DataFrame
+
+    @cached_property
+    def folds(self) -> pd.DataFrame:
+        """Scores by (dataset, repeat, fold, model) and metric; an infinite one is none."""
+        names = [name for name in METRICS if name in self.results]
+        values = self.results[names].astype(np.float64)
+        return values.where(np.isfinite(values)).groupby(self._keys).mean()
+
+    @cached_property
+    def used(self) -> pd.DataFrame:
+        """Bool by (dataset, repeat, fold) and model: the folds that all models of a dataset were run on."""
+        return common_folds(self.results.groupby(KEYS).size().unstack("model").notna())
+
+    @cached_property
+    def ran(self) -> pd.DataFrame:
+        """Bool (dataset × model)."""
+        return self.used.groupby(level="task").any()
+
+    @cached_property
+    def failed(self) -> pd.DataFrame:
+        """Bool (dataset × model): a fold did not end ok."""
+        ended_ok = self.results["status"].eq("ok").groupby(self._keys).all()
+        return (~ended_ok.unstack("model", fill_value=True) & self.used).groupby(level="task").any()
+
+    @cached_property
+    def bad(self) -> pd.DataFrame:
+        """How many jobs did not end ok, by model and status."""
+        return pd.crosstab(self.results["model"], self.results["status"]).reindex(columns=BAD, fill_value=0)
+
+    @cached_property
+    def seconds(self) -> pd.DataFrame:
+        """Median over datasets of the seconds for 1,000 rows, by model: fit, predict."""
+        ok, found = self.results[self.results["status"] == "ok"], {}
+        for what, rows in (("fit", "n_train"), ("predict", "n_test")):
+            seconds = ok[f"{what}_seconds"] / ok[rows].astype(np.float64) * 1000
+            found[what] = seconds.groupby([ok["model"], ok["task"]]).mean().groupby(level="model").median()
+        return pd.DataFrame(found)
+
+    def scores(self, metric: str, ties: Literal["average", "min"] = "average") -> Summary:
+        """Scores by dataset and model, both sorted: means over the folds that all models of a dataset were run on.
+
+        A fold on which the metric is undefined for every model is left out, an infinite score is none. Raises UserError for an
+        unknown metric.
+        """
+        better = METRICS[metric].greater_is_better
+        folds, used, ran = self.folds[metric].unstack("model"), self.used, self.ran
+        values = folds.where(used).dropna(how="all")
+        by_task = values.groupby(level="task")
+        counts = by_task.count()
+        complete = counts.eq(used.loc[values.index].groupby(level="task").sum()) & counts.gt(0)
+        table = by_task.mean().where(complete).reindex(index=ran.index, columns=ran.columns).where(~self.failed)
+        scored = table.notna().any(axis=1)
+        unscored, table, absent = sorted(table.index[~scored]), table[scored], ~ran[scored]
+        baseline = next((name for name in CONSTANT if name in table), None)
+        share = _test_share(self.results[self.results["task"].isin(table.index)])
+        settings = Settings(better, ROPE, ALPHA, baseline=baseline, test_share=share, ties=ties)
+        return Summary(table, absent, settings, folds, unscored)
+
+    @property
+    def _keys(self) -> list[pd.Series]:
+        return [self.results[key] for key in KEYS]
+
+
+def scores_of(results: pd.DataFrame, metric: str = DEFAULT_METRIC, ties: Literal["average", "min"] = "average") -> Summary:
+    """`Table.scores` of a results table of which one metric is asked."""
+    return Table(results).scores(metric, ties)
 
 
 def _test_share(results: pd.DataFrame) -> float | None:
@@ -91,26 +141,22 @@ def leaderboard(results: pd.DataFrame, metric: str = DEFAULT_METRIC, ties: Liter
     `attrs` holds the metric, the unscored datasets, and how many datasets are ranked on and have a score. Raises UserError for an
     unknown metric.
     """
-    return board_of(scores_of(results, metric, ties), results, metric)
+    table = Table(results)
+    return board_of(table.scores(metric, ties), table, metric)
 
 
-def board_of(scores: Summary, results: pd.DataFrame, metric: str) -> pd.DataFrame:
+def board_of(scores: Summary, table: Table, metric: str) -> pd.DataFrame:
     """Leaderboard from scores that are at hand."""
-    models = pd.Index(sorted(results["model"].unique()), name="model")
+    models = pd.Index(sorted(table.results["model"].unique()), name="model")
     columns = ["mean_rank", "rank_low", "rank_high", "mean_normalized_score", "mean_score", *RATING, "wins", "ties", "losses"]
     ranked = scores.models.rename(columns={"normalized_score": "mean_normalized_score"}) if scores.n_known else pd.DataFrame()
     board = ranked.reindex(index=models, columns=columns)
     board["mean_score"] = scores.table.mean()
     board = board.fillna({"wins": 0, "ties": 0, "losses": 0}).astype({"wins": int, "ties": int, "losses": int})
     board["n_tasks"] = scores.table.notna().sum().reindex(models, fill_value=0)
-    counts = pd.crosstab(results["model"], results["status"]).reindex(index=models, columns=BAD, fill_value=0)
-    board[[f"n_{status}" for status in BAD]] = counts
+    board[[f"n_{status}" for status in BAD]] = table.bad
     board["n_not_run"] = scores.absent.sum().reindex(models, fill_value=0)
-    ok = results[results["status"] == "ok"]
-    for what, rows in (("fit", "n_train"), ("predict", "n_test")):
-        seconds = ok[f"{what}_seconds"] / ok[rows].astype(np.float64) * 1000
-        by_task = seconds.groupby([ok["model"], ok["task"]]).mean()
-        board[f"{what}_seconds_per_1000_rows"] = by_task.groupby(level="model").median()
+    board[[f"{what}_seconds_per_1000_rows" for what in ("fit", "predict")]] = table.seconds
     board = board.reset_index().sort_values(["mean_rank", "model"], ignore_index=True)
     board.attrs = {
         "metric": metric,

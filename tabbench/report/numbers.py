@@ -48,7 +48,7 @@ def page_numbers(
                 "better": comparison.scores.settings.greater_is_better,
                 "scores": _plain(comparison.scores.table.reindex(index=datasets, columns=models).to_numpy(np.float64)),
                 "absent": _absent(comparison.scores.absent.reindex(index=datasets, columns=models)),
-                "folds": _fold_scores(results, comparison.metric, folds, models),
+                "folds": _fold_scores(comparison.table.folds[comparison.metric].unstack("model"), folds, models),
             }
             for comparison in comparisons
         },
@@ -79,10 +79,9 @@ def _absent(absent: pd.DataFrame) -> list[list[int]]:
     return np.argwhere(absent.fillna(False).to_numpy(bool)).tolist()
 
 
-def _fold_scores(results: pd.DataFrame, metric: str, folds: pd.DataFrame, models: Sequence[str]) -> dict[str, Any]:
+def _fold_scores(scores: pd.DataFrame, folds: pd.DataFrame, models: Sequence[str]) -> dict[str, Any]:
     """Scores by dataset, then fold, then model."""
-    wide = results.pivot_table(index=["task", "repeat", "fold"], columns="model", values=metric, aggfunc="mean")
-    wide = wide.reindex(index=pd.MultiIndex.from_frame(folds), columns=models)
+    wide = scores.reindex(index=pd.MultiIndex.from_frame(folds), columns=models)
     values = np.array([[float(f"{value:.{FOLD_DIGITS}g}") for value in row] for row in wide.to_numpy(np.float64)])
     return {task: _plain(values[places]) for task, places in folds.reset_index(drop=True).groupby("task").indices.items()}
 

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from tabbench.report.leaderboard import ALPHA, BAD, board_of, not_run, recorded_metrics, scores_of
+from tabbench.report.leaderboard import ALPHA, BAD, Table, board_of, not_run, recorded_metrics
 from tabbench.stats.significance import Friedman
 from tabbench.stats.summary import Summary
 
@@ -19,13 +19,13 @@ class Comparison:
     """Everything that a results table says by one metric: the scores with all statistics of them, and the leaderboard."""
 
     metric: str
-    results: pd.DataFrame
+    table: Table
     scores: Summary
 
     @cached_property
     def board(self) -> pd.DataFrame:
         """The leaderboard, see `leaderboard`."""
-        return board_of(self.scores, self.results, self.metric)
+        return board_of(self.scores, self.table, self.metric)
 
     @property
     def ranked(self) -> list[str]:
@@ -42,14 +42,15 @@ class Verdict:
     sentences: Sequence[str]
 
 
-def compare(results: pd.DataFrame, metric: str) -> Comparison:
+def compare(table: Table, metric: str) -> Comparison:
     """Scores, leaderboard and tests for one metric."""
-    return Comparison(metric, results, scores_of(results, metric))
+    return Comparison(metric, table, table.scores(metric))
 
 
 def compare_all(results: pd.DataFrame) -> list[Comparison]:
     """The comparisons by every recorded metric, the default one first."""
-    return [compare(results, metric) for metric in recorded_metrics(results)]
+    table = Table(results)
+    return [compare(table, metric) for metric in recorded_metrics(results)]
 
 
 def verdict(comparison: Comparison, metric: str) -> Verdict:
