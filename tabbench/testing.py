@@ -23,6 +23,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from tabbench.data.split import Split
 from tabbench.data.task import Task, make_task
 from tabbench.engine.execute import execute
+from tabbench.engine.runner import preload
 from tabbench.engine.sandbox import Child, start_server, wait_for_any
 from tabbench.engine.scoring import reason_unsupported
 from tabbench.errors import UserError
@@ -207,7 +208,7 @@ def _rare_classes(model: Model) -> None:
 @_requirement("own_process")
 def _own_process(model: Model) -> None:
     """Found by its name in a process of its own, so that it need not be pickled."""
-    start_server(model.imports)
+    start_server(preload([model]))
     child = Child(_elsewhere, (model.name,), seconds=CHILD_SECONDS, memory_mb=CHILD_MB, threads=1)
     try:
         while (outcome := child.poll()) is None:

@@ -120,7 +120,7 @@ class DaskEngine:
     def prepare(self, models: Iterable[str], closed: Path, *, stop: bool = False) -> None:
         """Say what the fork servers of the workers import."""
         self._closed = closed.resolve()
-        self.modules = preload(models, stop=stop)
+        self.modules = preload(map(get_model, models), stop=stop)
 
     def start(self, job: Job, work: Work) -> None:
         """Begin a job, or let it wait for a worker that can do it."""

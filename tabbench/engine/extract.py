@@ -16,18 +16,12 @@ import pandas as pd
 from tabbench import metafeatures
 from tabbench.data.split import Split
 from tabbench.data.task import Task, load_task, save_task
-from tabbench.engine.sandbox import POLL_SECONDS, Child, Outcome, start_server, wait_for_any
+from tabbench.engine.sandbox import POLL_SECONDS, WARM, Child, Outcome, start_server, wait_for_any
 from tabbench.files import replace_text
 from tabbench.metafeatures.groups import GROUPS, complete, names_of
 from tabbench.metafeatures.registry import compute_group
 from tabbench.metafeatures.table import Table
 from tabbench.resources import Resources
-
-PRELOAD = (  # once, in the fork server; the metafeatures import them where they use them
-    *("tabbench.engine.extract", "pyarrow.parquet", "scipy.sparse.csgraph", "scipy.sparse.linalg", "scipy.stats"),
-    *("scipy.spatial.distance", "sklearn.cross_decomposition", "sklearn.model_selection", "sklearn.neighbors"),
-    *("sklearn.svm", "sklearn.tree"),
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +93,7 @@ def _compute_missing(pieces: list[_Piece], resources: Resources, on_part: Callab
     queue = [piece for piece in pieces if not _is_settled(piece, limits["seconds"])][::-1]
     if not queue:
         return
-    start_server(PRELOAD)
+    start_server([WARM])
     running: dict[_Piece, Child] = {}
     try:
         while queue or running:

@@ -12,11 +12,11 @@ from tabbench.data.task import Task, load_task, save_task
 from tabbench.engine import seal
 from tabbench.engine.assignment import NO_TABLE, Assignment, assign, read_outcome, start_child
 from tabbench.engine.cgroup import held_by
-from tabbench.engine.sandbox import POLL_SECONDS, Child, Outcome, start_server, wait_for_any
+from tabbench.engine.sandbox import POLL_SECONDS, WARM, Child, Outcome, start_server, wait_for_any
 from tabbench.engine.scoring import reason_unsupported
 from tabbench.errors import UserError
 from tabbench.job import Job, Run
-from tabbench.models import get_model, missing_imports
+from tabbench.models import Model, get_model, missing_imports
 from tabbench.resources import Resources
 from tabbench.store.claims import Claims
 from tabbench.store.runs import ResultStore
@@ -155,12 +155,14 @@ def _claim(queue: list[Job], n: int, store: ResultStore, shared: Shared) -> tupl
     return mine, done
 
 
-def preload(names: Iterable[str], *, stop: bool = False) -> list[str]:
-    """Modules worth importing once in the fork server, for jobs of these models, whose fits may be ended early or not."""
-    models = [get_model(name) for name in sorted(names)]
-    packages = {package for model in models if not missing_imports(model) for package in model.imports}
-    ours = [__name__, "tabbench.engine.execute", *(["tabbench.pfn.curves"] if stop else [])]
-    return [*ours, "pyarrow.dataset", "pyarrow.pandas_compat", "pyarrow.parquet", *sorted(packages), "tabbench.engine.warm"]
+def preload(models: Iterable[Model], *, stop: bool = False) -> list[str]:
+    """Modules worth importing once in the fork server, for jobs of these models, whose fits may be ended early or not.
+
+    `WARM` has those of scikit-learn.
+    """
+    modules = {module for model in models if not missing_imports(model) for module in model.imports}
+    ours = ["tabbench.pfn.curves"] if stop else []
+    return [*ours, *sorted(module for module in modules if module.split(".")[0] != "sklearn"), WARM]
 
 
 class LocalEngine:
@@ -193,7 +195,7 @@ class LocalEngine:
     def prepare(self, models: Iterable[str], closed: Path, *, stop: bool = False) -> None:
         """Start the fork server, with what these models import."""
         self._closed = closed.resolve()
-        start_server(preload(models, stop=stop))
+        start_server(preload(map(get_model, models), stop=stop))
 
     def start(self, job: Job, work: Work) -> None:
         """Begin a job."""

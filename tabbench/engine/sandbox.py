@@ -35,6 +35,7 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
 )
 POLL_SECONDS = 0.1  # between two looks at children that say nothing
+WARM = "tabbench.engine.warm"  # a module that every fork server for jobs imports
 TREE_SECONDS = 0.3  # how often new descendants are looked for
 KEEPER_SECONDS = 10.0  # time for the keeper to end a crowd, and for the fork server to say how a child has ended
 CROWD = 8  # from so many processes on they are looked for every time

@@ -1,8 +1,11 @@
 """Imported by the fork server, after the models' packages: what every job would do first is done once, here.
 
-Entry points are scanned, and a table of three rows goes through preprocessing and metrics, so that their lazy imports and caches
-are there. It starts no thread: a fork would lose it.
+What the models of scikit-learn and the metafeatures import where they use it is imported, so that a run of others needs no new
+server. Entry points are scanned, and a table of three rows goes through preprocessing and metrics, so that their lazy imports and
+caches are there. It starts no thread: a fork would lose it.
 """
+
+from importlib import import_module
 
 import numpy as np
 import pandas as pd
@@ -11,6 +14,15 @@ from tabbench.metrics import compute_metrics
 from tabbench.models import Needs, load_models
 from tabbench.prepare.preprocess import Preprocessor
 
+LATER = (
+    *("pyarrow.dataset", "pyarrow.pandas_compat", "pyarrow.parquet", "scipy.sparse.csgraph", "scipy.sparse.linalg"),
+    *("scipy.spatial.distance", "scipy.stats", "sklearn.calibration", "sklearn.cross_decomposition", "sklearn.dummy"),
+    *("sklearn.ensemble", "sklearn.linear_model", "sklearn.model_selection", "sklearn.neighbors", "sklearn.svm", "sklearn.tree"),
+    *("tabbench.engine.execute", "tabbench.engine.extract", "tabbench.engine.runner"),
+)
+
+for _name in LATER:
+    import_module(_name)
 load_models()
 _table = pd.DataFrame({"number": [0.5, np.nan, 1.5], "category": pd.Categorical(["a", "b", None])})
 for _needs in (Needs(), Needs("native", scaled=False, complete=False), Needs("ordinal", scaled=False)):
