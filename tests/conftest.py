@@ -4,6 +4,7 @@ import os
 import signal
 from importlib.util import find_spec
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Before anything that computes is imported: one thread a process unless the caller says otherwise. Beside a second test process,
@@ -21,3 +22,9 @@ if find_spec("openml"):
 # A slow machine is no fault of what is tested.
 settings.register_profile("tabbench", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tabbench")
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """The page of a report is left undrawn, which takes a second; for tests that are about something else."""
+    monkeypatch.setattr("tabbench.report.page.render", lambda *_: "not drawn")

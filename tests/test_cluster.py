@@ -84,12 +84,11 @@ def cluster(place):
 
 
 @pytest.fixture(autouse=True)
-def here(place, tmp_path, monkeypatch):
+def here(place, tmp_path, monkeypatch, undrawn):
     monkeypatch.chdir(place)
     monkeypatch.setattr("tabbench.engine.cluster.PATIENCE_SECONDS", 600)  # workers that were killed take long to come back
     monkeypatch.syspath_prepend(place)
     monkeypatch.setenv("TABBENCH_DATA", str(place / "data"))
-    monkeypatch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
     (place / "fits").unlink(missing_ok=True)
 
 

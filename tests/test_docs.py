@@ -108,6 +108,7 @@ def test_examples_in_docstrings(path):
     assert doctest.testmod(import_module(name)).failed == 0
 
 
+@pytest.mark.slow
 def test_the_site_builds_without_a_warning_and_asks_nobody(tmp_path):
     pytest.importorskip("mkdocs")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", ROOT / ".mkdocs.yml", "--site-dir", tmp_path]

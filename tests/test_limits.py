@@ -21,10 +21,9 @@ from tabbench.tuning.replay import check_met, keep_within
 
 
 @pytest.fixture
-def table(tmp_path, monkeypatch):
+def table(tmp_path, monkeypatch, undrawn):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "cache"))
-    monkeypatch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
     rng = np.random.default_rng(0)
     X = rng.normal(size=(90, 2))
     y = np.where(X[:, 0] + 0.5 * rng.normal(size=90) > 0, "p", "q")

@@ -1,6 +1,7 @@
 """Analysis of metafeatures on synthetic results with a planted effect and without one, and both commands from end to end."""
 
 import re
+import shutil
 from functools import partial
 from pathlib import Path
 
@@ -187,23 +188,36 @@ def test_by_dataset_is_the_mean_over_training_parts_of_metafeatures_alone():
     assert found.to_dict() == {"nr_inst": {"a": 3.0, "b": 1.0}}
 
 
-@pytest.fixture
-def finished_run(tmp_path, monkeypatch, capsys):
-    """A run r of two models on seven tables t0.csv … t6.csv, in the working folder; few groups of metafeatures."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "cache"))
-    monkeypatch.setattr(extract, "GROUPS", ("general", "tabular"))  # the others take their time
-    monkeypatch.setattr(describe, "BRIEF_GROUPS", ("tabular",))
-    monkeypatch.setattr(describe, "BRIEF_SECONDS", 600.0)
+def few_groups(patch, place):
+    patch.chdir(place)
+    patch.setenv("TABBENCH_DATA", str(place / "cache"))
+    patch.setattr(extract, "GROUPS", ("general", "tabular"))  # the others take their time
+    patch.setattr(describe, "BRIEF_GROUPS", ("tabular",))
+    patch.setattr(describe, "BRIEF_SECONDS", 600.0)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A run r of two models on seven tables t0.csv … t6.csv; few groups of metafeatures."""
+    place = tmp_path_factory.mktemp("made")
     rng, entries = np.random.default_rng(0), []
     for i in range(7):
         n = 40 + 10 * i
         frame = pd.DataFrame(rng.normal(size=(n, 2 + i % 3)))
-        frame.assign(y=(frame[0] + rng.normal(size=n) > 0).astype(int)).to_csv(f"t{i}.csv", index=False)
+        frame.assign(y=(frame[0] + rng.normal(size=n) > 0).astype(int)).to_csv(place / f"t{i}.csv", index=False)
         entries.append(f'[[tasks]]\nname = "t{i}"\nsource = "file"\npath = "t{i}.csv"\ntarget = "y"\n')
-    (tmp_path / "s.toml").write_text("\n".join(entries))
-    command = "run --suite s.toml --models tree,knn --folds 2 --out r --quiet --workers 1"
-    assert main(command.split()) == 0
+    (place / "s.toml").write_text("\n".join(entries))
+    with pytest.MonkeyPatch.context() as patch:
+        few_groups(patch, place)
+        assert main("run --suite s.toml --models tree,knn --folds 2 --out r --quiet --workers 1".split()) == 0
+    return place
+
+
+@pytest.fixture
+def finished_run(made, tmp_path, monkeypatch, capsys):
+    """A copy of it in the working folder."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    few_groups(monkeypatch, tmp_path)
     capsys.readouterr()
     return tmp_path / "r"
 
@@ -277,19 +291,28 @@ def test_a_run_describes_only_what_is_not_described_yet(tmp_path, monkeypatch):
     assert len(asked[-1]) == 6
 
 
-@pytest.fixture
-def imported(tmp_path, monkeypatch, few_permutations):
-    """Results of two algorithms of TabZilla on eight tasks of OpenML, imported into r."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "cache"))
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """Results of two algorithms of TabZilla on eight tasks of OpenML, imported into r; the folder, and the tasks."""
+    place = tmp_path_factory.mktemp("published")
     names, rng = [f"openml__set-{i}__{30 + i}" for i in range(8)], np.random.default_rng(0)
     table = pd.DataFrame([(alg, name) for alg in ("MLP", "XGBoost") for name in names], columns=["alg_name", "dataset_name"])
     table["Accuracy__test_mean"] = rng.random(16)
     for metric in ("Log Loss", "F1"):
         table[f"normalized_{metric}__test_mean"] = rng.random(16)
         table[f"{metric}__test_mean_min"], table[f"{metric}__test_mean_max"] = 0.1, 0.9
-    table.assign(time__train_mean=1.0).to_csv("t.csv")
-    assert main(["import", "tabzilla", "t.csv", "--out", "r"]) == 0
+    table.assign(time__train_mean=1.0).to_csv(place / "t.csv")
+    assert main(["import", "tabzilla", str(place / "t.csv"), "--out", str(place / "r")]) == 0
+    return place / "r", names
+
+
+@pytest.fixture
+def imported(published, tmp_path, monkeypatch, few_permutations):
+    """A copy of it in the working folder; the tasks."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "cache"))
+    folder, names = published
+    shutil.copytree(folder, "r")
     return names
 
 

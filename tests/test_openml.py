@@ -267,6 +267,7 @@ def test_columns_of_a_file_in_another_order_than_the_metadata_keep_their_names(t
         client._read_arff(file, [("y", "nominal"), ("z", "numeric")], {})
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", ["tabarena", "amlb", "grinsztajn-numerical", "grinsztajn-categorical", "talent"])
 def test_the_small_form_of_a_suite_runs(server, catalogue, tmp_path, name):
     """Its ids are fetched, its official folds and repeats taken; the tables themselves are stand-ins."""
@@ -314,6 +315,7 @@ def test_a_file_in_another_order_goes_by_name_from_end_to_end(server, catalogue)
     assert task.classes == ("p", "q")
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("word", ["Infinity", "inf", "-inf", "1e999"])
 def test_infinity_in_whole_numbers_leaves_out_its_table_and_no_other(server, catalogue, capsys, word, tmp_path, monkeypatch):
     written(catalogue, 31, "@attribute a INTEGER\n" + Y, lambda i, label: f"{word if i == 3 else i},{label}")
@@ -347,6 +349,7 @@ def test_levels_that_the_description_does_not_declare_are_said(server, catalogue
     assert task.info["remarks"] == ["column 'y': 1 levels that OpenML's description does not declare ('r s')"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_deactivated_dataset_is_run_with_a_word(server, catalogue, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     catalogue.tables[12].status = "deactivated"
@@ -416,6 +419,7 @@ def test_a_server_without_measure_is_left_in_one_line(server, tmp_path, monkeypa
 NAMES = ["../../../x", "/abs/x", "..", "", "a\nb", "x" * 300, "<b>&amp;</b>", "=1+1", "\u202eevil", "con\u0085trol"]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_a_dataset_of_any_name_is_fetched_and_run_and_writes_only_where_it_should(server, catalogue, tmp_path, capsys, name):
     catalogue.tables[12].name = name
@@ -450,6 +454,7 @@ SPOILT = [
 ]
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("text", SPOILT, ids=range(len(SPOILT)))
 def test_what_a_mirror_says_of_a_table_is_held_to_a_form(server, capsys, tmp_path, text):
     assert pull(["task/4"], quiet=True) == {}

@@ -29,7 +29,7 @@ Local.__module__ = "__main__"
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
+def here(tmp_path, monkeypatch, undrawn):
     monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
 

@@ -23,7 +23,7 @@ N = 24
 
 
 @pytest.fixture(autouse=True)
-def here(tmp_path, monkeypatch):
+def here(tmp_path, monkeypatch, undrawn):
     monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "data"))
     monkeypatch.chdir(tmp_path)
 

@@ -198,10 +198,10 @@ def table():
 GETS_AT_IT = ["PlantsATrigger", "DeletesRows", "ForgesRows", "RemovesTheStore", "ReplacesTheStore"]
 
 
+@pytest.mark.usefixtures("undrawn")
 @needs_seal
 def test_models_that_get_at_the_store_change_nothing_and_the_manifest_says_what_holds(tmp_path, monkeypatch):
     monkeypatch.setenv("STORE", str(tmp_path / "r" / "store.sqlite"))
-    monkeypatch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
     stop_server()
     models = [f"tests.support.hostile:{name}" for name in GETS_AT_IT]
     results = tabbench.run(data=table(), target="y", models=["dummy", *models, "tree"], out=tmp_path / "r", folds=2, quiet=True)
@@ -211,9 +211,9 @@ def test_models_that_get_at_the_store_change_nothing_and_the_manifest_says_what_
     assert len(list((tmp_path / "r").glob("store.*"))) == 2
 
 
+@pytest.mark.usefixtures("undrawn")
 @needs_seal
 def test_numbers_and_keys_do_not_depend_on_what_holds_the_store(tmp_path, monkeypatch):
-    monkeypatch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
     frames = []
     for kind in (KIND, "open"):
         monkeypatch.setattr(seal, "held_by", lambda kind=kind: kind)

@@ -34,10 +34,9 @@ class Counted(GaussianNB):
 
 
 @pytest.fixture(autouse=True)
-def place(tmp_path, monkeypatch):
+def place(tmp_path, monkeypatch, undrawn):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
     (tmp_path / f"{tmp_path.name}.py").write_text(COUNTED.format(fits=tmp_path / "fits"))
     x = np.random.default_rng(0).normal(size=(60, 2))

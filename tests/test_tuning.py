@@ -161,11 +161,6 @@ def suite(tmp_path, monkeypatch):
     return "two.toml"
 
 
-@pytest.fixture
-def undrawn(monkeypatch):
-    monkeypatch.setattr("tabbench.report.page.render", lambda *_: "drawing takes seconds")
-
-
 def trials_of(folder):
     with ResultStore(Path(folder) / "store.sqlite") as store:
         stored = [(trial, store.stored(trial["key"]).run) for trial in store.trials()]
