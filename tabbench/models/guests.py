@@ -78,17 +78,16 @@ def realmlp(  # noqa: PLR0913 - its configuration
     """
     from tabbench.models.nets.guests import RealMLP
 
-    return RealMLP(
-        n_layers=n_layers,
-        width=width,
-        dropout=dropout,
-        sigma=sigma,
-        learning_rate=learning_rate,
-        weight_decay=weight_decay,
-        max_epochs=max_epochs,
-        random_state=seed,
-        n_threads=threads,
-    )
+    config = {
+        "n_hidden_layers": n_layers,
+        "hidden_width": width,
+        "p_drop": dropout,
+        "plr_sigma": sigma,
+        "lr": learning_rate,
+        "wd": weight_decay,
+        "n_epochs": max_epochs,
+    }
+    return RealMLP(config, seed, threads)
 
 
 @model(
@@ -109,7 +108,9 @@ def xrfm(
     """Trees of kernel machines that learn which columns matter (Beaglehole et al. 2025), of the package xrfm."""
     from tabbench.models.nets.guests import XRFM
 
-    return XRFM(bandwidth, exponent, ridge, n_rounds, seed, threads)
+    kernel = {"kernel": "l2", "bandwidth": bandwidth, "exponent": exponent, "diag": True, "bandwidth_mode": "constant"}
+    rounds = {"reg": ridge, "iters": n_rounds, "early_stop_rfm": True, "verbose": False, "M_batch_size": 1000}
+    return XRFM({"model": kernel, "fit": rounds}, seed, threads)
 
 
 def _existing(path: Any, package: str, checkpoint: str) -> str:

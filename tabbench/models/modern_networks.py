@@ -1,16 +1,14 @@
 """Networks of later years as entrants: TabM, ModernNCA and a perceptron on periodic embeddings."""
 
-from typing import Any
-
-from sklearn.base import ClassifierMixin
-
 from tabbench.models import Limits
-from tabbench.models.nets.entry import DECAY, DROP, RATE, net
+from tabbench.models.nets.entry import DECAY, DROP, RATE, Module, net
+from tabbench.models.nets.recipe import Recipe
 from tabbench.models.space import Choice, Range
 
 
 @net(
     "tabm",
+    Recipe(learning_rate=2e-3, weight_decay=3e-4, max_epochs=150, max_steps=1500),
     space={
         "n_blocks": Range(1, 4, whole=True),
         "width": Choice((64, 128, 256)),
@@ -19,37 +17,31 @@ from tabbench.models.space import Choice, Range
         "weight_decay": DECAY,
     },
 )
-def tabm(  # noqa: PLR0913 - its configuration
-    seed: int,
-    threads: int,
+def tabm(
     n_members: int = 16,
     n_blocks: int = 2,
     width: int = 128,
     dropout: float = 0.1,
     embedding: int = 8,
-    learning_rate: float = 2e-3,
-    weight_decay: float = 3e-4,
-    max_epochs: int = 150,
-) -> ClassifierMixin:
+) -> Module:
     """TabM, perceptrons that share nearly all weights (Gorishniy et al. 2025).
 
     The default is smaller than the paper's (16 members of 128; there 32 of 512), so that a CPU bears it.
     """
     from tabbench.models.nets.tabm import TabM
-    from tabbench.models.nets.trainer import NetClassifier, Recipe
 
-    config: dict[str, Any] = {
+    return TabM, {
         "n_members": n_members,
         "n_blocks": n_blocks,
         "width": width,
         "dropout": dropout,
         "embedding": embedding,
     }
-    return NetClassifier(TabM, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=1500), seed, threads)
 
 
 @net(
     "modernnca",
+    Recipe(learning_rate=3e-3, weight_decay=1e-4, max_epochs=100, max_steps=800),
     limits=Limits(features=2000),
     space={
         "width": Choice((64, 128, 256)),
@@ -61,8 +53,6 @@ def tabm(  # noqa: PLR0913 - its configuration
     },
 )
 def modernnca(  # noqa: PLR0913 - its configuration
-    seed: int,
-    threads: int,
     width: int = 128,
     hidden: int = 256,
     n_blocks: int = 0,
@@ -71,18 +61,14 @@ def modernnca(  # noqa: PLR0913 - its configuration
     sigma: float = 0.1,
     embedding: int = 8,
     share: float = 0.3,
-    learning_rate: float = 3e-3,
-    weight_decay: float = 1e-4,
-    max_epochs: int = 100,
-) -> ClassifierMixin:
+) -> Module:
     """ModernNCA, soft nearest neighbours of learned encodings (Ye et al. 2025).
 
     Answers are made of 10,000 training rows at most.
     """
     from tabbench.models.nets.modernnca import ModernNCA
-    from tabbench.models.nets.trainer import NetClassifier, Recipe
 
-    config: dict[str, Any] = {
+    return ModernNCA, {
         "width": width,
         "hidden": hidden,
         "n_blocks": n_blocks,
@@ -93,11 +79,11 @@ def modernnca(  # noqa: PLR0913 - its configuration
         "share": share,
         "n_candidates": 10_000,
     }
-    return NetClassifier(ModernNCA, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=800), seed, threads)
 
 
 @net(
     "mlp_plr",
+    Recipe(learning_rate=1e-3, weight_decay=1e-2, max_epochs=150, max_steps=2000),
     limits=Limits(features=2000),
     space={
         "n_layers": Range(1, 4, whole=True),
@@ -108,24 +94,18 @@ def modernnca(  # noqa: PLR0913 - its configuration
         "weight_decay": DECAY,
     },
 )
-def mlp_plr(  # noqa: PLR0913 - its configuration
-    seed: int,
-    threads: int,
+def mlp_plr(
     n_layers: int = 3,
     width: int = 256,
     dropout: float = 0.1,
     n_frequencies: int = 16,
     sigma: float = 0.1,
     embedding: int = 8,
-    learning_rate: float = 1e-3,
-    weight_decay: float = 1e-2,
-    max_epochs: int = 150,
-) -> ClassifierMixin:
+) -> Module:
     """Perceptron on periodic embeddings of numbers (Gorishniy et al. 2022)."""
     from tabbench.models.nets.plr import PLRMLP
-    from tabbench.models.nets.trainer import NetClassifier, Recipe
 
-    config: dict[str, Any] = {
+    return PLRMLP, {
         "n_layers": n_layers,
         "width": width,
         "dropout": dropout,
@@ -133,4 +113,3 @@ def mlp_plr(  # noqa: PLR0913 - its configuration
         "sigma": sigma,
         "embedding": embedding,
     }
-    return NetClassifier(PLRMLP, config, Recipe(learning_rate, weight_decay, max_epochs, max_steps=2000), seed, threads)

@@ -1,5 +1,6 @@
 """RealMLP and xRFM of other packages, held to what is asked of ours: one held-out part, own draws, and no file."""
 
+from collections.abc import Mapping
 from threading import RLock
 from typing import Any, Self
 
@@ -14,11 +15,14 @@ from tabbench.models.nets.trainer import inner_split, own_torch
 class Guest(ClassifierMixin, BaseEstimator):
     """A classifier that learns from training rows and picks its best state by a held-out stratified fifth, or by given rows.
 
-    Torch's own generator and thread count are left as found. `_fit` and `_proba` are the guest's part of the work.
+    config : by the names of its package. Torch's own generator and thread count are left as found. `_fit` and `_proba` are the
+    guest's part of the work.
     """
 
-    random_state: int
-    n_threads: int
+    def __init__(self, config: Mapping[str, Any], random_state: int = 0, n_threads: int = 1) -> None:
+        self.config = config
+        self.random_state = random_state
+        self.n_threads = n_threads
 
     def fit(self, X: Any, y: np.ndarray, validation: tuple[Any, np.ndarray] | None = None) -> Self:
         """Fit to `X` (n, d) and `y` (n,); `validation`: X and y of the rows that pick the best state, of the same classes."""
@@ -57,45 +61,18 @@ class RealMLP(Guest):
     """RealMLP (Holzmüller et al. 2024) as `pytabkit` has it, the best of its epochs by held-out log loss.
 
     Takes frames of float64 and `category` columns without gaps. All epochs are done, since its learning rate swings up and down
-    over them; they are fewer than `max_epochs` where these would be more than `MAX_STEPS` batches of 256 rows.
+    over them; they are fewer than `n_epochs` where these would be more than `MAX_STEPS` batches of 256 rows.
     """
 
     MAX_STEPS = 2500
 
-    def __init__(  # noqa: PLR0913 - its configuration
-        self,
-        n_layers: int = 3,
-        width: int = 256,
-        dropout: float = 0.15,
-        sigma: float = 0.1,
-        learning_rate: float = 0.04,
-        weight_decay: float = 0.02,
-        max_epochs: int = 256,
-        random_state: int = 0,
-        n_threads: int = 1,
-    ) -> None:
-        self.n_layers = n_layers
-        self.width = width
-        self.dropout = dropout
-        self.sigma = sigma
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.max_epochs = max_epochs
-        self.random_state = random_state
-        self.n_threads = n_threads
-
     def _fit(self, X: Any, codes: np.ndarray, X_val: Any, codes_val: np.ndarray) -> None:
         from pytabkit import RealMLP_TD_Classifier
 
+        n_epochs = max(1, min(self.config["n_epochs"], self.MAX_STEPS * 256 // len(codes)))
         self.model_ = RealMLP_TD_Classifier(
+            **{**self.config, "n_epochs": n_epochs},
             hidden_sizes="rectangular",
-            n_hidden_layers=self.n_layers,
-            hidden_width=self.width,
-            p_drop=self.dropout,
-            plr_sigma=self.sigma,
-            lr=self.learning_rate,
-            wd=self.weight_decay,
-            n_epochs=max(1, min(self.max_epochs, self.MAX_STEPS * 256 // len(codes))),
             val_metric_name="cross_entropy",
             device="cpu",
             random_state=int(self.random_state),
@@ -110,45 +87,21 @@ class RealMLP(Guest):
 class XRFM(Guest):
     """xRFM (Beaglehole et al. 2025), trees of kernel machines that learn which columns matter; complete numbers alone.
 
-    The best of `n_rounds` rounds is picked by held-out log loss. A leaf has at most `MAX_LEAF` rows, which bounds its kernel
-    matrix to 64 MB; larger tables are split along principal components (the paper's own way needs a kernel of 50,000 rows).
+    config : `rfm_params`, of the machine in a leaf. The best of its rounds is picked by held-out log loss. A leaf has at most
+    `MAX_LEAF` rows, which bounds its kernel matrix to 64 MB; larger tables are split along principal components (the paper's own
+    way needs a kernel of 50,000 rows).
     """
 
     MAX_LEAF, CHUNK = 4000, 256
-
-    def __init__(
-        self,
-        bandwidth: float = 10.0,
-        exponent: float = 1.0,
-        ridge: float = 1e-3,
-        n_rounds: int = 5,
-        random_state: int = 0,
-        n_threads: int = 1,
-    ) -> None:
-        self.bandwidth = bandwidth
-        self.exponent = exponent
-        self.ridge = ridge
-        self.n_rounds = n_rounds
-        self.random_state = random_state
-        self.n_threads = n_threads
 
     def _fit(self, X: Any, codes: np.ndarray, X_val: Any, codes_val: np.ndarray) -> None:
         from tqdm import tqdm
         from xrfm import xRFM
 
-        tqdm.set_lock(
-            RLock()
-        )  # its own bars are off, but it would take a semaphore of the system, which a killed job would leave
-        kernel = {
-            "kernel": "l2",
-            "bandwidth": self.bandwidth,
-            "exponent": self.exponent,
-            "diag": True,
-            "bandwidth_mode": "constant",
-        }
-        rounds = {"reg": self.ridge, "iters": self.n_rounds, "early_stop_rfm": True, "verbose": False, "M_batch_size": 1000}
+        # Its own bars are off, but it would take a semaphore of the system, which a killed job would leave.
+        tqdm.set_lock(RLock())
         self.model_ = xRFM(
-            {"model": kernel, "fit": rounds},
+            self.config,
             max_leaf_size=self.MAX_LEAF,
             split_method="pca",
             device=torch.device("cpu"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -15,11 +14,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from torch import Tensor, nn
 
 from tabbench.metrics import log_loss
+from tabbench.models.nets.recipe import RATE_EPOCHS, Recipe
 from tabbench.resources import torch_threads
 
 HELD_OUT_EVERY = 5  # one training row in five decides when to stop
 PATIENCE = 12
-RATE_EPOCHS = 20
 CHUNK, MANY_COLUMNS = 4096, 64  # rows predicted at once, so that memory does not grow with a table; fewer beyond so many columns
 Labelled = tuple[Any, np.ndarray]
 LARGEST = 1e15  # of an input, so that its square is a float32 number
@@ -50,22 +49,6 @@ class Point(NamedTuple):
     step: int
     loss: float
     seconds: float
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained.
-
-    batch_sizes : bounds of the batch size, an eighth of the rows if they allow. max_steps : so that time does not grow with
-    rows for ever; at least one epoch is done. rate_factor : of the learning rate, every `RATE_EPOCHS` epochs.
-    """
-
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
-    max_epochs: int = 200
-    max_steps: int = 4000
-    batch_sizes: tuple[int, int] = (32, 256)
-    rate_factor: float = 1.0
 
 
 class Network(nn.Module):
