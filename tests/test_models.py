@@ -346,3 +346,13 @@ def test_every_model_of_ours_says_its_family_and_so_may_a_foreign_one():
 
 class Boosted(DummyClassifier):
     tabbench_family = "boosting"
+
+
+@pytest.mark.parametrize("forest", ["random_forest", "extra_trees"])
+def test_what_the_threads_of_a_forest_round_otherwise_is_within_its_tolerance(forest):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 4))
+    y = (X[:, 0] + rng.normal(size=4000) > 0).astype(int)
+    fitted = MODELS[forest].build(seed=0, threads=2, n_estimators=60, min_samples_leaf=3).fit(X[:400], y[:400])
+    first, *others = (fitted.predict_proba(X) for _ in range(8))
+    assert max(np.abs(other - first).max() for other in others) <= MODELS[forest].tolerance < 1e-9

@@ -8,6 +8,7 @@ from tabbench.models import Limits, Needs, model
 from tabbench.models.space import Choice, Range
 
 ORDINAL = Needs(categories="ordinal", scaled=False, complete=True)
+BY_THREADS = 1e-12  # several threads add up the trees in the order in which they end, which rounds otherwise every time
 FOREST = {"max_features": Range(0.1, 1.0), "min_samples_leaf": Range(1, 10, log=True, whole=True)}
 
 
@@ -81,7 +82,15 @@ def tree(seed: int, threads: int, max_depth: int | None = None, min_samples_leaf
     return DecisionTreeClassifier(max_depth=max_depth, min_samples_leaf=min_samples_leaf, random_state=seed)
 
 
-@model("random_forest", aliases=("RandomForest",), family="simple", needs=ORDINAL, imports=("sklearn.ensemble",), space=FOREST)
+@model(
+    "random_forest",
+    aliases=("RandomForest",),
+    family="simple",
+    needs=ORDINAL,
+    imports=("sklearn.ensemble",),
+    tolerance=BY_THREADS,
+    space=FOREST,
+)
 def random_forest(
     seed: int,
     threads: int,
@@ -106,7 +115,7 @@ def random_forest(
     )
 
 
-@model("extra_trees", family="simple", needs=ORDINAL, imports=("sklearn.ensemble",), space=FOREST)
+@model("extra_trees", family="simple", needs=ORDINAL, imports=("sklearn.ensemble",), tolerance=BY_THREADS, space=FOREST)
 def extra_trees(
     seed: int, threads: int, n_estimators: int = 100, max_features: Any = "sqrt", min_samples_leaf: int = 1
 ) -> ClassifierMixin:
