@@ -9,12 +9,15 @@ CORE := $(addprefix tests/test_,audit.py cli.py job.py leaderboard.py metrics.py
 	stats_command.py store.py subsample.py task.py)
 NINETEEN := logreg,knn,svm,tree,random_forest,xgboost,catboost,lightgbm,mlp,rtdl_mlp,resnet,ft_transformer,tabnet,vime,node,saint,danet,stg,pfn
 
-.PHONY: help install quick bench zilla test test-slow test-lowest wheel-check docs lint clean
+NETS := mlp,resnet,ft_transformer,tabm,modernnca,realmlp
+
+.PHONY: help install quick bench nets zilla test test-slow test-lowest wheel-check docs lint clean
 
 help:
 	@echo "make install  set up .venv"
 	@echo "make quick    run six small tables in a minute and write results/quick/report.html"
 	@echo "make bench    run the starter suite and write results/starter/report.html"
+	@echo "make nets     compare six networks and a GBDT on it, on 1,000 training rows, and write results/nets/report.html"
 	@echo "make zilla    run TabZilla's 19 algorithms on it under its protocol, and relate metafeatures to the gap between families"
 	@echo "make test     run the tests; make test-slow: those that take long, too"
 	@echo "make test-lowest  run the core's tests with the lowest versions that pyproject.toml declares"
@@ -35,6 +38,9 @@ quick: $(INSTALLED)
 
 bench: $(INSTALLED)
 	$(BIN)/tabbench run --suite starter --out results/starter
+
+nets: $(INSTALLED)
+	$(BIN)/tabbench run --suite starter --holdout 0.3 --max-rows 1000 --models $(NETS),lightgbm --out results/nets
 
 zilla: $(INSTALLED)
 	$(BIN)/tabbench run --suite starter --protocol tabzilla --configs 1 --models $(NINETEEN) --out results/zilla

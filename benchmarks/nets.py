@@ -1,4 +1,4 @@
-"""Time and memory of a default fit of every network on one thread, as a ratio to `mlp` in the same run.
+"""Time and memory of a default fit of every network and guest on one thread, as a ratio to `mlp` in the same run.
 
     python benchmarks/nets.py [--rows 1000,10000] [--columns 20] [--models node,saint] [--seconds 10,60]
 
@@ -15,9 +15,9 @@ import time
 import numpy as np
 import torch
 
-from tabbench.models import MODELS, get_model, load_models
+from tabbench.models import MODELS, get_model, load_models, missing_imports
 
-TRAINER = "tabbench.models.nets.trainer"
+OURS, GUESTS = "tabbench.models.nets.trainer", "tabbench.models.nets.guests"
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--seconds", default="10,60")
     args = parser.parse_args()
     load_models()
-    nets = [name for name, entry in MODELS.items() if TRAINER in entry.imports]
+    nets = [name for name, entry in MODELS.items() if {OURS, GUESTS} & {*entry.imports} and not missing_imports(entry)]
     names = ["mlp", *(args.models.split(",") if args.models else nets)]
     for n_rows, goal in zip(map(int, args.rows.split(",")), map(float, args.seconds.split(",")), strict=True):
         print(f"\n{n_rows:,} × {args.columns}\n\n| model | s | × mlp | epochs | MiB |\n|---|---|---|---|---|")
@@ -40,24 +40,25 @@ def main() -> None:
             print(f"| {name} | {seconds:.1f}{mark} | {seconds / base:.1f} | {epochs} | {memory:.0f} |", flush=True)
 
 
-def in_a_process(*what) -> tuple[float, int, float]:
+def in_a_process(*what) -> tuple[float, int | str, float]:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(measure, what)
 
 
-def measure(name: str, n_rows: int, n_columns: int) -> tuple[float, int, float]:
-    """CPU seconds and epochs of one fit, MiB that it adds to the peak."""
+def measure(name: str, n_rows: int, n_columns: int) -> tuple[float, int | str, float]:
+    """CPU seconds and epochs (of networks of ours) of one fit, MiB that it adds to the peak."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(n_rows, n_columns))
     y = (X[:, 0] * X[:, 1] + X[:, 2:6].sum(axis=1) / 2 + 0.5 * rng.normal(size=n_rows) > 0).astype(int)
     entry = get_model(name)
-    entry.build(seed=0, threads=1, max_epochs=1).fit(X[:100], y[:100])
+    few = {"max_epochs": 1} if "max_epochs" in entry.defaults else {}
+    entry.build(seed=0, threads=1, **few).fit(X[:100], y[:100])
     torch.set_num_threads(1)
     before, started = peak(), time.process_time()
     net = entry.build(seed=0, threads=1).fit(X, y)
     seconds = time.process_time() - started
     net.predict_proba(X)
-    return seconds, len(net.curve_), peak() - before
+    return seconds, len(net.curve_) if hasattr(net, "curve_") else "–", peak() - before
 
 
 def peak() -> float:

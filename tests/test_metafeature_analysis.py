@@ -237,10 +237,15 @@ def test_analyze_from_the_command_line(finished_run, capsys, few_permutations):
     assert set(pd.read_csv(finished_run / "metafeature_gap.csv")["task"]) == {f"t{i}" for i in range(7)}
     assert said.count(" … ") >= 4  # an interval with every correlation and every meta-model
     assert len(pd.read_parquet("r/metafeatures.parquet")) == 14
+    assert main(["analyze", "r", "--models", "DecisionTree,KNN"]) == 0  # as TabZilla calls them
+    assert said.endswith(capsys.readouterr().out)
     assert main(["verify", "r"]) == 0
     assert main(["analyze", "r"]) == 2
     assert "name two models" in capsys.readouterr().err
     assert main(["analyze", "r", "--models", "tree"]) == 2
+    capsys.readouterr()
+    assert main(["analyze", "r", "--models", "tree,SAINT"]) == 2
+    assert capsys.readouterr().err == "tabbench: no results of 'saint': there are knn, tree\n"
 
 
 def test_recommend_from_the_command_line(finished_run, capsys, few_permutations):

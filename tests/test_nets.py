@@ -12,6 +12,7 @@ import pytest
 import tabbench
 from tabbench.data.split import Split
 from tabbench.data.task import Task
+from tabbench.engine.execute import execute
 from tabbench.engine.sandbox import stop_server
 from tabbench.engine.scoring import reason_unsupported
 from tabbench.job import Job
@@ -115,6 +116,15 @@ def test_awkward_tables_are_answered(name):
 
 
 @pytest.mark.parametrize("name", NETS)
+def test_a_table_of_gaps_alone_is_answered_by_the_shares_of_its_classes(name):
+    X = pd.DataFrame({"a": [np.nan] * 20, "b": pd.Categorical([None] * 20, ["x"])})
+    task = Task("gaps", X, np.arange(20) % 4 // 3, ("no", "yes"))
+    run = execute(Job("gaps", "0", 0, 0, "0", name), task, Split(0, 0, np.arange(16), np.arange(16, 20)))
+    assert run.status == "ok", run.reason
+    np.testing.assert_allclose(run.proba, [[0.75, 0.25]] * 4)
+
+
+@pytest.mark.parametrize("name", NETS)
 def test_2000_columns_are_answered_or_refused_in_a_line(name):
     X, y = pd.DataFrame(np.random.default_rng(0).normal(size=(12, 2000))), np.arange(12) % 2
     split = Split(0, 0, np.arange(12), np.arange(12))
@@ -160,17 +170,15 @@ def test_every_net_is_well_on_smoke_and_leaves_no_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_net_that_is_too_slow_ends_in_timeout_and_nothing_else_suffers(tmp_path):
+@pytest.mark.parametrize(
+    ("name", "limits", "status"),
+    [("ft_transformer", Resources(time_limit=20.0), "timeout"), ("saint", Resources(memory_limit=900.0), "memory")],
+)
+def test_a_net_beyond_a_limit_is_ended_and_nothing_else_suffers(tmp_path, name, limits, status):
     rng = np.random.default_rng(0)
     data = pd.DataFrame(rng.normal(size=(3000, 190))).add_prefix("x").assign(y=rng.integers(0, 2, 3000))
-    limits = Resources(time_limit=20.0)
-    results = tabbench.run(
-        data=data, target="y", models=["ft_transformer", "dummy"], folds=2, out=tmp_path / "out", resources=limits
-    )
-    assert results.frame.groupby("model")["status"].unique().map(list).to_dict() == {
-        "ft_transformer": ["timeout"],
-        "dummy": ["ok"],
-    }
+    frame = tabbench.run(data=data, target="y", models=[name, "dummy"], folds=2, out=tmp_path / "out", resources=limits).frame
+    assert frame.groupby("model")["status"].unique().map(list).to_dict() == {name: [status], "dummy": ["ok"]}
 
 
 class Spy(Network):
@@ -195,6 +203,25 @@ def test_validation_is_in_evaluation_mode_with_patience_and_the_best_epoch_is_ke
     assert len(losses) < 100
     assert int(np.argmin(losses)) == len(losses) - 5
     assert -np.log(net.predict_proba(X_val)[np.arange(17), y_val]).mean() == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_even_batches_differ_by_a_row_at_most():
+    X, y = np.random.default_rng(0).normal(size=(200, 3)), np.arange(200) % 2
+    sizes = {}
+    for even in (False, True):
+        net = NetClassifier(Spy, {}, Recipe(max_epochs=1, batch_sizes=(64, 64), even=even)).fit(X, y, (X, y))
+        sizes[even] = [n for n, training in net.net_.asked if training]
+    assert sizes == {False: [64, 64, 64, 8], True: [50, 50, 50, 50]}
+
+
+def test_batches_are_smaller_where_pairs_of_many_columns_are_looked_at():
+    rng, sizes = np.random.default_rng(0), {}
+    for n_columns, pairs in product((64, 128, 2000), (False, True)):
+        X, y = rng.normal(size=(256, n_columns)), np.arange(256) % 2
+        recipe = Recipe(max_epochs=1, batch_sizes=(256, 256), pairs=pairs)
+        net = NetClassifier(Spy, {}, recipe).fit(X, y, (X, y))
+        sizes[n_columns, pairs] = net.net_.asked[0][0]
+    assert sizes == {(64, False): 256, (64, True): 256, (128, False): 256, (128, True): 64, (2000, False): 256, (2000, True): 16}
 
 
 def test_wide_tables_are_predicted_in_small_parts():

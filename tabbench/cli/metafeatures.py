@@ -102,12 +102,24 @@ def _analyze(args: argparse.Namespace) -> int:
     if args.metric:
         METRICS[args.metric]  # a wrong name is said before minutes of work
     results = open_results(args.folder)
+    models = (_recorded(models[0], results), _recorded(models[1], results)) if models else None
     parts = _metafeatures_of(args, results, describe_results)
     found = analyze(results, parts, args.metric, models)
     results.write_report()
     write_checksums(args.folder, derived_only=True)
     print(format_analysis(found))
     return Exit.OK
+
+
+def _recorded(name: str, results: "Results") -> str:
+    """What the results call a model of that name or alias; raises UserError if they have none, before minutes of work."""
+    from tabbench.models import own_names
+    from tabbench.report.gaps import members
+
+    there = sorted(results.frame["model"].unique())
+    found = name if name in there else own_names([name])[0]
+    members(found, there, results.families)
+    return found
 
 
 def _recommend(args: argparse.Namespace) -> int:

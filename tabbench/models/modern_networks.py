@@ -8,7 +8,7 @@ from tabbench.models.space import Choice, Range
 
 @net(
     "tabm",
-    Recipe(learning_rate=2e-3, weight_decay=3e-4, max_epochs=150, max_steps=1500),
+    Recipe(learning_rate=2e-3, weight_decay=3e-4, max_epochs=150, max_steps=1000),
     space={
         "n_blocks": Range(1, 4, whole=True),
         "width": Choice((64, 128, 256)),
@@ -41,8 +41,8 @@ def tabm(
 
 @net(
     "modernnca",
-    Recipe(learning_rate=3e-3, weight_decay=1e-4, max_epochs=100, max_steps=800),
-    limits=Limits(features=2000),
+    Recipe(learning_rate=3e-3, weight_decay=1e-4, max_epochs=100, max_steps=600),
+    limits=Limits(features=500),
     space={
         "width": Choice((64, 128, 256)),
         "n_blocks": Choice((0, 1, 2)),

@@ -56,7 +56,7 @@ def resnet(
 
 @net(
     "ft_transformer",
-    Recipe(learning_rate=1e-3, weight_decay=1e-2, max_epochs=100, max_steps=600),
+    Recipe(learning_rate=1e-3, weight_decay=1e-2, max_epochs=100, max_steps=500, pairs=True),
     aliases=("rtdl_FTTransformer", "FTTransformer"),
     limits=Limits(features=300),
     space={
@@ -86,7 +86,7 @@ def ft_transformer(
 
 @net(
     "saint",
-    Recipe(learning_rate=1e-3, weight_decay=1e-2, max_epochs=100, max_steps=500),
+    Recipe(learning_rate=1e-3, weight_decay=1e-2, max_epochs=100, max_steps=500, batch_sizes=(128, 128), even=True),
     aliases=("SAINT",),
     limits=Limits(features=200),
     space={
@@ -101,7 +101,7 @@ def saint(
     width: int = 32,
     depth: int = 1,
     n_heads: int = 4,
-    dropout: float = 0.1,
+    dropout: float = 0.3,
 ) -> Module:
     """SAINT, attention over columns and over rows (Somepalli et al. 2021).
 
@@ -137,7 +137,7 @@ def node(
 
 @net(
     "tabnet",
-    Recipe(learning_rate=1e-2, weight_decay=1e-5, max_epochs=150, max_steps=1000),
+    Recipe(learning_rate=1e-2, weight_decay=1e-5, max_epochs=150, max_steps=1000, even=True),
     aliases=("TabNet",),
     space={
         "width": Range(8, 64, whole=True),
@@ -157,10 +157,13 @@ def tabnet(  # noqa: PLR0913 - its configuration
     embedding: int = 2,
     n_independent: int = 3,
     n_shared: int = 3,
-    momentum: float = 0.05,
+    momentum: float = 0.15,
     mask: str = "sparsemax",
 ) -> Module:
-    """TabNet, sequential attention to few columns (Arik and Pfister 2021)."""
+    """TabNet, sequential attention to few columns (Arik and Pfister 2021).
+
+    Running statistics move as far in a step as with the authors' 1,024 rows in parts of 128 and momentum 0.02: 1 − 0.98⁸ = 0.15.
+    """
     from tabbench.models.nets.tabnet import TabNet
 
     return TabNet, {
@@ -178,7 +181,7 @@ def tabnet(  # noqa: PLR0913 - its configuration
 
 @net(
     "tabtransformer",
-    Recipe(learning_rate=1e-3, weight_decay=1e-2, max_epochs=100, max_steps=800),
+    Recipe(learning_rate=1e-3, weight_decay=1e-2, max_epochs=100, max_steps=800, pairs=True),
     aliases=("TabTransformer",),
     limits=Limits(features=300),
     space={

@@ -64,7 +64,7 @@ class RealMLP(Guest):
     over them; they are fewer than `n_epochs` where these would be more than `MAX_STEPS` batches of 256 rows.
     """
 
-    MAX_STEPS = 2500
+    MAX_STEPS = 2000
 
     def _fit(self, X: Any, codes: np.ndarray, X_val: Any, codes_val: np.ndarray) -> None:
         from pytabkit import RealMLP_TD_Classifier

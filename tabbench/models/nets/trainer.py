@@ -20,6 +20,7 @@ from tabbench.resources import torch_threads
 HELD_OUT_EVERY = 5  # one training row in five decides when to stop
 PATIENCE = 12
 CHUNK, MANY_COLUMNS = 4096, 64  # rows predicted at once, so that memory does not grow with a table; fewer beyond so many columns
+LEAST_BATCH, LEAST_CHUNK = 16, 64  # however many columns there are
 Labelled = tuple[Any, np.ndarray]
 LARGEST = 1e15  # of an input, so that its square is a float32 number
 
@@ -152,6 +153,8 @@ def train(
     after : see `NetClassifier.fit`.
     """
     size = int(np.clip(len(rows.targets) // 8, *recipe.batch_sizes))
+    if recipe.pairs:
+        size = min(size, _at_once(recipe.batch_sizes[1], rows, LEAST_BATCH))
     parameters = [p for p in net.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
     best_loss, best, curve, waited = float("inf"), _copy(net), [], 0
@@ -159,7 +162,8 @@ def train(
     for epoch in range(min(recipe.max_epochs, -(-recipe.max_steps * size // len(rows.targets)))):
         optimizer.param_groups[0]["lr"] = recipe.learning_rate * recipe.rate_factor ** (epoch // RATE_EPOCHS)
         net.train()
-        for batch in torch.randperm(len(rows.targets)).split(size):
+        order = torch.randperm(len(rows.targets))
+        for batch in order.tensor_split(-(-len(order) // size)) if recipe.even else order.split(size):
             optimizer.zero_grad()
             net.loss(rows.take(batch)).backward()
             optimizer.step()
@@ -180,10 +184,15 @@ def _copy(net: Network) -> dict[str, Tensor]:
     return {name: tensor.detach().clone() for name, tensor in net.state_dict().items()}
 
 
+def _at_once(most: int, rows: Rows, least: int) -> int:
+    """How many rows to look at together, `most` up to `MANY_COLUMNS` columns, beyond fewer, by the square."""
+    n_columns = rows.numbers.shape[1] + rows.codes.shape[1]
+    return max(least, int(most * min(1.0, MANY_COLUMNS / max(1, n_columns)) ** 2))
+
+
 def _predict(net: Network, rows: Rows) -> Tensor:
     """Logits (n, k) in evaluation mode, a chunk of rows at a time: of wide tables fewer, since attention takes columns²."""
-    n_columns = rows.numbers.shape[1] + rows.codes.shape[1]
-    size = max(64, int(CHUNK * min(1.0, MANY_COLUMNS / max(1, n_columns)) ** 2))
+    size = _at_once(CHUNK, rows, LEAST_CHUNK)
     net.eval()
     with torch.no_grad():
         return torch.cat([net(*part) for part in zip(rows.numbers.split(size), rows.codes.split(size), strict=True)])
