@@ -30,6 +30,13 @@ def test_a_clean_table_has_none(tmp_path):
     assert findings(tmp_path, clean(), clean(1)) == []
 
 
+def test_all_labels_that_are_alike_are_named(tmp_path):
+    labels = np.resize(["Yes", "yes", "NO ", "no", "other"], N)
+    [found] = [one for one in findings(tmp_path, clean().assign(y=labels)) if one.kind == "alike_labels"]
+    assert "'Yes', 'yes'" in found.message
+    assert "'NO ', 'no'" in found.message
+
+
 @pytest.mark.parametrize("scale", [1e300, 1e-300, 1e-12], ids=str)
 def test_a_leak_is_found_on_any_scale_and_beside_gaps(tmp_path, scale):
     """A tree holds values as float32, which knows neither 1e300 nor the seconds of a year."""

@@ -69,6 +69,12 @@ def test_no_interval_says_more_than_so_many_datasets_can(n, k, how):
     assert all(("datasets are few" in text) == (2 <= n <= 5) for text in texts[2:])
 
 
+def test_one_model_alone_has_no_interval():
+    board = leaderboard(tiny(a=(0.9, 0.8)))
+    assert board[["rank_low", "rank_high", "rating_low", "rating_high"]].isna().all(axis=None)
+    assert "1.00    –  1000" in format_leaderboard(board)
+
+
 def test_an_interval_is_shown_with_so_many_places_as_tell_its_ends_apart():
     rows = pd.concat([tiny(a=(0.9, 0.9), b=(0.8, 0.8)).assign(task=lambda t, i=i: t["task"] + str(i)) for i in range(60)])
     assert re.search(r"\n *a +1\.00  1\.00–1\.0[1-9] ", "\n" + format_leaderboard(leaderboard(rows)))

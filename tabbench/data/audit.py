@@ -21,7 +21,7 @@ from tabbench.data.task import Task
 from tabbench.files import replace_text
 from tabbench.registry import Registry
 
-FORMAT = 4  # enters the names of kept audits: raise it when a check changes
+FORMAT = 5  # enters the names of kept audits: raise it when a check changes
 SAMPLE = 5000  # rows on which columns are tried as predictors
 LEAVES = 32  # of the tree that tries a numeric column
 LEAK = 0.95  # share of the errors of always guessing the largest class that a leaking column saves
@@ -43,6 +43,7 @@ OWNERS = frozenset(  # words in the name of a column that tells whose a row is
 COUNTERS = frozenset("no nr num number code name key".split())  # words that may follow these
 MOMENTS = frozenset("date datetime timestamp".split())  # words in the name of a column that tells when a row was
 EPOCH = (1e8, 4e9)  # seconds since 1970 of the years 1973 to 2096
+SHOWN = 5  # groups of labels that are alike
 FEW = 20  # rows below which a check has nothing to say
 
 
@@ -333,7 +334,8 @@ def alike_labels(task: Task, splits: Sequence[Split]) -> Iterable[tuple[str, tup
         pairs = [names for names in spelt.values() if len(names) > 1]
         if pairs:
             kind = "Levels" if what else "Classes"
-            yield f"{kind} that differ by a blank or by case alone: {_cells(pairs[0])}: are they one?", what
+            shown = "; ".join(map(_cells, pairs[:SHOWN])) + ("; …" if len(pairs) > SHOWN else "")
+            yield f"{kind} that differ by a blank or by case alone: {shown}: are they one?", what
 
 
 @check

@@ -361,9 +361,9 @@ function quantile(sorted, share) {
   return sorted[low] + (place - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
 }
 function intervals(draws, n, estimate) {
-  // 95% percentile interval of each column, the estimate within; of one dataset none
+  // 95% percentile interval of each column, the estimate within; of one dataset or one model none
   return draws[0].map((_, j) => {
-    if (n < 2) return [null, null];
+    if (n < 2 || estimate.length < 2) return [null, null];
     const column = draws.map((row) => row[j]).sort((a, b) => a - b);
     return [Math.min(estimate[j], quantile(column, ALPHA / 2)), Math.max(estimate[j], quantile(column, 1 - ALPHA / 2))];
   });

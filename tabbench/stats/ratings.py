@@ -66,7 +66,7 @@ def ratings(
 
     scores : (dataset × model); gaps are meetings that did not take place. Columns: rating, low, high. Folds of a dataset are no
     independent evidence, so whole datasets are drawn, by `draws.posterior`: six datasets that agree leave an interval as wide as
-    six games allow. One dataset tells nothing of others: NaN. Raises UserError as `pair_wins`.
+    six games allow. One dataset tells nothing of others, nor does one model: NaN. Raises UserError as `pair_wins`.
     """
     wins = pair_wins(scores, greater_is_better)
     points = CENTRE + POINTS * bradley_terry(wins.sum(axis=0), prior)
@@ -87,7 +87,7 @@ def rank_intervals(
 ) -> tuple[pd.Series, pd.Series]:
     """Ends of the interval of every model's mean rank, by the draws that `ratings` uses; ranks : (dataset × model).
 
-    NaN for one dataset.
+    NaN for one dataset or one model.
     """
     table = ranks.to_numpy(np.float64)
     n, k = table.shape
@@ -101,7 +101,7 @@ def rank_intervals(
 
 def _interval(drawn: list[np.ndarray], level: float, estimate: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
     """Percentile interval of chunks of draws (b, k) of n datasets; the estimate, which no prior moves, lies inside."""
-    if n < 2 or not drawn:
+    if n < 2 or len(estimate) < 2 or not drawn:
         return np.full(len(estimate), np.nan), np.full(len(estimate), np.nan)
     low, high = np.quantile(np.concatenate(drawn), [(1 - level) / 2, (1 + level) / 2], axis=0)
     return np.minimum(low, estimate), np.maximum(high, estimate)
