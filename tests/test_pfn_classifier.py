@@ -2,6 +2,7 @@ import json
 import shutil
 import warnings
 from copy import deepcopy
+from importlib import import_module, reload
 from itertools import permutations, product
 
 import numpy as np
@@ -27,6 +28,7 @@ from tabbench.pfn.encode import NormalForm, View
 from tabbench.pfn.ensemble import _latin_orders, _n_bytes
 from tabbench.pfn.hierarchy import HierarchicalClassifier
 from tabbench.pfn.network import PFN, NetworkConfig, save_weights
+from tabbench.pfn.packaged import _load, find_weights
 from tabbench.prepare.subsample import COLUMN_POLICIES, ROW_POLICIES, Cut
 
 TOLERANCE = 1e-5  # of probabilities, between orders and batch sizes; the docstring promises it
@@ -645,3 +647,10 @@ def test_labels_come_back_as_they_were_given(labels):
 def test_lists_that_numpy_would_change_are_refused(labels):
     with pytest.raises(ValueError, match="labels of several types"):
         answers(HALVES, HALVES, labels * (N_LABELS // 2))
+
+
+def test_the_fork_server_has_read_the_weights_before_a_job_asks():
+    reload(import_module("tabbench.pfn.warm"))
+    before = _load.cache_info()
+    find_weights(None)
+    assert _load.cache_info() == before._replace(hits=before.hits + 1)

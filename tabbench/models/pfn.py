@@ -9,7 +9,7 @@ from tabbench.models import Needs, model
     "pfn",
     family="network",
     needs=Needs(categories="native", scaled=False, complete=False),
-    imports=("torch", "safetensors.torch", "tabbench.pfn.classifier"),
+    imports=("torch", "safetensors.torch", "tabbench.pfn.classifier", "tabbench.pfn.warm"),
     tolerance=1e-5,
 )
 def pfn(seed: int, threads: int, n_members: int = 4) -> ClassifierMixin:
