@@ -340,8 +340,8 @@ function correlate(columns, gap, draws) {
   return kept
     .map(({ f }, i) => {
       const r = found[i],
-        largest = 1 - 12 / (m * (m * m - 1)), // one swap of neighbours: a perfect order of a few is no certainty
-        centre = Math.atanh(Math.max(-largest, Math.min(largest, r))),
+        swapped = 1 - 12 / (m * (m * m - 1)), // one swap of neighbours: a perfect order of a few is no certainty
+        centre = Math.atanh(Math.max(-swapped, Math.min(swapped, r))),
         reach = 1.959964 * Math.sqrt((1 + (r * r) / 2) / (m - 3));
       const among = largest.reduce((count, size) => count + (size >= sizes[i]), 0);
       return {
