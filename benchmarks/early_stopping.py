@@ -1,6 +1,6 @@
 """Rules that end fits early, replayed on stored full curves: what they save, and what they cost on the test rows.
 
-    python -m benchmarks.early_stopping FOLDER [--orders 10] [--models mlp]
+    python -m benchmarks.early_stopping FOLDER [--orders 10] [--models mlp] [--least 10]
 
 FOLDER: see `benchmarks.stored_curves`. Of every table and model the configurations are tried in random orders, the default first.
 A rule sees validation losses and says how many steps each fit takes; of the configurations, each at the last step it has been
@@ -58,8 +58,10 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--orders", type=int, default=10)
     parser.add_argument("--models", help="only these")
+    parser.add_argument("--least", type=int, default=10, help="configurations of a table and model that counts")
     args = parser.parse_args()
     cells = read(args.folder, args.models.split(",") if args.models else None)
+    cells = {cell: curves for cell, curves in cells.items() if len(curves) >= args.least}
     counts = sorted({len(curves) for curves in cells.values()})
     names = sorted({table for table, _ in cells})
     print(f"{len(names)} tables, models {', '.join(sorted({model for _, model in cells}))}, {counts} configurations a cell")
@@ -88,14 +90,15 @@ def read(folder: Path, models: Sequence[str] | None) -> dict[tuple[str, str], li
             val, test = (np.nan_to_num(kept[name], nan=99.0, posinf=99.0) for name in ("val", "test"))
             if models is None or model in models:
                 cells[table, model].append(Curve(val, test, float(kept["base"]), float(kept["seconds"])))
-    return {cell: curves for cell, curves in cells.items() if len(curves) > 1}
+    return dict(cells)
 
 
 def replay(curves: Sequence[Curve]) -> dict[str, tuple[float, float]]:
     """By rule, the log of how many times it is cheaper than `none`, and the relative change of the test loss."""
     found, base = {}, None
+    asked = {rule: rule(curves) for rule in dict.fromkeys(rule for rule, _ in RULES.values())}
     for name, (rule, at_best) in RULES.items():
-        given = rule(curves)
+        given = asked[rule]
         cost = given.seconds + sum(curve.seconds * n / len(curve.val) for curve, n in zip(curves, given.steps, strict=True))
         at = [int(np.argmin(curve.val[:n])) if at_best else n - 1 for curve, n in zip(curves, given.steps, strict=True)]
         chosen = min(range(len(curves)), key=lambda place: curves[place].val[at[place]])
@@ -185,6 +188,7 @@ def by_network(delta: float) -> Rule:
     return at_checks(lambda curve, at, best, _: hopeless(curve.val[:at], len(curve.val), curve.start, best, delta))
 
 
+LC_PFN = by_network(0.05)
 RULES: dict[str, tuple[Rule, bool]] = {
     "none": (none, False),
     "best step": (none, True),
@@ -193,9 +197,9 @@ RULES: dict[str, tuple[Rule, bool]] = {
     "halving": (halving, False),
     "median": (at_checks(below_median), False),
     "power law": (at_checks(by_power_law), False),
-    "lc-pfn": (by_network(0.05), False),
+    "lc-pfn": (LC_PFN, False),
     "lc-pfn, .01": (by_network(0.01), False),
-    "lc-pfn, best step": (by_network(0.05), True),
+    "lc-pfn, best step": (LC_PFN, True),
     "oracle": (at_checks(lambda curve, at, best, _: curve.val[at:].min() >= best), False),
 }
 

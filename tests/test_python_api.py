@@ -110,7 +110,7 @@ def test_other_data_are_refused_in_one_line(data, target, says):
     ids=lambda value: type(value).__name__,
 )
 def test_models_are_named_as_people_do(models, monkeypatch):
-    monkeypatch.setattr(tabbench.api, "run_spec", lambda spec, *_, **__: spec)
+    monkeypatch.setattr("tabbench.folders.run.run", lambda spec, *_, **__: spec)
     assert tabbench.run(data=FRAME, target="y", models=models).models == ("dummy",)
     assert tabbench.run(data=FRAME, target="y", models="dummy, tree").models == ("dummy", "tree")
 
@@ -125,7 +125,7 @@ def test_classes_functions_and_instances_of_defaults_are_models(tmp_path, monkey
     for models, name in ((DecisionTreeClassifier, "sklearn.tree._classes:DecisionTreeClassifier"), ([stump], "own_models:stump")):
         results = tabbench.run(data=FRAME, target="y", models=models, folds=2, quiet=True, out=name.partition(":")[0])
         assert results.frame[["model", "status"]].drop_duplicates().to_numpy().tolist() == [[name, "ok"]]
-    monkeypatch.setattr(tabbench.api, "run_spec", lambda spec, *_, **__: spec)
+    monkeypatch.setattr("tabbench.folders.run.run", lambda spec, *_, **__: spec)
     spec = tabbench.run(data=FRAME, target="y", models=[DecisionTreeClassifier()])
     assert spec.models == ("sklearn.tree._classes:DecisionTreeClassifier",)
 
