@@ -2,8 +2,8 @@
 
     python benchmarks/reference_freeze.py OUT [--into tabbench/data/reference]
 
-OUT is the folder of `reference_run.py`. A table is taken if all its folds of all models are stored, whatever their status; what
-is not complete is listed on the card. Prints the card's figures; the files must stay below 3 MB.
+OUT is the folder of `reference_run.py`. A table is taken if all its jobs are stored, whatever their status; what is not complete
+is listed on the card. Prints the card's figures; the files must stay below 3 MB.
 """
 
 import argparse
@@ -48,14 +48,19 @@ def main() -> None:
     frames, parts, tasks, lacking, manifests = [], [], [], [], []
     for suite in sorted(args.out.glob("part-*.toml")):
         folder = suite.with_suffix("")
+        if not (folder / "manifest.json").exists():
+            continue  # not begun
         results = Results(folder)
         manifest, frame = results.manifest, results.frame
         manifests.append(manifest)
-        n_jobs = manifest["run"]["folds"] * len(DEFAULT_MODELS)
+        folds, models = manifest["run"]["folds"], manifest["run"]["models"]
+        n_jobs = folds * len(models)
         counts = frame.groupby("task").size()
         complete = [entry["name"] for entry in manifest["tasks"] if counts.get(entry["name"], 0) == n_jobs]
         lacking += [entry["name"] for entry in manifest["tasks"] if entry["name"] not in complete]
-        tasks += [{key: entry[key] for key in KEPT if key in entry} for entry in manifest["tasks"] if entry["name"] in complete]
+        run = {"folds": folds, "not_run": [model for model in DEFAULT_MODELS if model not in models]}
+        kept = [entry for entry in manifest["tasks"] if entry["name"] in complete]
+        tasks += [{**{key: entry[key] for key in KEPT if key in entry}, **run} for entry in kept]
         frames.append(frame[frame["task"].isin(complete)])
         described = known_metafeatures(folder, manifest, complete, Resources(1)) if complete else pd.DataFrame()
         parts.append(described[described["task"].isin(complete)] if len(described) else described)
@@ -72,7 +77,7 @@ def main() -> None:
     card = {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "models": list(DEFAULT_MODELS),
-        "folds": last["run"]["folds"],
+        "folds": max(task["folds"] for task in tasks),
         "seed": last["run"]["seed"],
         "limits": {name: last["run"][name] for name in ("threads", "time_limit", "memory_limit")},
         "environment": {

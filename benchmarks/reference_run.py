@@ -38,17 +38,19 @@ def main() -> None:
     parser.add_argument("--memory-limit", type=float, default=5000, metavar="MB")
     parser.add_argument("--list", action="store_true", help="print the parts and do nothing")
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
-    resources = Resources(args.workers, 1, args.time_limit, args.memory_limit)
-    for number, part in enumerate(parts(args.tables)):
-        if args.list:
+    found = list(enumerate(parts(args.tables)))
+    if args.list:
+        for number, part in found:
             names = ", ".join(entry["name"] for entry in part.entries)
             print(f"{number:02}: {part.folds} folds, {len(part.models)} models: {names}")
-            continue
-        suite = args.out / f"part-{number:02}.toml"
-        suite.write_text(as_toml(f"Reference run, part {number}", part.entries), encoding="utf-8")
+        return
+    args.out.mkdir(parents=True, exist_ok=True)
+    resources = Resources(args.workers, 1, args.time_limit, args.memory_limit)
+    for number, part in found:  # all of them first: what is not reached is named on the card
+        (args.out / f"part-{number:02}.toml").write_text(as_toml(f"Reference run, part {number}", part.entries), encoding="utf-8")
+    for number, part in found:
         out = args.out / f"part-{number:02}"
-        tabbench.run(str(suite), models=part.models, folds=part.folds, out=out, resources=resources)
+        tabbench.run(f"{out}.toml", models=part.models, folds=part.folds, out=out, resources=resources)
 
 
 class Part(NamedTuple):

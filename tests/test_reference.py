@@ -80,12 +80,24 @@ def test_the_reference_is_whole_and_small(reference):
     card, results = reference.card, reference.results
     names = [task["name"] for task in card["tasks"]]
     assert sorted(names) == sorted(results["task"].unique()) == sorted(reference.known.index)
-    jobs = results.groupby(["task", "model"]).size().unstack()
+    jobs = results.groupby(["task", "model"]).size().unstack(fill_value=0)
     assert list(jobs.columns) == sorted(card["models"])
-    assert jobs.eq(card["folds"]).all(axis=None)
+    for task in card["tasks"]:
+        folds = task.get("folds", card["folds"])
+        expected = {model: 0 if model in task.get("not_run", []) else folds for model in jobs}
+        assert jobs.loc[task["name"]].to_dict() == expected
     assert not {task.get("openml_id") for task in card["tasks"]} & {1510, 1464, 37}  # of the sealed sets
     assert "/" not in "".join(task["name"] for task in card["tasks"])
     assert all(entry["reason"] for entry in card["left_out"])
+
+
+def test_a_model_that_was_not_run_on_a_table_is_not_judged_there():
+    known, losses, ranks = world(8)
+    losses.loc["t0", "a"] = ranks.loc["t0", "a"] = np.nan  # the best one of its kind
+    told = left_out(known, losses, ranks, {})
+    assert set(told.loc[told["task"] == "t0", "model"]) == {"b", "c"}
+    assert told[["loss", "rank", "expected_loss", "expected_rank"]].notna().all(axis=None)
+    assert judged(told)["n"].eq(8).all()
 
 
 def test_what_was_told_of_tables_left_out_is_told_again(reference):
@@ -105,6 +117,7 @@ def test_recommend_without_results_answers_from_the_reference(tmp_path, monkeypa
     out = capsys.readouterr().out
     told = re.search(rf"was right, within {RIGHT} of the best, for (\d+) of (\d+) left-out tables", out)
     assert 0 <= int(told[1]) <= int(told[2])
+    assert re.search(r"Twice the rows would bring.*\n.*\n  \w+ +[+-]\d\.\d{3} \(", out)
     assert re.search(r"tabbench run --data 'my table.csv' --target y --models \w+,\w+,\w+", out)
     assert main(["recommend", "my table.csv", "--target", "y", "--metric", "accuracy"]) == 2
 

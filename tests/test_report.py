@@ -175,6 +175,7 @@ def test_learning_curves_lead_to_full_size():
     assert end.measured == pytest.approx(comparison.scores.table["logreg"].mean())
     assert end.largest == pytest.approx(comparison.scores.table["logreg [stratified 512 rows]"].mean())
     assert 0 <= end.error < 0.2
+    assert end.largest <= end.fitted <= end.doubled  # a power law of a score only rises
 
 
 def test_learning_curves_tell_configurations_and_policies_apart():

@@ -43,7 +43,7 @@ def forest(known: pd.DataFrame, values: pd.DataFrame, own: pd.Series) -> pd.Seri
 
     ranks, position = positions(known, own)
     model = RandomForestRegressor(100, min_samples_leaf=3, max_features=0.3, random_state=0, n_jobs=1)
-    model.fit(ranks.fillna(0.5).to_numpy(), values.to_numpy())
+    model.fit(ranks.fillna(0.5).to_numpy(), values.fillna(values.mean()).to_numpy())
     return pd.Series(model.predict(position.fillna(0.5).to_numpy()[None])[0], values.columns)
 
 
@@ -57,7 +57,7 @@ def left_out(
     """What every method says of a table that it has not seen, nor any of its family, beside what is true.
 
     known : metafeatures by table; losses, ranks : (table × model). family : of a table; others are one of their own.
-    Columns: task, method, model, loss, rank, expected_loss, expected_rank.
+    Columns: task, method, model, loss, rank, expected_loss, expected_rank; no row for a model that was not run on the table.
     """
     kin = pd.Series({task: family.get(task, task) for task in losses.index})
     rows = []
@@ -72,7 +72,7 @@ def left_out(
                 "expected_rank": expected[1],
             }
             rows.append(pd.DataFrame(facts).rename_axis("model").reset_index().assign(task=task, method=name))
-    return pd.concat(rows, ignore_index=True)
+    return pd.concat(rows, ignore_index=True).dropna(subset="loss", ignore_index=True)
 
 
 def judged(told: pd.DataFrame) -> pd.DataFrame:
@@ -99,7 +99,7 @@ def intervals(told: pd.DataFrame, chosen: str, what: str, expected: pd.Series) -
 
 
 def losses_and_ranks(scores: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """From scores (table × model), higher better and without gaps."""
+    """From scores (table × model), higher better; a gap is a model that was not run, and has neither."""
     return -scores.sub(scores.max(axis=1), axis=0), scores.rank(axis=1, ascending=False)
 
 

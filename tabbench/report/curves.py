@@ -12,12 +12,13 @@ from tabbench.stats.extrapolation import extrapolate, held_back_error
 
 @dataclass(frozen=True)
 class Ending:
-    """Mean score of a model at the largest size run, at full size as fitted, the error of the fit, and at full size if run."""
+    """Mean score at the largest size, as fitted at full size and with twice the rows, the fit's error, at full size if run."""
 
     model: str
     n_sizes: int
     largest: float
     fitted: float
+    doubled: float
     error: float
     measured: float
 
@@ -64,10 +65,11 @@ def _ending(comparison: Comparison, results: pd.DataFrame, datasets: pd.Index, m
     full = chosen.groupby("task")["n_train"].mean().loc[datasets]
     scores = sign * table.loc[datasets, entrants].to_numpy()
     sizes = used.to_numpy(float)
-    fitted = sign * extrapolate(sizes, scores, full.to_numpy(float)).mean()
+    fitted, doubled = (sign * extrapolate(sizes, scores, times * full.to_numpy(float)).mean() for times in (1, 2))
     uncapped = table.loc[datasets, model] if model in table else pd.Series([math.nan])
     measured = float(uncapped.mean()) if uncapped.notna().all() else math.nan
-    return Ending(model, len(entrants), sign * float(scores[:, -1].mean()), fitted, held_back_error(sizes, scores), measured)
+    largest, error = sign * float(scores[:, -1].mean()), held_back_error(sizes, scores)
+    return Ending(model, len(entrants), largest, fitted, doubled, error, measured)
 
 
 def _without(entrant: str, mark: str) -> str:

@@ -13,4 +13,5 @@ ratings        Bradley–Terry on Elo's scale, intervals clustered by dataset
 draws          resamples and shuffles that the report's page makes as well
 failures       what a missing score may mean, and how much depends on it
 extrapolation  learning curves carried on to full size
+more_data      what more rows bring, told by the gains on other tables
 """
