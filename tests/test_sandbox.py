@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from tabbench.engine import sandbox
-from tabbench.engine.sandbox import Outcome, end_keepers, rss_mb, start_server
+from tabbench.engine.sandbox import Outcome, rss_mb, start_server
 from tests.support.children import (
     allocate,
     begin_to_answer,
@@ -24,7 +24,6 @@ from tests.support.children import (
     leave_by,
     leave_when,
     loud,
-    recall,
     sleep_stubbornly,
     start,
     wait_for,
@@ -40,41 +39,6 @@ def test_answer_comes_back():
     outcome = finish(double, b"ab" * 3_000_000)
     assert outcome.status == "done"
     assert outcome.answer == b"ab" * 6_000_000
-
-
-def test_a_keeper_serves_one_child_after_another_if_each_ends_well(tmp_path):
-    keepers = []
-    assert finish(double, b"ab", keepers=keepers).answer == b"abab"
-    [keeper] = keepers
-    left = tmp_path / "pid"
-    assert finish(leave_a_child_behind, str(left), keepers=keepers).answer == b"done"
-    assert not psutil.pid_exists(int(left.read_text()))
-    assert keepers == [keeper]
-    assert finish(leave_by, "exit", keepers=keepers).reason == "the process ended by itself with exit code 3"
-    assert keepers == []
-    assert not keeper.process.is_alive()
-    assert finish(double, b"c", keepers=keepers).answer == b"cc"
-    keepers[0].process.kill()
-    keepers[0].process.join()
-    assert finish(double, b"d", keepers=keepers).answer == b"dd"
-    end_keepers(keepers)
-    assert not keepers[0].process.is_alive()
-
-
-def test_a_keeper_that_is_killed_with_its_child_is_named(tmp_path):
-    child = start(sleep_stubbornly, str(tmp_path / "deaf"), keepers=[])
-    wait_for((tmp_path / "deaf").exists)
-    child.process.kill()
-    assert end_of(child) == Outcome("lost", "the process was killed by SIGKILL")
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="there is no /proc")
-def test_a_child_finds_nothing_of_the_one_before_it():
-    keepers, halves = [], (os.urandom(32), os.urandom(32))
-    assert int(finish(recall, *halves, b"".join(halves), keepers=keepers).answer) > 0  # what it is given itself
-    assert len(keepers) == 1
-    assert finish(recall, *halves, keepers=keepers).answer == b"0"
-    end_keepers(keepers)
 
 
 def test_output_is_swallowed():

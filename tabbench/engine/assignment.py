@@ -17,7 +17,7 @@ import numpy as np
 from tabbench.border.forms import Count, LongText, Measure, Text
 from tabbench.data.split import Split
 from tabbench.data.task import Task, load_features
-from tabbench.engine.sandbox import Child, Keeper, Outcome
+from tabbench.engine.sandbox import Child, Outcome
 from tabbench.engine.scoring import POINTS, held_out_rows, score
 from tabbench.errors import UserError
 from tabbench.job import Job, Run, Validation, read_curve
@@ -78,16 +78,13 @@ def assign(job: Job, task: Task, split: Split) -> Assignment:
     return Assignment(job, split, task.features_digest, task.y[split.train].astype(np.int32), *steering)
 
 
-def start_child(
-    assignment: Assignment, path: Path, limits: Mapping[str, float], closed: Path, keepers: list[Keeper] | None = None
-) -> Child:
+def start_child(assignment: Assignment, path: Path, limits: Mapping[str, float], closed: Path) -> Child:
     """Begin a job on the prepared table at `path` in a child process under these limits (seconds, memory_mb).
 
-    closed : the result folder, which the job may not write to. keepers : see `Child`.
+    closed : the result folder, which the job may not write to.
     """
     seconds, memory_mb, threads = limits["seconds"], limits["memory_mb"], assignment.job.threads
-    given = (assignment, str(path))
-    return Child(_work, given, seconds=seconds, memory_mb=memory_mb, threads=threads, closed=closed, keepers=keepers)
+    return Child(_work, (assignment, str(path)), seconds=seconds, memory_mb=memory_mb, threads=threads, closed=closed)
 
 
 def _work(given: Assignment, path: str) -> bytes:

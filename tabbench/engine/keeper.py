@@ -1,7 +1,6 @@
 """The keeper: a process between the runner and a job that lets nothing the job has started outlive it.
 
-It forks the worker that does the job, waits for it and ends whatever the worker left behind. If the worker has ended well, it can
-do the same for another job, which saves a fork of a large process; else it ends as the worker did. On
+It forks the worker that does the job, waits for it, ends whatever the worker left behind and then ends as the worker did. On
 Linux it is the subreaper of the job (`prctl(2)`): a process that forks twice and starts a session of its own to become a daemon
 stays the keeper's descendant. Elsewhere such a daemon escapes; children and grandchildren are still ended.
 """
@@ -12,7 +11,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
@@ -21,8 +20,6 @@ import psutil
 
 from tabbench.engine.cgroup import enter, kill_group
 from tabbench.engine.seal import seal
-
-Piece = tuple[Callable[[], object], Path | None, Path | None]  # of work, see `keep`
 
 GRACE_SECONDS = 1.0
 PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER = 1, 36
@@ -38,51 +35,30 @@ def keep(work: Callable[[], object], group: Path | None, closed: Path | None, pa
     group : the cgroup for the worker and what it starts. closed : a folder that they may not write to. parent : that we were
     forked from; if it has died, nothing is done.
     """
-    keep_each([(work, group, closed)], parent)
-
-
-def keep_each(pieces: Iterable[Piece], parent: int) -> NoReturn:
-    """`keep` one piece of work after the other, until there is none or one has not ended well.
-
-    The next is asked for when nothing of the last one is left.
-    """
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the runner's to handle
     signal.signal(signal.SIGTERM, _stop)
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
     _end_with(parent, signal.SIGTERM)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    keeper, status, group = os.getpid(), 0, None
+    keeper, status = os.getpid(), 0
     try:
-        for work, group, closed in pieces:
-            worker = os.fork()
-            if worker == 0:
-                _be_the_worker(work, group, closed, keeper)
-            status = _wait_for(worker)
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            _end_all(keeper, group)
-            if status:
-                break
-            signal.signal(signal.SIGTERM, _stop)
-            if os.getppid() != parent:  # it has died while we did not listen
-                break
+        worker = os.fork()
+        if worker == 0:
+            _be_the_worker(work, group, closed, keeper)
+        status = _wait_for(worker)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     except _StopError:
         ask_descendants(keeper, GRACE_SECONDS)
-        _end_all(keeper, group)
+    if _has_children():
+        if group:
+            kill_group(group)
+        end_descendants(keeper)
     if os.WIFSIGNALED(status):
         with suppress(OSError):  # of SIGKILL there is no other handler
             signal.signal(os.WTERMSIG(status), signal.SIG_DFL)
         os.kill(os.getpid(), os.WTERMSIG(status))
     os._exit(os.waitstatus_to_exitcode(status))
-
-
-def _end_all(keeper: int, group: Path | None) -> None:
-    """End what the worker has left behind."""
-    if _has_children():
-        if group:
-            kill_group(group)
-        end_descendants(keeper)
 
 
 def _be_the_worker(work: Callable[[], object], group: Path | None, closed: Path | None, keeper: int) -> NoReturn:

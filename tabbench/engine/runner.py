@@ -12,7 +12,7 @@ from tabbench.data.task import Task, load_task, save_task
 from tabbench.engine import seal
 from tabbench.engine.assignment import NO_TABLE, Assignment, assign, read_outcome, start_child
 from tabbench.engine.cgroup import held_by
-from tabbench.engine.sandbox import POLL_SECONDS, WARM, Child, Keeper, Outcome, end_keepers, start_server, wait_for_any
+from tabbench.engine.sandbox import POLL_SECONDS, WARM, Child, Outcome, start_server, wait_for_any
 from tabbench.engine.scoring import reason_unsupported
 from tabbench.errors import UserError
 from tabbench.job import Job, Run
@@ -173,7 +173,6 @@ class LocalEngine:
         self.warnings: list[str] = []
         self._children: dict[Job, tuple[Child, Work]] = {}
         self._lost: dict[Job, Work] = {}  # see `Outcome`; done again, one at a time with nothing beside it
-        self._keepers: list[Keeper] = []  # that are free
         self._pool = ThreadPoolExecutor(2 * resources.workers)  # ends children, while the others are watched
         self._answered: list[Future[None]] = []  # tearing a large process down takes as long as starting one
         self._stopped: list[Future[None]] = []  # these may take longer, and their processes count until they are gone
@@ -202,7 +201,7 @@ class LocalEngine:
         """Begin a job."""
         if not work.path.exists():  # somebody has removed it: no fault of the job
             write_again(work)
-        self._children[job] = start_child(work.assign(job), work.path, self.limits, self._closed, self._keepers), work
+        self._children[job] = start_child(work.assign(job), work.path, self.limits, self._closed), work
 
     def finished(self) -> Iterator[tuple[Job, Run]]:
         """Jobs that have ended, after a short wait for one."""
@@ -235,8 +234,6 @@ class LocalEngine:
             self._stopped.append(self._pool.submit(child.kill))
         self._children, self._lost = {}, {}
         self._pool.shutdown()
-        end_keepers(self._keepers)
-        self._keepers.clear()
         self._answered, self._stopped = _pending(self._answered), _pending(self._stopped)
 
 

@@ -2,27 +2,21 @@
 
 The child is a keeper (`tabbench.engine.keeper`) and its worker, forked from a server that has the heavy imports behind it
 (multiprocessing's forkserver), so they start in milliseconds; the worker answers with bytes over a pipe (nothing it sends is
-unpickled). They die with the server, and the server dies with us, so that killing the runner leaves no orphan. A keeper whose
-worker has ended well can serve another child. It never reads what a child is given: the next one is to find nothing of it.
+unpickled). They die with the server, and the server dies with us, so that killing the runner leaves no orphan.
 """
 
 import gc
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection, Pipe, wait
 from multiprocessing.process import BaseProcess
-from multiprocessing.reduction import recv_handle, send_handle
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -31,7 +25,7 @@ import psutil
 
 from tabbench.engine import seal
 from tabbench.engine.cgroup import home, ran_out_of_memory, remove_group
-from tabbench.engine.keeper import GRACE_SECONDS, Piece, descendants, end_descendants, is_dead, keep_each
+from tabbench.engine.keeper import GRACE_SECONDS, descendants, end_descendants, is_dead, keep
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -50,7 +44,6 @@ HEAD = 8  # bytes before an answer that say how many it has
 RECEIVE_SECONDS = 0.1  # at a time, for a large answer
 NO_EXIT_CODE = 255  # what multiprocessing says of a child if there is no fork server to ask
 STOPPED_SECONDS, LOOK_SECONDS = 5.0, 0.5  # patience with a fork server that somebody has stopped
-DONE = b"done"  # what a keeper says when nothing is left of a child, and it is ready for another
 START_TRIES = 3  # fork servers that are asked for a child; a job that runs beside it may kill the first
 
 
@@ -137,13 +130,13 @@ def _has_died(server: int) -> bool:
 
 
 def _start_process(args: tuple[Any, ...]) -> BaseProcess:
-    """A child that runs `_keeper_main(*args)`, of a new fork server if the old one has been killed or is just dying."""
+    """A child that runs `_child_main(*args)`, of a new fork server if the old one has been killed or is just dying."""
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")  # else the child would run the caller's script once more
     try:
         for tries_left in reversed(range(START_TRIES)):
             _ensure_server()
-            process = multiprocessing.get_context("forkserver").Process(target=_keeper_main, args=args, daemon=True)
+            process = multiprocessing.get_context("forkserver").Process(target=_child_main, args=args, daemon=True)
             try:
                 process.start()
                 return process
@@ -155,52 +148,13 @@ def _start_process(args: tuple[Any, ...]) -> BaseProcess:
         sys.modules["__main__"] = main
 
 
-class Keeper:
-    """A keeper process, and the socket over which it is given children to keep."""
-
-    def __init__(self) -> None:
-        self._control, theirs = Pipe()
-        with theirs:
-            self.process = _start_process((theirs,))
-        self.server = _server._forkserver_pid
-
-    def take(self, group: Path | None, closed: Path | None, files: Sequence[int]) -> None:
-        """Have it begin a child. files : what that is given, and where it answers. Raises OSError if the keeper has gone."""
-        self._control.send((group, closed))
-        for file in files:
-            send_handle(self._control, file, self.process.pid or 0)
-
-    def is_done(self, seconds: float = 0.0) -> bool:
-        """Whether nothing is left of its child, which has ended well, and it waits for the next; after at most `seconds`."""
-        try:
-            return self._control.poll(seconds) and self._control.recv_bytes() == DONE
-        except (EOFError, OSError):
-            return False
-
-    def retire(self) -> None:
-        """Let it end when it has no child."""
-        self._control.close()
-
-
-def end_keepers(keepers: Sequence[Keeper]) -> None:
-    """End keepers that have no child."""
-    for keeper in keepers:
-        keeper.retire()
-    for keeper in keepers:
-        keeper.process.join(GRACE_SECONDS)
-        if keeper.process.is_alive():  # somebody has stopped it
-            keeper.process.kill()
-            keeper.process.join()
-
-
 class Child:
     """One running call of `function(*args) -> bytes` under limits.
 
     Parameters
     ----------
     seconds : wall-clock limit. memory_mb : limit on the resident memory of the process tree. threads : cap for its libraries.
-    closed : a folder that it may not write to, if the system can hold that, see `seal.held_by`. keepers : those that are free;
-    one is taken, if there is one, and joins them again at the end, if nothing speaks against it. None: one of its own.
+    closed : a folder that it may not write to, if the system can hold that, see `seal.held_by`.
     """
 
     def __init__(
@@ -212,19 +166,15 @@ class Child:
         memory_mb: float,
         threads: int,
         closed: Path | None = None,
-        keepers: list[Keeper] | None = None,
     ) -> None:
         self.connection, theirs = Pipe(duplex=False)
         self.seconds, self.memory_mb = seconds, memory_mb
         place = home()
         self.group = place.new_group(memory_mb) if place else None
         closed = closed if closed and seal.held_by() != "open" else None
-        with theirs, tempfile.TemporaryFile() as given:
-            pickle.dump((function, args, threads), given)
-            given.seek(0)
-            self._keepers = keepers
-            self._keeper = _keep(keepers, self.group, closed, (given.fileno(), theirs.fileno()))
-        self.process, self._is_done = self._keeper.process, False
+        with theirs:
+            self.process = _start_process((theirs, function, args, threads, self.group, closed))
+        self._server_pid = _server._forkserver_pid
         self.started = time.monotonic()
         self.tree_found = 0.0
         self.tree: list[psutil.Process] = []
@@ -233,8 +183,7 @@ class Child:
 
     def poll(self) -> Outcome | None:
         """The outcome if the child has ended or broke a limit, else None; after an outcome `kill` it."""
-        self._is_done = self._is_done or self._keeper.is_done()
-        ended = self._is_done or not self.process.is_alive()  # asked first: an answer comes before the end
+        ended = not self.process.is_alive()  # asked first: an answer comes before the end
         closed = self._receive()
         if self._is_whole():
             self._answered = True
@@ -275,12 +224,11 @@ class Child:
         return len(self._received) >= HEAD + self._size
 
     def _unanswered(self) -> Outcome:
-        self._keeper.retire()
         self.process.join(KEEPER_SECONDS)
         if self.group and ran_out_of_memory(self.group):
             return Outcome("memory", f"stopped by the kernel at the memory limit of {self.memory_mb:g} MB")
         code = self.process.exitcode
-        if code == NO_EXIT_CODE and _has_died(self._keeper.server):
+        if code == NO_EXIT_CODE and _has_died(self._server_pid):
             return Outcome("lost", "its fork server died")
         return Outcome("lost" if code == -signal.SIGKILL else "failed", _death(code))
 
@@ -290,15 +238,9 @@ class Child:
             self.process.terminate()
 
     def kill(self) -> None:
-        """See to it that the worker and all it has started are gone, and the keeper, too, unless it serves on."""
-        if self._answered and (self._is_done or self._keeper.is_done(GRACE_SECONDS)):  # it is about to end
-            self._close()
-            if self._keepers is not None:
-                self._keepers.append(self._keeper)
-            else:
-                end_keepers([self._keeper])
-            return
-        self._keeper.retire()
+        """See to it that the keeper, the worker and all it has started are gone."""
+        if self._answered:
+            self.process.join(GRACE_SECONDS)  # it is about to end
         self.terminate()
         pid = self.process.pid or 0
         self.process.join(GRACE_SECONDS + KEEPER_SECONDS)
@@ -306,26 +248,9 @@ class Child:
             end_descendants(pid)
             self.process.kill()
             self.process.join()
-        self._close()
-
-    def _close(self) -> None:
         if self.group:
             remove_group(self.group)
         self.connection.close()
-
-
-def _keep(keepers: list[Keeper] | None, group: Path | None, closed: Path | None, files: Sequence[int]) -> Keeper:
-    """A free keeper or a new one, that has been given a child; what has become of a new one is seen soon enough."""
-    while keepers:
-        keeper = keepers.pop()
-        with suppress(OSError):
-            keeper.take(group, closed, files)
-            return keeper
-        end_keepers([keeper])
-    keeper = Keeper()
-    with suppress(OSError):
-        keeper.take(group, closed, files)
-    return keeper
 
 
 def wait_for_any(children: Sequence[Child], seconds: float) -> None:
@@ -389,41 +314,31 @@ def _death(exitcode: int | None) -> str:
     return f"the process ended by itself with exit code {exitcode}"
 
 
-def _keeper_main(control: Connection) -> None:
+def _child_main(
+    connection: Connection,
+    function: Callable[..., bytes],
+    args: tuple[Any, ...],
+    threads: int,
+    group: Path | None,
+    closed: Path | None,
+) -> None:
     _let_go_of_the_server()
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(null, stream)
-    own = _importer == os.getpid()  # a server that lacks our sys.path has not imported this
-    keep_each(_pieces(control), os.getppid() if own else _importer)
-
-
-def _pieces(control: Connection) -> Iterator[Piece]:
-    """What the runner orders, as long as it has more."""
-    with suppress(EOFError, OSError):
-        while True:
-            group, closed = control.recv()
-            given, answer = recv_handle(control), recv_handle(control)
-            yield partial(_work, control, given, answer), group, closed
-            os.close(given)
-            os.close(answer)
-            control.send_bytes(DONE)
-
-
-def _work(control: Connection, given: int, answer: int) -> None:
-    """Do what is given, and answer, in the worker."""
-    control.close()
-    gc.freeze()  # else the collector would touch, and so copy, every object that the server has
-    with open(given, "r+b") as file:
-        function, args, threads = pickle.load(file)  # noqa: S301 - written by the runner
-        file.truncate(0)  # the keeper has it open, too, and others could read it there
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
-    if threads > 1:  # the server's libraries have started with one
-        limit_threads(threads)
-    found = function(*args)
-    with open(answer, "wb", closefd=False) as pipe:
-        pipe.write(len(found).to_bytes(HEAD, "little"))
-        pipe.write(found)
+
+    def work() -> None:
+        gc.freeze()  # else the collector would touch, and so copy, every object that the server has
+        if threads > 1:  # the server's libraries have started with one
+            limit_threads(threads)
+        answer = function(*args)
+        with open(connection.fileno(), "wb", closefd=False) as pipe:
+            pipe.write(len(answer).to_bytes(HEAD, "little"))
+            pipe.write(answer)
+
+    own = _importer == os.getpid()  # a server that lacks our sys.path has not imported this
+    keep(work, group, closed, os.getppid() if own else _importer)
 
 
 def _let_go_of_the_server() -> None:

@@ -1,7 +1,6 @@
 """Children of the sandbox: how they are started and awaited, and what they do, good and bad."""
 
 import os
-import re
 import signal
 import stat
 import subprocess
@@ -15,9 +14,8 @@ import numpy as np
 from tabbench.engine.sandbox import Child, wait_for_any
 
 
-def start(function, *args, seconds=300.0, memory_mb=2000.0, threads=1, closed=None, keepers=None):
-    limits = {"seconds": seconds, "memory_mb": memory_mb, "threads": threads}
-    return Child(function, args, **limits, closed=closed, keepers=keepers)
+def start(function, *args, seconds=300.0, memory_mb=2000.0, threads=1, closed=None):
+    return Child(function, args, seconds=seconds, memory_mb=memory_mb, threads=threads, closed=closed)
 
 
 def end_of(child):
@@ -40,20 +38,6 @@ def wait_for(condition):
 
 def double(data):
     return data * 2
-
-
-def recall(start, end, *_):
-    """How often start + end lie in our memory, where this function does not put them together."""
-    pattern, found = re.compile(re.escape(start) + b"(?:)" + re.escape(end)), 0
-    with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
-        for line in maps:
-            place, rights, *_ = line.split()
-            low, high = (int(end, 16) for end in place.split("-"))
-            with suppress(OSError, ValueError, OverflowError):
-                if rights.startswith("rw"):
-                    memory.seek(low)
-                    found += len(pattern.findall(memory.read(high - low)))
-    return str(found).encode()
 
 
 def loud(n):
