@@ -81,7 +81,7 @@ class Table:
     @cached_property
     def bad(self) -> pd.DataFrame:
         """How many jobs did not end ok, by model and status."""
-        return pd.crosstab(self.results["model"], self.results["status"]).reindex(columns=BAD, fill_value=0)
+        return self.results.groupby(["model", "status"]).size().unstack(fill_value=0).reindex(columns=BAD, fill_value=0)
 
     @cached_property
     def seconds(self) -> pd.DataFrame:
