@@ -328,14 +328,15 @@ def servers(place: Path, __: Path) -> Iterator[Attack]:
 
 
 def models(place: Path, step: int) -> Iterator[tuple[str, str]]:
-    """What comes of models that do something bad at some moment: a run of every `step`-th with an honest one for each moment."""
+    """What comes of models that do something bad at some moment: a run of every `step / 2`-th and honest ones a moment."""
     write_models(place / "bad_models.py")
     sys.path.insert(0, str(place))
     out = place / "out" / "r"
     os.environ |= {"STORE": str(out / "store.sqlite"), "RUNNER": str(os.getpid())}
     stop_server()  # its jobs lack the path of the models
-    for moment in MOMENTS:
-        names = [f"{act}_{moment}" for act in list(ACTS)[:: max(1, step // len(MOMENTS))]]
+    every = max(1, step // 2)
+    for i, moment in enumerate(MOMENTS):
+        names = [f"{act}_{moment}" for act in list(ACTS)[i % every :: every]]
         words = ["run", "--data", str(place / "t.csv"), "--target", "y", "--folds", "2", "--out", str(out), "--quiet"]
         words += ["--models", ",".join(["dummy", *(f"bad_models:{name}" for name in names), "tree"])]
         found = verdict([*words, "--time-limit", "10", "--memory-limit", "1200", "--workers", "2"], place, seconds=7200)

@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from tabbench.engine import sandbox
+from tabbench.engine.keeper import is_dead
 from tabbench.engine.sandbox import Outcome, rss_mb, start_server
 from tests.support.children import (
     allocate,
@@ -129,6 +130,21 @@ def test_a_server_that_dies_while_it_is_asked_for_a_child_is_replaced():
     killer.join()
     assert psutil.Process(child.process.pid).parent() != server
     assert end_of(child).answer == b"abab"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process outlives its first thread on Linux")
+def test_a_process_is_not_dead_before_its_last_thread():
+    sleep_on = "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(600,)).start()"
+    code = f"{sleep_on}; ctypes.CDLL(None).pthread_exit(None)"
+    process = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
+        assert not is_dead(process.pid)
+        assert process.poll() is None  # nor can it be asked how it has ended
+    finally:
+        process.kill()
+        process.wait()
+    assert is_dead(process.pid)
 
 
 def test_how_a_child_has_ended_is_waited_for(tmp_path):

@@ -133,9 +133,10 @@ def _left(pid: int) -> list[psutil.Process]:
 
 
 def is_dead(pid: int) -> bool:
-    """Whether a process has ended, be it that nobody has asked how."""
+    """Whether a process has ended, be it that nobody has asked how; not before its last thread has, when it can be asked."""
     try:
-        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+        process = psutil.Process(pid)
+        return bool(process.status() == psutil.STATUS_ZOMBIE and process.num_threads() <= 1)
     except psutil.Error:
         return True
 
