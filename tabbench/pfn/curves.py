@@ -5,9 +5,6 @@ probabilities of bars. Bars lie about the last value that is known, so that a cu
 """
 
 import math
-import time
-from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -17,12 +14,13 @@ import torch
 from scipy.special import expit
 from torch import Tensor, nn
 
+from tabbench.pfn import small
 from tabbench.pfn.card import CURVES
-from tabbench.pfn.curriculum import Config, Shape, Stage, batches
+from tabbench.pfn.curriculum import Config, Shape, Stage
 from tabbench.pfn.curve_prior import N_STEPS, sample_curves
 from tabbench.pfn.gp import FunctionNetwork
 from tabbench.pfn.network import NetworkConfig
-from tabbench.pfn.trainer import Problem, Trainer
+from tabbench.pfn.trainer import Problem
 
 N_WAVES = 4
 CELL = 2 + 4 * N_WAVES + 2  # inputs of the network for a step
@@ -31,7 +29,6 @@ SPAN = 1.5  # outermost borders, either side of the last known value
 N_ASKED = 24  # later steps of a curve that training asks for
 SCALE = 4.0  # of values as the network reads them
 DELTA = 0.05  # a fit ends if no later step has a larger chance to be better than the best before
-SIZES = ("width", "n_layers", "n_heads", "hidden")
 
 
 def read(steps: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -117,58 +114,14 @@ CONFIG = Config(
 
 
 def learn(cpu_seconds: float, out: Path | None = None, config: Config = CONFIG) -> CurveNetwork:
-    """Train a network for so many CPU seconds, the learning rate falling to zero; `out` gets its weights, twenty times."""
-    trainer = Trainer(config, torch.device("cpu"), CURVE_LESSONS, torch.float32)
-    started, saved, losses = time.process_time(), 0.0, []
-    for shape, batch in batches(config, 0, 0, n_workers=0, sample=trainer.sample):
-        done = (time.process_time() - started) / cpu_seconds
-        if done >= 1:
-            break
-        losses.append(trainer.advance(batch, shape, trainer.warmup * (1 - done))["loss"])
-        if out and done > saved + 0.05:
-            saved = done
-            _save(trainer, out, losses, done * cpu_seconds)
-    if out:
-        _save(trainer, out, losses, cpu_seconds)
-    network = CurveNetwork(config.network)
-    network.load_state_dict(trainer.average)
-    return network.eval()
-
-
-def _save(trainer: Trainer, out: Path, losses: Sequence[float], seconds: float) -> None:
-    from safetensors.torch import save
-
-    from tabbench.files import replace_file
-
-    config = trainer.config.network
-    facts = {
-        "steps": trainer.step,
-        "tasks": trainer.tasks,
-        "cpu_seconds": round(seconds),
-        "loss": round(float(np.mean(losses[-200:])), 4),
-    }
-    sizes = {name: getattr(config, name) for name in SIZES}
-    halves = {name: value.half() if name != "borders" else value for name, value in trainer.average.items()}
-    content = save(halves, metadata={name: str(value) for name, value in {**facts, **sizes}.items()})
-    replace_file(out, lambda temporary: temporary.write_bytes(content))
+    """Train a network for so many CPU seconds, see `small.train`."""
+    return cast(CurveNetwork, small.train(CURVE_LESSONS, config, cpu_seconds, out))
 
 
 @cache
 def load(path: Path = CURVES) -> CurveNetwork:
-    """The trained network of a file, ready to predict; raises FileNotFoundError if there is none.
-
-    It computes in float64, so that a decision does not hang on the last bits, which differ between processors.
-    """
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        facts = file.metadata()
-        tensors = {name: file.get_tensor(name).float() for name in file.keys()}
-    width, n_layers, n_heads, hidden = (int(facts[name]) for name in SIZES)
-    config = replace(CONFIG.network, width=width, n_layers=n_layers, n_heads=n_heads, hidden=hidden)
-    network = CurveNetwork(config, tensors["borders"])
-    network.load_state_dict(tensors)
-    return network.double().eval()
+    """The trained network of a file, ready to predict; raises FileNotFoundError if there is none."""
+    return small.read(path, CurveNetwork, CONFIG.network)
 
 
 def grid(n_steps: int) -> np.ndarray:

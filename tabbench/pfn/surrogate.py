@@ -7,9 +7,7 @@ noisy values it predicts values without noise at other points, as probabilities 
 is exact.
 """
 
-import time
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -18,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tabbench.pfn import small
 from tabbench.pfn.card import SURROGATE
-from tabbench.pfn.curriculum import Config, Shape, Stage, batches
+from tabbench.pfn.curriculum import Config, Shape, Stage
 from tabbench.pfn.gp import FunctionNetwork
 from tabbench.pfn.network import NetworkConfig
-from tabbench.pfn.trainer import Problem, Trainer
+from tabbench.pfn.trainer import Problem
 
 MOST_INPUTS = 12
 MOST_CHOICES = 8
@@ -32,7 +31,6 @@ N_BARS = 100
 TAIL = 8.0  # outermost borders, in standard deviations of the known values
 MOST_KNOWN = 100  # points that are looked at; the network has seen up to 57
 NUMBER, WHOLE, CHOICE = range(3)
-SIZES = ("width", "n_layers", "n_heads", "hidden")
 
 
 def sample_searches(
@@ -133,58 +131,14 @@ CONFIG = Config(
 
 
 def learn(cpu_seconds: float, out: Path | None = None, config: Config = CONFIG) -> SurrogateNetwork:
-    """Train a network for so many CPU seconds, the learning rate falling to zero; `out` gets its weights, twenty times."""
-    trainer = Trainer(config, torch.device("cpu"), SEARCHES, torch.float32)
-    started, saved, losses = time.process_time(), 0.0, []
-    for shape, batch in batches(config, 0, 0, n_workers=0, sample=trainer.sample):
-        done = (time.process_time() - started) / cpu_seconds
-        if done >= 1:
-            break
-        losses.append(trainer.advance(batch, shape, trainer.warmup * (1 - done))["loss"])
-        if out and done > saved + 0.05:
-            saved = done
-            _save(trainer, out, losses, done * cpu_seconds)
-    if out:
-        _save(trainer, out, losses, cpu_seconds)
-    network = SurrogateNetwork(config.network)
-    network.load_state_dict(trainer.average)
-    return network.eval()
-
-
-def _save(trainer: Trainer, out: Path, losses: Sequence[float], seconds: float) -> None:
-    from safetensors.torch import save
-
-    from tabbench.files import replace_file
-
-    config = trainer.config.network
-    facts = {
-        "steps": trainer.step,
-        "tasks": trainer.tasks,
-        "cpu_seconds": round(seconds),
-        "loss": round(float(np.mean(losses[-200:])), 4),
-    }
-    sizes = {name: getattr(config, name) for name in SIZES}
-    halves = {name: value.half() if name != "borders" else value for name, value in trainer.average.items()}
-    content = save(halves, metadata={name: str(value) for name, value in {**facts, **sizes}.items()})
-    replace_file(out, lambda temporary: temporary.write_bytes(content))
+    """Train a network for so many CPU seconds, see `small.train`."""
+    return cast(SurrogateNetwork, small.train(SEARCHES, config, cpu_seconds, out))
 
 
 @cache
 def load(path: Path = SURROGATE) -> SurrogateNetwork:
-    """The trained network of a file, ready to predict; raises FileNotFoundError if there is none.
-
-    It computes in float64, so that what is proposed does not hang on the last bits, which differ between processors.
-    """
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        facts = file.metadata()
-        tensors = {name: file.get_tensor(name).float() for name in file.keys()}
-    width, n_layers, n_heads, hidden = (int(facts[name]) for name in SIZES)
-    config = replace(CONFIG.network, width=width, n_layers=n_layers, n_heads=n_heads, hidden=hidden)
-    network = SurrogateNetwork(config, tensors["borders"])
-    network.load_state_dict(tensors)
-    return network.double().eval()
+    """The trained network of a file, ready to predict; raises FileNotFoundError if there is none."""
+    return small.read(path, SurrogateNetwork, CONFIG.network)
 
 
 class Surrogate:
