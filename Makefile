@@ -7,7 +7,6 @@ LOWEST := .venv-lowest
 WHEEL := .venv-wheel
 CORE := $(addprefix tests/test_,audit.py cli.py job.py leaderboard.py metrics.py models.py preprocess.py split.py stats.py \
 	stats_command.py store.py subsample.py task.py)
-NINETEEN := logreg,knn,svm,tree,random_forest,xgboost,catboost,lightgbm,mlp,rtdl_mlp,resnet,ft_transformer,tabnet,vime,node,saint,danet,stg,pfn
 
 NETS := mlp,resnet,ft_transformer,tabm,modernnca,realmlp
 
@@ -43,7 +42,7 @@ nets: $(INSTALLED)
 	$(BIN)/tabbench run --suite starter --holdout 0.3 --max-rows 1000 --models $(NETS),lightgbm --out results/nets
 
 zilla: $(INSTALLED)
-	$(BIN)/tabbench run --suite starter --protocol tabzilla --configs 1 --models $(NINETEEN) --out results/zilla
+	$(BIN)/python benchmarks/zilla.py
 	$(BIN)/tabbench analyze results/zilla
 
 test: $(INSTALLED)
