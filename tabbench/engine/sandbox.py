@@ -86,7 +86,8 @@ def stop_server() -> None:
 
 def _ensure_server() -> None:
     """Start the fork server if none runs."""
-    multiprocessing.get_context("forkserver").set_forkserver_preload([__name__, *sorted(_imported)])
+    modules = sorted(_imported, key=lambda module: (module == WARM, module))  # what it puts into large pages is there by then
+    multiprocessing.get_context("forkserver").set_forkserver_preload([__name__, *modules])
     before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
     try:

@@ -10,6 +10,7 @@ from importlib import import_module
 import numpy as np
 import pandas as pd
 
+from tabbench.engine.pages import into_large_pages
 from tabbench.metrics import compute_metrics
 from tabbench.models import Needs, load_models
 from tabbench.prepare.preprocess import Preprocessor
@@ -28,3 +29,4 @@ _table = pd.DataFrame({"number": [0.5, np.nan, 1.5], "category": pd.Categorical(
 for _needs in (Needs(), Needs("native", scaled=False, complete=False), Needs("ordinal", scaled=False)):
     Preprocessor(_needs).fit_transform(_table)
 compute_metrics(np.array([0, 1]), np.eye(2))
+into_large_pages()
