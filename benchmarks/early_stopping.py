@@ -2,32 +2,34 @@
 
     python -m benchmarks.early_stopping FOLDER [--orders 10] [--models mlp] [--least 10]
 
-FOLDER: see `benchmarks.stored_curves`. Of every table and model the configurations are tried in random orders, the default first.
-A rule sees validation losses and says how many steps each fit takes; of the configurations, each at the last step it has been
-given (`best step`, `patience` and `lc-pfn, best step`: at its best), the one with the least validation loss is chosen, and its
-test loss counts. Costs are CPU seconds, all steps of a fit being taken to cost the same, and besides what decisions take.
+FOLDER: see `benchmarks.stored_curves`. Of every table and model the configurations are tried in random orders, the default
+first. A rule sees validation losses and says how many steps each fit takes; of the configurations, each at the last step it has
+been given (`…, best step`: at its best), the one with the least validation loss is chosen, and its test loss counts. Costs are
+CPU seconds, all steps of a fit being taken to cost the same, and besides what decisions take.
 
-`none`: every fit to its end. `patience`: until a tenth of the steps brought nothing better. `i-epoch`: a tenth of the steps each,
-then the best of them to its end (Egele et al. 2024). `halving`: a ninth, the best third a third, the best third of these to the
-end; both as if fits could be resumed. At 10, 20, 40 and 80% of the steps end what is worse than the median of the running means
-of finished trials (`median`), is without hope by a power law fitted by least squares with normal residuals (`power law`), by the
-network of `tabbench.pfn.curves` (`lc-pfn`, at chances of .05 and .01), or in truth (`oracle`, which knows the rest of the curve).
-Without hope: no later step has a larger chance to be better than the best loss so far.
+`none`: every fit to its end. `patience`: until a tenth of the steps brought nothing better. `i-epoch`: a tenth of the steps
+each, then the best of them to its end (Egele et al. 2024). `halving`: a ninth, the best third a third, the best third of these
+to the end; both as if fits could be resumed. At 10, 20, 40 and 80% of the steps end what is worse than the median of the
+running means of finished trials (`median`), is without hope by a power law fitted by least squares with normal residuals
+(`power law`), by the network of `tabbench.pfn.curves` (`lc-pfn`, at chances of .05 and .01), or in truth (`oracle`, which knows
+the rest of the curve). Without hope: no later step has a larger chance to be better than the best loss so far.
 
 Prints by rule, over tables (each the mean over its models and orders): how many times cheaper than `none` (geometric mean), the
-change of the test loss in % (mean), both with 95% bootstrap intervals, and the share of tables that are more than .5% worse.
+same if decisions cost nothing, as where fits are long; the change of the test loss in % (mean) from that of `none` and from
+that of `best step`, with 95% bootstrap intervals and the share of tables that are more than .5% worse. Then the same by model.
 """
 
 import argparse
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from tabbench.pfn.curves import checks, hopeless
+from tabbench.pfn.curves import DELTA, chances, checks
 from tabbench.resources import torch_threads
 
 WORSE = 0.005
@@ -50,6 +52,15 @@ class Given(NamedTuple):
     seconds: float = 0.0
 
 
+class Found(NamedTuple):
+    """Logs of how many times a rule is cheaper than `none`, with its decisions and without; relative changes of the test loss."""
+
+    cheaper: float
+    fits_cheaper: float
+    beside_none: float
+    beside_best: float
+
+
 Rule = Callable[[Sequence[Curve]], Given]
 
 
@@ -65,20 +76,19 @@ def main() -> None:
     counts = sorted({len(curves) for curves in cells.values()})
     names = sorted({table for table, _ in cells})
     print(f"{len(names)} tables, models {', '.join(sorted({model for _, model in cells}))}, {counts} configurations a cell")
-    rows: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    rows: dict[str, dict[str, dict[str, list[Found]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
     with torch_threads(1):
         for (table, model), curves in sorted(cells.items()):
             for number in range(args.orders):
                 rest = np.random.default_rng(number).permutation(len(curves) - 1) + 1
                 for rule, found in replay([curves[place] for place in [0, *rest]]).items():
-                    rows[rule][table].append(found)
-                    rows[f"{rule}|{model}"][table].append(found)
-    print(f"| {'rule':20} | times cheaper | test loss, % | tables worse |\n|---|---|---|---|")
-    for rule in (name for name in rows if "|" not in name):
-        print(line(rule, rows[rule]))
-    print("\nBy model, lc-pfn:")
-    for rule in (name for name in rows if name.startswith("lc-pfn|")):
-        print(line(rule.split("|")[1], rows[rule]))
+                    rows["all models"][rule][table].append(found)
+                    rows[model][rule][table].append(found)
+    for models, of_rules in rows.items():
+        heads = ("times cheaper", "fits alone", "beside none, %", "tables worse", "beside best step, %", "tables worse")
+        print(f"\n{models}\n\n| rule | {' | '.join(heads)} |\n|---{'|---' * len(heads)}|")
+        for rule, tables in of_rules.items():
+            print(line(rule, tables))
 
 
 def read(folder: Path, models: Sequence[str] | None) -> dict[tuple[str, str], list[Curve]]:
@@ -93,29 +103,37 @@ def read(folder: Path, models: Sequence[str] | None) -> dict[tuple[str, str], li
     return dict(cells)
 
 
-def replay(curves: Sequence[Curve]) -> dict[str, tuple[float, float]]:
-    """By rule, the log of how many times it is cheaper than `none`, and the relative change of the test loss."""
-    found, base = {}, None
+def replay(curves: Sequence[Curve]) -> dict[str, Found]:
+    """What comes of every rule."""
     asked = {rule: rule(curves) for rule in dict.fromkeys(rule for rule, _ in RULES.values())}
+    chosen: dict[str, tuple[float, float, float]] = {}
     for name, (rule, at_best) in RULES.items():
         given = asked[rule]
-        cost = given.seconds + sum(curve.seconds * n / len(curve.val) for curve, n in zip(curves, given.steps, strict=True))
+        fits = sum(curve.seconds * n / len(curve.val) for curve, n in zip(curves, given.steps, strict=True))
         at = [int(np.argmin(curve.val[:n])) if at_best else n - 1 for curve, n in zip(curves, given.steps, strict=True)]
-        chosen = min(range(len(curves)), key=lambda place: curves[place].val[at[place]])
-        loss = curves[chosen].test[at[chosen]]
-        base = base or (cost, loss)
-        found[name] = float(np.log(base[0] / cost)), float(loss / base[1] - 1)
-    return found
+        best = min(range(len(curves)), key=lambda place: curves[place].val[at[place]])
+        chosen[name] = fits + given.seconds, fits, float(curves[best].test[at[best]])
+    (_, all_fits, plain), (_, _, at_best_step) = chosen["none"], chosen["best step"]
+    return {
+        name: Found(float(np.log(all_fits / cost)), float(np.log(all_fits / fits)), loss / plain - 1, loss / at_best_step - 1)
+        for name, (cost, fits, loss) in chosen.items()
+    }
 
 
-def line(rule: str, tables: dict[str, list[tuple[float, float]]]) -> str:
-    """A row of the printed table."""
+def line(rule: str, tables: dict[str, list[Found]]) -> str:
+    """A row of a printed table."""
     means = np.array([np.mean(found, axis=0) for found in tables.values()])
     draws = means[np.random.default_rng(0).integers(len(means), size=(DRAWS, len(means)))].mean(axis=1)
-    (cheaper, worse), (low, high) = means.mean(axis=0), np.quantile(draws, (0.025, 0.975), axis=0)
-    times = f"{np.exp(cheaper):.2f} ({np.exp(low[0]):.2f}–{np.exp(high[0]):.2f})"
-    change = f"{100 * worse:+.2f} ({100 * low[1]:+.2f} to {100 * high[1]:+.2f})"
-    return f"| {rule:20} | {times} | {change} | {(means[:, 1] > WORSE).mean():.0%} |"
+    middle, (low, high) = Found(*means.mean(axis=0)), (Found(*ends) for ends in np.quantile(draws, (0.025, 0.975), axis=0))
+    times = (
+        f"{np.exp(middle.cheaper):.2f} ({np.exp(low.cheaper):.2f}–{np.exp(high.cheaper):.2f}) | {np.exp(middle.fits_cheaper):.2f}"
+    )
+    changes = [
+        f"{100 * getattr(middle, name):+.2f} ({100 * getattr(low, name):+.2f} to {100 * getattr(high, name):+.2f})"
+        f" | {(means[:, Found._fields.index(name)] > WORSE).mean():.0%}"
+        for name in ("beside_none", "beside_best")
+    ]
+    return f"| {rule} | {' | '.join((times, *changes))} |"
 
 
 def none(curves: Sequence[Curve]) -> Given:
@@ -184,23 +202,44 @@ def by_power_law(curve: Curve, at: int, best: float, _: list[Curve]) -> bool:
     return bool((norm.cdf((best - mean) / max(variance**0.5, 1e-6)) <= 0.05).all())
 
 
+@cache
+def largest_chance(known: bytes, n_steps: int, start: float, best: float) -> tuple[float, float]:
+    """The network's largest chance of a later step, and the CPU seconds of asking; orders and thresholds ask much the same."""
+    began = time.process_time()
+    chance = chances(np.frombuffer(known), n_steps, start, best).max()
+    return float(chance), time.process_time() - began
+
+
 def by_network(delta: float) -> Rule:
-    return at_checks(lambda curve, at, best, _: hopeless(curve.val[:at], len(curve.val), curve.start, best, delta))
+    def rule(curves: Sequence[Curve]) -> Given:
+        seconds = []
+
+        def ends(curve: Curve, at: int, best: float, _: list[Curve]) -> bool:
+            chance, took = largest_chance(curve.val[:at].tobytes(), len(curve.val), curve.start, float(best))
+            seconds.append(took)
+            return chance <= delta
+
+        return Given(at_checks(ends)(curves).steps, sum(seconds))
+
+    return rule
 
 
-LC_PFN = by_network(0.05)
+LC_PFN, MEDIAN = by_network(DELTA), at_checks(below_median)
 RULES: dict[str, tuple[Rule, bool]] = {
     "none": (none, False),
-    "best step": (none, True),
-    "patience": (patience, True),
     "i-epoch": (i_epoch, False),
     "halving": (halving, False),
-    "median": (at_checks(below_median), False),
+    "median": (MEDIAN, False),
     "power law": (at_checks(by_power_law), False),
     "lc-pfn": (LC_PFN, False),
     "lc-pfn, .01": (by_network(0.01), False),
-    "lc-pfn, best step": (LC_PFN, True),
     "oracle": (at_checks(lambda curve, at, best, _: curve.val[at:].min() >= best), False),
+    "best step": (none, True),
+    "patience": (patience, True),
+    "i-epoch, best step": (i_epoch, True),
+    "halving, best step": (halving, True),
+    "median, best step": (MEDIAN, True),
+    "lc-pfn, best step": (LC_PFN, True),
 }
 
 

@@ -16,11 +16,13 @@ from tabbench.data.task import make_task
 from tabbench.engine.execute import execute
 from tabbench.engine.stopping import Watch
 from tabbench.errors import UserError
+from tabbench.folders.run import unwatched
 from tabbench.folders.verify import verify
 from tabbench.job import Job, read_job
 from tabbench.models import get_model
 from tabbench.models.space import Range
 from tabbench.report.training import stopped_trials
+from tabbench.request import Spec
 from tabbench.resources import Resources
 from tabbench.store.runs import NAME, ResultStore
 from tabbench.tuning.protocols import PROTOCOLS
@@ -145,6 +147,19 @@ def test_any_incumbent_gives_a_defined_answer(incumbent):
     assert np.isfinite(curves.chances(falling(10), 50, 0.0, incumbent)).all()
 
 
+def test_the_band_of_a_curve_holds_what_comes_and_widens():
+    t = np.arange(1, 101)
+    losses = 0.3 + 0.4 * t**-0.6
+    early, late = (curves.band(losses[:n], 100) for n in (20, 60))
+    assert early.shape == (80, 3)
+    assert (np.diff(early) > 0).all()
+    assert ((early[:, 0] < losses[20:]) & (losses[20:] < early[:, 2])).mean() > 0.9
+    assert np.ptp(early[0]) < np.ptp(early[-1])
+    assert np.abs(late[:, 1] - losses[60:]).max() < 0.02
+    assert curves.band(np.array([np.nan]), 100).shape == curves.band(losses, 100).shape == (0, 3)
+    assert np.isfinite(curves.band(np.array([0.5]), 2)).all()
+
+
 def test_long_fits_are_thinned_and_short_ones_have_few_checks():
     assert len(curves.grid(1000)) == 100
     assert curves.grid(7).tolist() == [1, 2, 3, 4, 5, 6, 7]
@@ -184,6 +199,22 @@ def test_a_fit_without_hope_is_ended_and_the_trial_is_one_of_fewer_steps(task, m
     seeded = replace(short, seed=job.seed)
     if model in ("xgboost", "lightgbm"):  # which draw nothing here: the seeds of the two jobs differ
         assert run.proba == pytest.approx(execute(seeded, task, split).proba, abs=1e-6)
+
+
+@pytest.mark.parametrize("steering", [{"groups": "who"}, {"time": "when"}], ids=["groups", "time"])
+def test_a_network_is_not_watched_where_rows_come_in_groups_or_times_and_the_run_says_so(steering):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=90), "y": np.arange(90) % 2})
+    frame[next(iter(steering.values()))] = np.arange(90) // 5
+    task = make_task(frame, "y", name="t", **steering)
+    split = make_splits(task, 3, None, 0)[0]
+    job = Job("t", task.digest, 0, 0, split.digest, "mlp", '{"max_epochs": 8}', protocol="tabbench", stop="pfn", incumbent=0.01)
+    run = execute(job, task, split)
+    assert run.status == "ok", run.details
+    assert "n_steps" not in run.facts
+    spec = Spec(models=("hist_gbdt", "mlp", "tree"), stop="pfn")
+    assert unwatched(spec, [task]) == ["--stop pfn does not watch mlp on tables with groups or times: t"]
+    assert unwatched(replace(spec, stop=None), [task]) == unwatched(spec, []) == []
 
 
 def test_without_an_incumbent_nothing_is_ended(task, monkeypatch):
@@ -316,7 +347,7 @@ def test_the_packaged_network_is_about_as_near_to_the_truth_as_the_posterior_of_
     network, rng, gaps = curves.load(), np.random.default_rng(2), []
     for _ in range(16):
         y = draw(rng)[1]
-        exact = posterior_densities(y, 800, rng, np.zeros(2))
+        exact = posterior_densities(y, 800, rng)
         gaps.append([there - network_density(network, y, n) for n, there in zip(KNOWN, exact, strict=True)])
     assert np.median(gaps) < 0.1
     assert np.mean(gaps) < 0.2

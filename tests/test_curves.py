@@ -2,6 +2,7 @@
 
 import sqlite3
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -196,6 +197,25 @@ def test_a_curve_of_one_point_is_drawn_and_one_of_nan_is_not():
     assert trainings(points(np.nan)) == []
 
 
+def test_what_is_foretold_of_a_curve_is_drawn_beside_it():
+    told = []
+
+    def foretell(losses, n_steps):
+        told.append((losses, n_steps))
+        return np.tile([0.1, 0.2, 9.0], (n_steps - len(losses), 1))
+
+    curve = points(*np.linspace(0.9, 0.4, 20))
+    figure, plain = training_figure(curve, foretell), training_figure(curve)
+    [(losses, n_steps)] = told
+    assert n_steps == 50
+    assert losses[0] == 0.9
+    assert losses.min() > 0.8 - 0.01  # a fifth of the steps, and nothing of the rest
+    assert figure.count('class="band"') == 1
+    assert 'class="band"' not in plain
+    ends = [float(pair.split(",")[1]) for pair in figure.split('class="band"')[0].split('points="')[-1].split('"')[0].split()]
+    assert min(ends) >= 20  # cut off at the largest loss that is drawn
+
+
 def test_a_run_keeps_curves_and_replay_and_report_draw_them(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TABBENCH_DATA", str(tmp_path / "cache"))
@@ -210,7 +230,10 @@ def test_a_run_keeps_curves_and_replay_and_report_draw_them(tmp_path, monkeypatc
     assert '<section id="training">' in Path("r/report.html").read_text()
     assert main(["replay", "r", "--curves", "c.svg"]) == 0
     assert "hist_gbdt: least validation log loss" in capsys.readouterr().out
-    assert Path("c.svg").read_text().startswith("<svg ")
+    drawn = Path("c.svg").read_text()
+    assert drawn.startswith("<svg ")
+    assert ('class="band"' in drawn) == (find_spec("torch") is not None)
+    assert 'class="band"' not in Path("r/report.html").read_text()  # which is the same without the network
     api.run(out="plain", models=["tree"], **arguments)
     assert '<section id="training">' not in Path("plain/report.html").read_text()
     assert main(["replay", "plain", "--curves", "d.svg"]) == 2

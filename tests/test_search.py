@@ -172,7 +172,7 @@ def test_what_cannot_be_searched_is_one_line(monkeypatch, capsys):
 
 def test_log_and_whole_ranges_are_told_to_optuna():
     names = {"a": Range(1e-3, 10, log=True), "b": Range(2, 5, whole=True), "c": Choice(("p", "q"))}
-    a, b, c = (search._distribution(values) for values in names.values())
+    a, b, c = (search.distribution(values) for values in names.values())
     assert (a.low, a.high, a.log) == (1e-3, 10, True)
     assert (b.low, b.high, b.step, b.log) == (2, 5, 1, False)
     assert c.choices == ("p", "q")

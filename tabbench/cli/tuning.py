@@ -1,9 +1,14 @@
 """`tabbench replay`: what stored trials say."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tabbench.cli.parser import Commands, Exit, add_limits, limits_of
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def register(commands: Commands) -> None:
@@ -46,7 +51,7 @@ def _draw_curves(folder: Path, file: Path) -> None:
     from tabbench.report.training import training_figure, trainings
 
     points = open_results(folder).points
-    figure = "" if points is None else training_figure(points)
+    figure = "" if points is None else training_figure(points, _foretell())
     if points is None or not figure:
         raise UserError(f"{folder}: no trial has a curve with a loss: models trained in steps record them since tabbench 0.2")
     replace_text(file, standalone(figure))
@@ -55,3 +60,21 @@ def _draw_curves(folder: Path, file: Path) -> None:
         seconds = f"{row.seconds_to_best:.1f} of {row.seconds:.1f} CPU seconds a fold"
         print(f"{row.model}: {losses}, after {row.share:.0%} of the steps; {seconds} ({row.n_curves} curves)")
     print(f"curves: {file}")
+
+
+def _foretell() -> "Callable[[np.ndarray, int], np.ndarray] | None":
+    """What the network of curves says of the rest of one; None where it cannot be asked."""
+    from importlib.util import find_spec
+
+    from tabbench.pfn.card import CURVES
+
+    if find_spec("torch") is None or not CURVES.is_file():
+        return None
+    from tabbench.pfn.curves import band
+    from tabbench.resources import torch_threads
+
+    def foretell(losses: "np.ndarray", n_steps: int) -> "np.ndarray":
+        with torch_threads(1):
+            return band(losses, n_steps)
+
+    return foretell

@@ -1,5 +1,6 @@
 """Running: from a Spec to a result folder with its report."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -135,7 +136,8 @@ def run_request(
     with Claims(folder) as claims, Progress(quiet=quiet, log=log, workers=engine.resources.workers) as progress:
         with claims.whole_folder():
             manifest, works = _begin(request, engine, folder, progress)
-            for line in (*remarks_on(request.tasks), *engine.warnings, *_lacking(spec), *repair_store(folder / STORE, claims)):
+            notes = (*remarks_on(request.tasks), *engine.warnings, *_lacking(spec), *unwatched(spec, request.tasks))
+            for line in (*notes, *repair_store(folder / STORE, claims)):
                 progress.note(line)
         pairs = [(work.task, list(work.splits.values())) for work in works.values()]
         with ResultStore(folder / STORE) as store:
@@ -173,6 +175,16 @@ def _lacking(spec: Spec) -> list[str]:
     if not lacking or spec.models != usual:
         return []
     return [f"not installed and left out: {', '.join(lacking)}: pip install 'tabbench-harness[bench]' brings them"]
+
+
+def unwatched(spec: Spec, tasks: Iterable[Task]) -> list[str]:
+    """Which networks `--stop` leaves alone on which tables: those that stop there by rows of other groups, or later ones."""
+    parted = [task.name for task in tasks if task.groups is not None or task.time is not None]
+    steps = {name: get_model(name).steps for name in spec.models} if spec.stop and parted else {}
+    networks = [name for name, of_model in steps.items() if of_model and of_model.watch and of_model.holds_out]
+    if not networks:
+        return []
+    return [f"--stop {spec.stop} does not watch {', '.join(networks)} on tables with groups or times: {', '.join(parted)}"]
 
 
 def _begin(request: Request, engine: Engine, folder: Path, progress: Progress) -> tuple[dict[str, Any], dict[str, Work]]:

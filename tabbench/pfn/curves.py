@@ -7,11 +7,11 @@ probabilities of bars. Bars lie about the last value that is known, so that a cu
 import math
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
-from scipy.special import expit
+from scipy.special import expit, logit
 from torch import Tensor, nn
 
 from tabbench.pfn import small
@@ -134,6 +134,36 @@ def checks(n_steps: int) -> list[int]:
     return sorted({math.ceil(n_steps * part / 20) for part in (2, 4, 8, 16)} - {1, n_steps})
 
 
+class _Said(NamedTuple):
+    """Bars (q, N_BARS) of later values less the `last` known. best : the incumbent's value. gap : from its loss to the start's."""
+
+    bars: np.ndarray
+    edges: np.ndarray
+    last: float
+    best: float
+    gap: float
+
+
+def _said(losses: np.ndarray, n_steps: int, start: float, incumbent: float, network: CurveNetwork | None) -> _Said | None:
+    """What the network says of the later steps of the grid; see `chances`."""
+    network = network or load()
+    at = grid(n_steps)
+    first = at[at <= len(losses)]
+    known = np.asarray(losses, np.float64)[first - 1]
+    told = np.flatnonzero(np.isfinite(known))
+    later = np.arange(len(first), len(at))
+    if not len(told) or not len(later):
+        return None
+    gap = max(start - incumbent, 0.02 * start, 1e-9)
+    values = expit(1 - 2 * (np.append(known[told], incumbent) - incumbent) / gap)
+    cells, read_values, last = read(np.concatenate([told, later])[None] + 1.0, values[None, :-1])
+    edges = network.borders.double().numpy()
+    with torch.inference_mode():
+        exact = network.borders.dtype
+        bars = network(torch.from_numpy(cells).to(exact), torch.from_numpy(read_values).to(exact))[0].double().exp().numpy()
+    return _Said(bars, edges, float(last[0, 0]), float(values[-1]), gap)
+
+
 def chances(losses: np.ndarray, n_steps: int, start: float, incumbent: float, network: CurveNetwork | None = None) -> np.ndarray:
     """Probability of each later step of the grid that its loss is below the incumbent's.
 
@@ -142,23 +172,25 @@ def chances(losses: np.ndarray, n_steps: int, start: float, incumbent: float, ne
     start (1), as LC-PFN does with losses (its appendix A); an incumbent that is hardly better than the start is taken as a
     fiftieth better. Nothing is known without a finite loss: all are 1.
     """
-    network = network or load()
-    at = grid(n_steps)
-    first = at[at <= len(losses)]
-    known = np.asarray(losses, np.float64)[first - 1]
-    told = np.flatnonzero(np.isfinite(known))
-    later = np.arange(len(first), len(at))
-    if not len(told) or not len(later):
-        return np.ones(len(later))
-    gap = max(start - incumbent, 0.02 * start, 1e-9)
-    values = expit(1 - 2 * (np.append(known[told], incumbent) - incumbent) / gap)
-    cells, read_values, last = read(np.concatenate([told, later])[None] + 1.0, values[None, :-1])
-    edges = network.borders.double().numpy()
-    with torch.inference_mode():
-        exact = network.borders.dtype
-        bars = network(torch.from_numpy(cells).to(exact), torch.from_numpy(read_values).to(exact))[0].double().exp().numpy()
-    share = ((edges[1:] - (values[-1] - last[0, 0])) / np.diff(edges)).clip(0, 1)
-    return cast(np.ndarray, bars @ share)
+    said = _said(losses, n_steps, start, incumbent, network)
+    if said is None:
+        return np.ones((grid(n_steps) > len(losses)).sum())
+    share = ((said.edges[1:] - (said.best - said.last)) / np.diff(said.edges)).clip(0, 1)
+    return cast(np.ndarray, said.bars @ share)
+
+
+def band(losses: np.ndarray, n_steps: int) -> np.ndarray:
+    """Quantiles (q, 3) of the loss at the later steps of the grid: .05, .5 and .95; none without a finite loss.
+
+    losses : (n,) of the first n steps. Their first and least are taken for the start and the incumbent of `chances`.
+    """
+    finite = np.asarray(losses)[np.isfinite(losses)]
+    said = _said(losses, n_steps, float(finite[0]), float(finite.min()), None) if len(finite) else None
+    if said is None:
+        return np.empty((0, 3))
+    below = np.concatenate([np.zeros((len(said.bars), 1)), said.bars.cumsum(axis=1)], axis=1)
+    values = np.array([np.interp((0.95, 0.5, 0.05), shares / shares[-1], said.edges + said.last) for shares in below])
+    return cast(np.ndarray, finite.min() + said.gap * (1 - logit(values.clip(0.001, 0.999))) / 2)
 
 
 def hopeless(losses: np.ndarray, n_steps: int, start: float, incumbent: float, delta: float = DELTA) -> bool:

@@ -160,17 +160,30 @@ def curves(series: Mapping[str, Mapping[int, float]], name: str) -> str:
     return _svg(WIDTH, HEIGHT, f"{name} against training size by model", parts)
 
 
-def training(shares: np.ndarray, series: Mapping[str, np.ndarray]) -> str:
-    """Loss above the least of each line by share of the steps, both axes linear, a line a model, labelled at its right end."""
+def training(shares: np.ndarray, series: Mapping[str, np.ndarray], bands: Mapping[str, np.ndarray] = {}) -> str:
+    """Loss above the least of each line by share of the steps, both axes linear, a line a model, labelled at its right end.
+
+    bands : of what was foretold of the last points of a line, lower end, median and upper end (q, 3), cut off at the axis' ends.
+    """
     left, top, right, bottom = CHART
     x_axis = _linear_axis(pd.Series([0.0, 100.0]), left, right)
-    y_axis = _linear_axis(pd.Series(np.concatenate(list(series.values()))), bottom, top)
+    drawn = np.concatenate(list(series.values()))
+    y_axis = _linear_axis(pd.Series(drawn), bottom, top)
     name = "validation log loss above its least, nats"
     parts, ends = _frame(x_axis.ticks, y_axis.ticks, "% of the boosting rounds or epochs", name), {}
     for i, (model, line) in enumerate(series.items()):
         points = [(x_axis.of(100 * share), y_axis.of(value)) for share, value in zip(shares, line, strict=True)]
-        parts.append(_path(points, "curve", f'style="stroke:{COLOURS[i % len(COLOURS)]}"'))
+        colour = COLOURS[i % len(COLOURS)]
+        parts.append(_path(points, "curve", f'style="stroke:{colour}"'))
         ends[model] = points[-1]
+        if model in bands:
+            at = shares[len(shares) - len(bands[model]) :]
+            low, middle, high = (
+                [(x_axis.of(100 * share), y_axis.of(value)) for share, value in zip(at, column, strict=True)]
+                for column in bands[model].clip(drawn.min(), drawn.max()).T
+            )
+            parts.append(_path([*low, *high[::-1]], "band", f'style="fill:{colour};fill-opacity:0.15"'))
+            parts.append(_path(middle, "thin", f'style="stroke:{colour};stroke-dasharray:2 3"'))
     parts += _labels(list(ends.values()), list(ends), len(ends))
     return _svg(WIDTH, HEIGHT, f"{name}, by model and share of the steps", parts)
 

@@ -3,7 +3,7 @@
 A curve contains all shorter ones, so that the number of steps needs no search: of each trial its best step could be kept.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,7 @@ from tabbench.report import plots
 FOLD = ["model", "task", "repeat", "fold"]
 TRIAL = [*FOLD, "trial", "rung"]
 SHARES = np.linspace(0.02, 1.0, 50)  # of the steps, where curves of any length are laid over each other
+N_KNOWN = 10  # of these, from which the rest is foretold
 
 
 @dataclass(frozen=True)
@@ -97,18 +98,27 @@ def stopped_trials(trials: pd.DataFrame) -> list[Stopped]:
     return found
 
 
-def training_figure(points: pd.DataFrame) -> str:
-    """Of each model the curve of its best trial, above its least loss and by share of its steps, mean over folds; "" without."""
+def training_figure(points: pd.DataFrame, foretell: Callable[[np.ndarray, int], np.ndarray] | None = None) -> str:
+    """Of each model the curve of its best trial, above its least loss and by share of its steps, mean over folds; "" without.
+
+    foretell : from the first losses of a curve, and how many it has in all, the .05, .5 and .95 quantiles (q, 3) of the later
+    ones, which are drawn besides.
+    """
     best = best_points(points)
     if best.empty:
         return ""
     chosen = best.loc[best.groupby(FOLD)["val_log_loss"].idxmin()].set_index(TRIAL)
-    lines: dict[str, list[np.ndarray]] = {}
+    lines: dict[str, list[tuple[np.ndarray, float]]] = {}
     for trial, curve in points.dropna(subset="val_log_loss").groupby(TRIAL):
         if trial in chosen.index:
             shares = curve["step"] / chosen.loc[[trial], "last_step"].iloc[0]
-            lines.setdefault(str(trial[0]), []).append(
-                np.interp(SHARES, shares, curve["val_log_loss"]) - curve["val_log_loss"].min()
-            )
-    series: Mapping[str, np.ndarray] = {model: np.mean(curves, axis=0) for model, curves in lines.items()}
-    return plots.training(SHARES, series)
+            line = np.interp(SHARES, shares, curve["val_log_loss"])
+            lines.setdefault(str(trial[0]), []).append((line, float(curve["val_log_loss"].min())))
+    series: dict[str, np.ndarray] = {}
+    bands: dict[str, np.ndarray] = {}
+    for model, found in lines.items():
+        mean, least = np.mean([line for line, _ in found], axis=0), np.mean([least for _, least in found])
+        series[model] = mean - least
+        if foretell:
+            bands[model] = foretell(mean[:N_KNOWN], len(SHARES)) - least
+    return plots.training(SHARES, series, bands)

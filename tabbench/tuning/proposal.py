@@ -38,7 +38,9 @@ def propose(space: Space, tried: Sequence[Tried], seed: int) -> dict[str, Any] |
     new = [config for text, config in candidates.items() if text not in taken]
     if not new or len(known) < 2:
         return new[0] if new else None
-    return new[int(promise(_points(space, [one.config for one in known]), kinds_of(space), known, _points(space, new)).argmax())]
+    return new[
+        int(promise(points_of(space, [one.config for one in known]), kinds_of(space), known, points_of(space, new)).argmax())
+    ]
 
 
 def promise(x: np.ndarray, kinds: Sequence[int], known: Sequence[Tried], at: np.ndarray) -> np.ndarray:
@@ -84,7 +86,7 @@ def _near(space: Space, config: Mapping[str, Any], rng: np.random.Generator) -> 
     return near
 
 
-def _points(space: Space, configs: Sequence[Mapping[str, Any]]) -> np.ndarray:
+def points_of(space: Space, configs: Sequence[Mapping[str, Any]]) -> np.ndarray:
     """(n, d) configurations as the surrogate takes them."""
     return np.array([[_number(values, config[name]) for name, values in space.items()] for config in configs])
 

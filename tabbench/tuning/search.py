@@ -250,7 +250,7 @@ def _ask(series: Series, history: Sequence[tuple[Job, float]], number: int) -> d
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # it would announce every study
-    space = {name: _distribution(values) for name, values in series.space.items()}
+    space = {name: distribution(values) for name, values in series.space.items()}
     seed = replace(series.first, trial=number).search_seed
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
     for job, value in history:
@@ -260,7 +260,8 @@ def _ask(series: Series, history: Sequence[tuple[Job, float]], number: int) -> d
     return {**json.loads(series.first.config), **study.ask(space).params}
 
 
-def _distribution(values: Range | Choice) -> "BaseDistribution":
+def distribution(values: Range | Choice) -> "BaseDistribution":
+    """What Optuna takes for the values of a parameter."""
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(values, Choice):
