@@ -1,6 +1,6 @@
 """How near the network of learning curves is to the posterior of its own prior.
 
-    python -m benchmarks.curve_posterior [--curves 20] [--particles 4000] [--weights FILE]
+    python -m benchmarks.curve_posterior [--curves 20] [--particles 2000] [--moves 24] [--weights FILE]
 
 Curves are drawn from `tabbench.pfn.curve_prior`; when 20, 40 and 80 of their 100 values are known, the mean log density (nats)
 of the later ones is printed: by the network, by the posterior, and by the values without noise and their noise, an upper bound;
@@ -26,13 +26,13 @@ from tabbench.pfn.curve_prior import N_FACTS, N_STEPS, curves_of
 from tabbench.resources import torch_threads
 
 KNOWN = (20, 40, 80)
-MOVES = 6
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--curves", type=int, default=20)
-    parser.add_argument("--particles", type=int, default=4000)
+    parser.add_argument("--particles", type=int, default=2000)
+    parser.add_argument("--moves", type=int, default=24, help="of every particle at a temperature")
     parser.add_argument("--weights", type=Path, default=curves.CURVES)
     args = parser.parse_args()
     network, rng = curves.load(args.weights), np.random.default_rng(1)
@@ -40,18 +40,19 @@ def main() -> None:
     seconds = np.zeros(2)
     for number in range(args.curves):
         facts, y = draw(rng)
+        chance = np.random.default_rng([2, number])
         truth = curves_of(facts)
         began = time.process_time()
         ours = [network_density(network, y, n) for n in KNOWN]
         seconds[0] += time.process_time() - began
         began = time.process_time()
-        alone, helped = (posterior_densities(y, args.particles, rng, kept) for kept in (None, facts))
+        alone, helped = (posterior_densities(y, args.particles, args.moves, chance, kept) for kept in (None, facts))
         seconds[1] += time.process_time() - began
         bound = [norm.logpdf(y[n:], truth.values[0, n:], truth.noise[0]).mean() for n in KNOWN]
         found.append(np.array([ours, alone, helped, bound]))
         print(f"curve {number + 1}: " + "; ".join(" ".join(f"{value:.3f}" for value in row) for row in found[-1].T), flush=True)
     print("| known of 100 | network | from the prior | with the truth | between them | network less: prior, truth | bound |")
-    for n, rows in zip(KNOWN, np.moveaxis(found, 2, 0), strict=True):
+    for n, rows in zip(KNOWN, np.moveaxis(np.array(found), 2, 0), strict=True):
         parts = (rows[:, 2] - rows[:, 1], rows[:, 0] - rows[:, 1], rows[:, 0] - rows[:, 2])
         apart, *less = (f"{part.mean():+.3f} ± {part.std(ddof=1) / len(part) ** 0.5:.3f}" for part in parts)
         middle = f"{np.median(np.abs(parts[0])):.3f}"
@@ -81,10 +82,12 @@ def network_density(network: curves.CurveNetwork, y: np.ndarray, n_known: int) -
         return float(curves.log_density(bars, network.borders, later.clamp(-curves.SPAN, curves.SPAN)).mean())
 
 
-def posterior_densities(y: np.ndarray, n: int, rng: np.random.Generator, kept: np.ndarray | None = None) -> list[float]:
+def posterior_densities(
+    y: np.ndarray, n: int, moves: int, rng: np.random.Generator, kept: np.ndarray | None = None
+) -> list[float]:
     """Mean log density of the later values when so many of `KNOWN` are known, by Monte Carlo with n particles.
 
-    kept : (1, N_FACTS) of a particle that is never lost.
+    moves : of every particle at a temperature. kept : (1, N_FACTS) of a particle that is never lost.
     """
     facts = np.empty((0, N_FACTS))
     while len(facts) < n:
@@ -92,7 +95,7 @@ def posterior_densities(y: np.ndarray, n: int, rng: np.random.Generator, kept: n
         facts = np.concatenate([facts, more[curves_of(more).allowed]])
     facts, before, densities = facts[:n], 0, []
     for n_known in KNOWN:
-        facts = tempered(facts, y, before, n_known, rng, kept)
+        facts = tempered(facts, y, (before, n_known), moves, rng, kept)
         before = n_known
         curve = curves_of(facts)
         logs = norm.logpdf(y[n_known:], curve.values[:, n_known:], curve.noise[:, None])
@@ -101,9 +104,10 @@ def posterior_densities(y: np.ndarray, n: int, rng: np.random.Generator, kept: n
 
 
 def tempered(
-    facts: np.ndarray, y: np.ndarray, before: int, known: int, rng: np.random.Generator, kept: np.ndarray | None
+    facts: np.ndarray, y: np.ndarray, numbers: tuple[int, int], moves: int, rng: np.random.Generator, kept: np.ndarray | None
 ) -> np.ndarray:
-    """Particles of the posterior of the first `known` values, from those of that of the first `before`."""
+    """Particles of the posterior when the second of these numbers of values is known, from those when the first is."""
+    before, known = numbers
 
     def likelihoods(at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         curve = curves_of(at)
@@ -120,7 +124,7 @@ def tempered(
         weights = np.exp(step * new - logsumexp(step * new))
         picked = np.where(stays, 0, np.searchsorted(np.cumsum(weights), rng.random(n)).clip(0, n - 1))
         facts, old, new = facts[picked], old[picked], new[picked]
-        for _ in range(MOVES if share < 1 else 3 * MOVES):
+        for _ in range(moves if share < 1 else 3 * moves):
             a, b = (facts[rng.permutation(n)] for _ in range(2))
             scale = np.where(rng.random((n, 1)) < 0.1, 1.0, rng.uniform(0.2, 1.2, (n, 1)) * 2.38 / (2 * N_FACTS) ** 0.5)
             mask = rng.random((n, N_FACTS)) < rng.choice([0.2, 0.5, 1.0], (n, 1))

@@ -135,7 +135,8 @@ def tpe(cell: Cell, done: Sequence[int], rest: Sequence[int]) -> int:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     space = {name: distribution(values) for name, values in cell.space.items()}
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=0))
+    sampler = optuna.samplers.TPESampler(seed=0)
+    study = optuna.create_study(sampler=sampler)
     for place in done:
         params = {name: cell.configs[place][name] for name in space}
         study.add_trial(optuna.trial.create_trial(params=params, distributions=space, value=float(cell.val[place])))
@@ -144,7 +145,7 @@ def tpe(cell: Cell, done: Sequence[int], rest: Sequence[int]) -> int:
     for name, values in space.items():
         at = {name: np.array([values.to_internal_repr(cell.configs[place][name]) for place in rest])}
         below, above = (
-            study.sampler._build_parzen_estimator(study, {name: values}, trials, handle_below=good).log_pdf(at)
+            sampler._build_parzen_estimator(study, {name: values}, trials, handle_below=good).log_pdf(at)
             for trials, good in zip(parts, (True, False), strict=True)
         )
         score += below - above

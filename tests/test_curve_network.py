@@ -347,7 +347,7 @@ def test_the_packaged_network_is_about_as_near_to_the_truth_as_the_posterior_of_
     network, rng, gaps = curves.load(), np.random.default_rng(2), []
     for _ in range(16):
         y = draw(rng)[1]
-        exact = posterior_densities(y, 800, rng)
+        exact = posterior_densities(y, 800, 4, rng)
         gaps.append([there - network_density(network, y, n) for n, there in zip(KNOWN, exact, strict=True)])
     assert np.median(gaps) < 0.1
     assert np.mean(gaps) < 0.2

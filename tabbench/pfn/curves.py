@@ -135,7 +135,7 @@ def checks(n_steps: int) -> list[int]:
 
 
 class _Said(NamedTuple):
-    """Bars (q, N_BARS) of later values less the `last` known. best : the incumbent's value. gap : from its loss to the start's."""
+    """Bars (q, N_BARS) of later values less the `last` known. best : value of the incumbent. gap : of its loss to the start."""
 
     bars: np.ndarray
     edges: np.ndarray
