@@ -447,6 +447,25 @@ def test_trees_of_node_are_those_of_a_loop():
         torch.testing.assert_close(trees(x)[:, tree], expected)
 
 
+def test_rows_of_saint_look_at_rows_as_in_a_loop():
+    """Over rows and heads (section 3 of the paper): in training at their batch, in evaluation at the context and themselves."""
+    from tabbench.models.nets.saint import ROW_WIDTH, RowAttention
+
+    layer = RowAttention(6, 2, 0.0).double()
+    x, context = torch.randn(5, 6, dtype=torch.float64), torch.randn(4, 6, dtype=torch.float64)
+    q, k, v = layer.qkv(layer.norm(torch.cat([x, context]))).view(9, 3, 2, ROW_WIDTH).unbind(1)
+    for others in (None, context):
+        rows = []
+        for row in range(5):
+            seen = range(5) if others is None else [5, 6, 7, 8, row]
+            scores = [torch.stack([q[row, head] @ k[one, head] for one in seen]) / ROW_WIDTH**0.5 for head in range(2)]
+            weights = [torch.softmax(score, dim=0) for score in scores]
+            said = [sum(w * v[one, head] for w, one in zip(weights[head], seen, strict=True)) for head in range(2)]
+            rows.append(x[row] + layer.out(torch.cat(said)))
+        expected = torch.stack([row + layer.feed(row) for row in rows])
+        torch.testing.assert_close(layer(x, others), expected)
+
+
 def test_sparse_softmaxes_are_those_of_entmax():
     entmax = pytest.importorskip("entmax", reason="oracle entmax not installed")
     from tabbench.models.nets.sparse import entmax15, entmoid15, sparsemax

@@ -17,7 +17,7 @@ class Dropout(nn.Module):
         """Tensor of the same shape."""
         if not (self.training and self.rate):
             return x
-        return x * (torch.rand(x.shape) >= self.rate) / (1 - self.rate)
+        return x * torch.rand(x.shape).ge_(self.rate) / (1 - self.rate)  # as floats: a mask of bools would be converted twice
 
 
 class BatchNorm(nn.BatchNorm1d):

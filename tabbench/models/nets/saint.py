@@ -8,15 +8,15 @@ from tabbench.models.nets.tabtransformer import GEGLU, Block
 from tabbench.models.nets.trainer import Columns, Network, Rows
 
 N_CONTEXT = 128  # training rows that predictions look at
-ROW_HEADS, ROW_WIDTH = 8, 64
+ROW_WIDTH = 64  # of a head that looks at rows
 
 
 class RowAttention(nn.Module):
     """Rows as one vector each (n, m): a row looks at itself and at the context rows (b, m); plus a feed-forward layer."""
 
-    def __init__(self, m: int, dropout: float) -> None:
+    def __init__(self, m: int, n_heads: int, dropout: float) -> None:
         super().__init__()
-        inner = ROW_HEADS * ROW_WIDTH
+        self.n_heads, inner = n_heads, n_heads * ROW_WIDTH
         self.norm, self.qkv, self.out = nn.LayerNorm(m), nn.Linear(m, 3 * inner, bias=False), nn.Linear(inner, m)
         self.feed = nn.Sequential(
             nn.LayerNorm(m), nn.Linear(m, 2 * ROW_WIDTH), GEGLU(), Dropout(dropout), nn.Linear(ROW_WIDTH, m)
@@ -25,7 +25,7 @@ class RowAttention(nn.Module):
 
     def heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys, values (heads, n, width)."""
-        q, k, v = (part.unflatten(1, (ROW_HEADS, -1)).transpose(0, 1) for part in self.qkv(self.norm(x)).chunk(3, dim=1))
+        q, k, v = (part.unflatten(1, (self.n_heads, -1)).transpose(0, 1) for part in self.qkv(self.norm(x)).chunk(3, dim=1))
         return q, k, v
 
     def forward(self, x: Tensor, context: Tensor | None) -> Tensor:
@@ -61,7 +61,7 @@ class SAINT(Network):
         self.cls = nn.Parameter(torch.randn(width) * 0.1)
         m = width * (1 + p + len(columns.n_levels))
         self.columns = nn.ModuleList(Block(width, n_heads, dropout) for _ in range(depth))
-        self.rows = nn.ModuleList(RowAttention(m, dropout) for _ in range(depth))
+        self.rows = nn.ModuleList(RowAttention(m, n_heads, dropout) for _ in range(depth))
         self.last = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, n_classes))
 
     def prepare(self, rows: Rows) -> None:
