@@ -12,6 +12,7 @@ function make(tag, attributes = {}, ...children) {
   return element;
 }
 const fixed = (value, places) => (value === null || value === undefined ? "–" : value.toFixed(places));
+const ofParts = (parts) => fixed(Number.isInteger(parts) ? parts / numbers.constants.FOLD_PARTS : null, 4);
 const listing = (names) => (names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`);
 const pText = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`);
 
@@ -546,7 +547,7 @@ function showFolds(name) {
         {},
         make("th", { scope: "row" }, numbers.models[m]),
         make("td", {}, fixed(scores[d][m], 4)),
-        ...labels.map((_, f) => make("td", {}, fixed(rows[f]?.[m], 4))),
+        ...labels.map((_, f) => make("td", {}, ofParts(rows[f]?.[m]))),
         ...(remarks
           ? [make("td", { class: "left" }, scores[d][m] === null ? (numbers.why[name]?.[numbers.models[m]] ?? "not run") : "")]
           : []),

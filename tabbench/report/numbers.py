@@ -17,11 +17,12 @@ from tabbench.stats.ranks import TOLERANCE
 from tabbench.stats.ratings import CENTRE, FINITE, POINTS, PRIOR
 from tabbench.stats.significance import EXACT_UP_TO, nemenyi_q
 
+FOLD_PARTS = 10_000  # of the scores of single folds, which are only shown, the page has whole numbers of such parts
 CONSTANTS = {
     **{"TOLERANCE": TOLERANCE, "BELOW": BELOW, "ALPHA": ALPHA, "EXACT_UP_TO": EXACT_UP_TO, "UNSEEN": UNSEEN},
     **{"PRIOR": PRIOR, "FINITE": FINITE, "CENTRE": CENTRE, "POINTS": POINTS, "LOG_RATIO": LOG_RATIO, "MOST_TICKS": MOST_TICKS},
+    "FOLD_PARTS": FOLD_PARTS,
 }
-FOLD_DIGITS = 4  # of the scores of single folds, which are only shown
 
 
 def page_numbers(
@@ -80,10 +81,14 @@ def _absent(absent: pd.DataFrame) -> list[list[int]]:
 
 
 def _fold_scores(scores: pd.DataFrame, folds: pd.DataFrame, models: Sequence[str]) -> dict[str, Any]:
-    """Scores by dataset, then fold, then model."""
+    """Scores in parts of `FOLD_PARTS`, by dataset, then fold, then model."""
     wide = scores.reindex(index=pd.MultiIndex.from_frame(folds), columns=models)
-    values = np.array([[float(f"{value:.{FOLD_DIGITS}g}") for value in row] for row in wide.to_numpy(np.float64)])
-    return {task: _plain(values[places]) for task, places in folds.reset_index(drop=True).groupby("task").indices.items()}
+    values = np.rint(wide.to_numpy(np.float64) * FOLD_PARTS)
+    return {task: _whole(values[places]) for task, places in folds.reset_index(drop=True).groupby("task").indices.items()}
+
+
+def _whole(values: np.ndarray) -> list[list[int | None]]:
+    return [[None if value is None else int(value) for value in row] for row in _plain(values)]
 
 
 def _plain(values: np.ndarray) -> list[list[float | None]]:
