@@ -10,7 +10,8 @@ import numpy as np
 from tabbench.metafeatures.registry import metafeature, shared
 from tabbench.metafeatures.table import Table
 
-BLOCK_CELLS = 2**24  # distances held at a time
+BLOCK_CELLS = 2**17  # distances held at a time: they stay in a core's cache
+CANCELLED = 1e-7  # of a squared length: smaller squared distances that are made of such have lost too many digits
 SMALL_CLASS = 15
 
 
@@ -31,16 +32,25 @@ def _sorted(table: Table) -> tuple[np.ndarray, np.ndarray]:
 
 @shared
 def _distances(table: Table) -> _Distances:
-    from scipy.spatial.distance import cdist, pdist, squareform
-
-    N = table.N[np.concatenate(table.by_class)]
-    starts = _sorted(table)[1]
+    """By products of rows; where these nearly cancel each other, by differences of rows."""
+    N, starts = (table.N - table.N.mean(axis=0))[np.concatenate(table.by_class)], _sorted(table)[1]
+    squares, ones = np.sum(N**2, axis=1), np.ones(len(N))
+    rights = np.vstack([-2 * N.T, ones, squares])
+    found = _Distances(*(np.empty((len(N), len(starts))) for _ in range(3)))
     step = max(1, BLOCK_CELLS // len(N))
-    blocks = []
+    held = np.empty((step, len(N)))
     for start in range(0, len(N), step):
-        block = squareform(pdist(N)) if step >= len(N) else cdist(N[start : start + step], N)
-        blocks.append(tuple(of.reduceat(block, starts, axis=1) for of in (np.add, np.minimum, np.maximum)))
-    return _Distances(*(np.concatenate(part) for part in zip(*blocks, strict=True)))
+        rows = slice(start, start + step)
+        left = np.column_stack([N[rows], squares[rows], ones[rows]])
+        block = np.matmul(left, rights, out=held[: len(left)])
+        i, j = np.divmod(np.flatnonzero(block <= CANCELLED * squares[rows, None]), len(N))
+        for first in range(0, len(i), step):
+            some = slice(first, first + step)
+            block[i[some], j[some]] = np.sum((N[start + i[some]] - N[j[some]]) ** 2, axis=1)
+        np.sqrt(block, out=block)
+        for of, values in ((np.add, found.sums), (np.minimum, found.smallest), (np.maximum, found.largest)):
+            of.reduceat(block, starts, axis=1, out=values[rows])
+    return found
 
 
 @shared

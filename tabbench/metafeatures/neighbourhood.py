@@ -6,7 +6,7 @@ more they are made again, some rows at a time, whenever they are looked at, so t
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,6 +20,7 @@ BLOCK_ROWS = 64  # of a matrix of which only one half is computed, or at least o
 GRAPH_BYTES = 2**29  # of a graph: that of 65,536 rows of one class
 FAR = np.float32(1e30)  # more than any distance; to raise distances to it takes less time than to replace them
 PRECISION = 1e-10  # of an eigenvector
+SHORT_EDGES = 32  # of a row, among which most edges of the minimum spanning tree are
 GRAPH_SHARE = 0.15  # of the rows that are neighbours in the graph
 
 
@@ -38,41 +39,38 @@ class _Distances:
     """(n, n) float32 distances of the rows of a and b; of a's row i and b's row j only where i ≤ j, the rest is mirrored.
 
     Mirroring is right if a is b. pymfe's n4 comes to compare two tables of equal length, and package gower mirrors those too.
-    a, b : numbers and bits, in units of the columns' reach. held : the distances, if they are. nothing : what stands for 0.
+    a, b : numbers and bits, in units of the columns' reach. held : the distances, if they are.
     """
 
     a: tuple[np.ndarray, np.ndarray]
     b: tuple[np.ndarray, np.ndarray]
     held: np.ndarray | None = None
-    nothing: float = 0.0
 
     def __len__(self) -> int:
         return len(self.a[0])
 
-    def blocks(self, wanted: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Numbers of some of the wanted rows (None: of all), and these rows."""
-        n = len(self)
-        step = max(BLOCK_ROWS, BLOCK_CELLS // n)
-        for start in range(0, n if wanted is None else len(wanted), step):
-            rows = np.arange(start, min(start + step, n)) if wanted is None else wanted[start : start + step]
-            if self.held is None:
-                yield rows, self._made(rows)
-            else:
-                yield rows, self.held[start : start + step] if wanted is None else self.held[rows]
+    def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Numbers of some of the rows from start to stop, and these rows."""
+        stop = len(self) if stop is None else stop
+        for first in range(start, stop, self._step):
+            rows = np.arange(first, min(first + self._step, stop))
+            yield rows, self._made(rows) if self.held is None else self.held[first : rows[-1] + 1]
 
-    def apart(self) -> "_Distances":
-        """The same to be written to, equal rows being FAR from each other."""
-        held = None if self.held is None else np.where(self.held == 0, FAR, self.held)
-        return replace(self, held=held, nothing=float(FAR))
+    def some(self, wanted: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Numbers of some of the wanted rows, and these rows, to be written to."""
+        for first in range(0, len(wanted), self._step):
+            rows = wanted[first : first + self._step]
+            yield rows, self._made(rows) if self.held is None else self.held[rows]
+
+    @property
+    def _step(self) -> int:
+        return max(BLOCK_ROWS, BLOCK_CELLS // len(self))
 
     def _made(self, rows: np.ndarray) -> np.ndarray:
         found = _sums(_part(self.a, rows), self.b)
         if self.a is not self.b:
             np.copyto(found, _sums(self.a, _part(self.b, rows)).T, where=np.arange(len(self)) < rows[:, None])
-        found = found.astype(np.float32)
-        if self.nothing:
-            found[found == 0] = self.nothing
-        return found
+        return found.astype(np.float32)
 
 
 def _gower(a: np.ndarray, b: np.ndarray) -> _Distances:
@@ -124,36 +122,68 @@ def _manhattan_to_bits(a: np.ndarray, b: np.ndarray) -> np.ndarray | float:
     return (1 - 2 * a) @ b.T + a.sum(axis=1)[:, None] if a.shape[1] else 0.0
 
 
+@dataclass(frozen=True, eq=False)
+class _Order:
+    """The rows class after class: each class is then a range of rows and of columns of the distances.
+
+    row : (n,) number of each in the table. place : (n,) of each row of the table. y : (n,) classes. starts : (k,) of the classes.
+    """
+
+    row: np.ndarray
+    place: np.ndarray
+    y: np.ndarray
+    starts: np.ndarray
+
+
+@shared
+def _order(table: Table) -> _Order:
+    row, counts = np.concatenate(table.by_class), table.class_counts
+    return _Order(row, np.argsort(row), np.repeat(np.arange(len(counts)), counts), np.cumsum(counts) - counts)
+
+
 @shared
 def _distances(table: Table) -> _Distances:
-    return _gower(_scaled(table), _scaled(table))
-
-
-def _far_members(group: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """(rows, n) float32: FAR where two are of one group, 0 elsewhere. group : (n,) codes."""
-    return np.multiply(group[rows, None] == group, FAR, dtype=np.float32)
+    """The distances of the rows class after class."""
+    rows = _scaled(table)[_order(table).row]
+    return _gower(rows, rows)
 
 
 @dataclass(frozen=True, eq=False)
 class _Nearest:
-    """Of every row (n,): distance of the nearest other row of its class, and distance and number of the nearest of another."""
+    """Of every row (n,), class after class: what is nearest, and how many distances are below that of the nearest enemy.
+
+    friend, enemy : distances of the nearest other row of its class and of the nearest of another. enemy_row : the first such row
+    in the table. nearer : a sum over all rows.
+    """
 
     friend: np.ndarray
     enemy: np.ndarray
     enemy_row: np.ndarray
+    nearer: int
 
 
 @shared
 def _nearest_rows(table: Table) -> _Nearest:
-    n, y = len(table.y), table.y
-    found = _Nearest(np.empty(n, dtype=np.float32), np.empty(n, dtype=np.float32), np.empty(n, dtype=np.int64))
+    order, n = _order(table), len(table.y)
+    friend, enemy = np.empty(n, dtype=np.float32), np.empty(n, dtype=np.float32)
+    enemy_row, nearer = np.full(n, n), 0
     for rows, block in _distances(table).blocks():
-        of_friends = _far_members(y, rows)
-        enemies, friends = np.maximum(block, of_friends), np.maximum(block, FAR - of_friends)
-        friends[np.arange(len(rows)), rows] = FAR
-        found.friend[rows] = friends.min(axis=1)
-        found.enemy[rows], found.enemy_row[rows] = enemies.min(axis=1), enemies.argmin(axis=1)
-    return found
+        own, here = order.y[rows], np.arange(len(rows))
+        block[here, rows] = FAR
+        of_class = np.minimum.reduceat(block, order.starts, axis=1)
+        block[here, rows] = 0
+        friend[rows], of_class[here, own] = of_class[here, own], FAR
+        enemy[rows] = of_class.min(axis=1)
+        nearer += np.count_nonzero(block < enemy[rows, None])
+        i, j = _where(block == enemy[rows, None])
+        of_enemy = own[i] != order.y[j]
+        np.minimum.at(enemy_row, rows[i[of_enemy]], order.row[j[of_enemy]])
+    return _Nearest(friend, enemy, np.where(enemy_row < n, enemy_row, 0), nearer)
+
+
+def _where(found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Row and column of what is found in a block; faster than numpy's of two dimensions."""
+    return np.divmod(np.flatnonzero(found), found.shape[1])
 
 
 def _nearest(distances: np.ndarray, count: int) -> np.ndarray:
@@ -162,45 +192,100 @@ def _nearest(distances: np.ndarray, count: int) -> np.ndarray:
     return np.take_along_axis(near, np.argsort(np.take_along_axis(distances, near, axis=1)), axis=1)
 
 
-def _are_near(distances: np.ndarray, count: int) -> np.ndarray:
-    """(rows, n) whether a distance is among the `count` smallest of its row; of equal ones scikit-learn chooses like this."""
-    inside = distances <= np.partition(distances, count - 1, axis=1)[:, count - 1 : count]
-    tied = np.flatnonzero(np.count_nonzero(inside, axis=1) > count)
-    inside[tied] = False
-    inside[tied[:, None], np.argpartition(distances[tied], count - 1, axis=1)[:, :count]] = True
+def _are_near(distances: np.ndarray, count: int, order: _Order, wanted: slice) -> np.ndarray:
+    """Of the wanted columns, whether a distance is among the `count` smallest of its row.
+
+    Of equal ones scikit-learn chooses like this, among the rows as they are in the table.
+    """
+    parted = np.partition(distances, count - 1, axis=1)
+    limit = parted[:, count - 1]
+    inside = distances[:, wanted] <= limit[:, None]
+    tied = np.flatnonzero(parted[:, count:].min(axis=1, initial=FAR) == limit)
+    chosen = np.zeros((len(tied), distances.shape[1]), dtype=bool)
+    np.put_along_axis(chosen, np.argpartition(distances[tied][:, order.place], count - 1, axis=1)[:, :count], True, axis=1)
+    inside[tied] = chosen[:, order.row[wanted]]
     return inside
 
 
 @metafeature("complexity")
 def n1(table: Table) -> float:
     """Share of the rows that the minimum spanning tree joins to another class."""
-    a, b = _spanning_tree(_distances(table))
+    a, b = _spanning_tree(_distances(table), _order(table))
     crossing = table.y[a] != table.y[b]
     return len(np.unique([a[crossing], b[crossing]])) / len(table.y)
 
 
-def _spanning_tree(distances: _Distances) -> tuple[np.ndarray, np.ndarray]:
-    """Both ends of the edges of the minimum spanning tree, some of them twice, a distance of 0 being no edge, by Borůvka.
+def _spanning_tree(distances: _Distances, order: _Order) -> tuple[np.ndarray, np.ndarray]:
+    """Both ends, in the table, of the edges of the minimum spanning tree, some of them twice, a distance of 0 being no edge.
 
-    Among equally long edges scipy's tree, by Kruskal after a stable sort, has those with the lowest rows, as has this: the first
-    of a row's shortest edges is the one with the lowest rows, and so is the first of those of a tree in the order below.
+    Among equally long edges scipy's tree, by Kruskal after a stable sort, has those with the lowest rows, as has this: Kruskal's
+    tree of the short edges, which is a part of it, and by Borůvka what joins its parts. The largest of them joins nothing, but
+    is joined to.
     """
     n = len(distances)
-    rows, edges, lengths = np.arange(n), [], distances.apart()
-    tree, end, length = rows, np.empty(n, dtype=np.int64), np.empty(n, dtype=np.float32)
-    while True:
-        for some, block in lengths.blocks():
-            np.maximum(block, _far_members(tree, some), out=block)
-            end[some], length[some] = block.argmin(axis=1), block.min(axis=1)
-        order = np.lexsort((np.maximum(rows, end), np.minimum(rows, end), length, tree))
-        shortest = order[np.append(True, np.diff(tree[order]) > 0)]  # row of the shortest edge of every tree
+    edges, tree = _short_edges(distances, order)
+    length, end = np.empty(n, dtype=np.float32), np.empty(n, dtype=np.int64)
+    found = np.array([True])
+    while found.any() and tree.any():
+        rows = np.flatnonzero(tree != np.bincount(tree).argmax())
+        end[rows] = n
+        for some, block in distances.some(rows):
+            np.maximum(block, _far(block == 0), out=block)
+            np.maximum(block, _far(tree[some, None] == tree), out=block)
+            length[some] = block.min(axis=1)
+            i, j = _where(block == length[some, None])
+            np.minimum.at(end, some[i], order.row[j])
+        a, b = order.row[rows], end[rows]
+        ordered = np.lexsort((np.maximum(a, b), np.minimum(a, b), length[rows], tree[rows]))
+        shortest = rows[ordered[np.append(True, np.diff(tree[rows[ordered]]) > 0)]]  # row of the shortest edge of every tree
         found = length[shortest] < FAR  # what has none are rows equal to those of a tree
-        edges.append(np.array([shortest, end[shortest]])[:, found])
-        tree = _joined(np.where(found, tree[end[shortest]], tree[shortest]))[tree]
-        if not (tree.any() and found.any()):
-            break
+        shortest = shortest[found]
+        edges.append(np.array([order.row[shortest], end[shortest]]))
+        target = np.arange(tree.max() + 1)
+        target[tree[shortest]] = tree[order.place[end[shortest]]]
+        tree = _joined(target)[tree]
     a, b = np.concatenate(edges, axis=1)
     return a, b
+
+
+def _far(rows: np.ndarray) -> np.ndarray:
+    """FAR where there is True, 0 elsewhere."""
+    return np.multiply(rows, FAR, dtype=np.float32)
+
+
+def _short_edges(distances: _Distances, order: _Order) -> tuple[list[np.ndarray], np.ndarray]:
+    """Those edges of the spanning tree that are among the shortest of all pairs, and the numbers (n,) of the trees they make."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+
+    n, reach = len(distances), _reach(distances)
+    ends, lengths = [], []
+    for rows, block in distances.blocks():
+        part = block[:, rows[0] :]
+        i, j = _where(part <= reach)
+        i, j = i[i < j], j[i < j]
+        ends.append(order.row[rows[0] + np.array([i, j])])
+        lengths.append(part[i, j])
+    a, b = np.sort(np.concatenate(ends, axis=1), axis=0)
+    length = np.concatenate(lengths)
+    first = np.argsort(a * n + b)
+    first = first[np.argsort(length[first], kind="stable")]
+    first = first[np.count_nonzero(length == 0) :]
+    graph = coo_array((np.arange(1.0, len(first) + 1), (a[first], b[first])), shape=(n, n)).tocsr()
+    joined = minimum_spanning_tree(graph)
+    return [np.array(joined.nonzero())], connected_components(joined, directed=False)[1][order.row]
+
+
+def _reach(distances: _Distances) -> np.float32:
+    """A distance within which some SHORT_EDGES edges of every row are, by those of a few rows; 0 if too many are equally long."""
+    n = len(distances)
+    few = np.unique(np.linspace(0, n - 1, BLOCK_ROWS).astype(np.int64))
+    lengths = np.sort(np.concatenate([block.ravel() for _, block in distances.some(few)]))
+    place = min(SHORT_EDGES * len(few), len(lengths) - 1)
+    reach = lengths[place]
+    if lengths[min(4 * place, len(lengths) - 1)] == reach:
+        reach = lengths[max(np.searchsorted(lengths, reach) - 1, 0)]
+    return reach
 
 
 def _joined(target: np.ndarray) -> np.ndarray:
@@ -224,12 +309,12 @@ def n3(table: Table) -> np.ndarray:
 
     Where a friend is as near, it is as scikit-learn finds it: of the two nearest rows the one that is not the row itself.
     """
-    friend, enemy = _nearest_rows(table).friend, _nearest_rows(table).enemy
+    friend, enemy, order = _nearest_rows(table).friend, _nearest_rows(table).enemy, _order(table)
     is_enemy, unsure = enemy < friend, np.flatnonzero(enemy == friend)
-    for rows, block in _distances(table).blocks(unsure):
-        near = _nearest(block, 2)
-        other = np.where(near[:, 1] == rows, near[:, 0], near[:, 1])
-        is_enemy[rows] = table.y[other] != table.y[rows]
+    for rows, block in _distances(table).some(unsure):
+        near = _nearest(block[:, order.place], 2)
+        other = np.where(near[:, 1] == order.row[rows], near[:, 0], near[:, 1])
+        is_enemy[rows] = table.y[other] != order.y[rows]
     return is_enemy
 
 
@@ -239,8 +324,9 @@ def n4(table: Table) -> np.ndarray:
     between, labels = interpolate(_scaled(table), table.y, table.by_class, np.random.RandomState(0))
     found = np.empty(len(labels), dtype=np.int64)
     for rows, block in _gower(between, _scaled(table)).blocks():
-        found[rows] = table.y[block.argmin(axis=1)]
-        tied = np.flatnonzero(np.count_nonzero(block == block.min(axis=1, keepdims=True), axis=1) > 1)
+        i, j = _where(block == block.min(axis=1, keepdims=True))
+        found[rows[i]] = table.y[j]
+        tied = np.flatnonzero(np.bincount(i, minlength=len(rows)) > 1)
         found[rows[tied]] = table.y[_nearest(block[tied], 1)[:, 0]]
     return found != labels
 
@@ -248,23 +334,24 @@ def n4(table: Table) -> np.ndarray:
 @metafeature("complexity")
 def t1(table: Table) -> float:
     """Share of the rows whose sphere, reaching towards the nearest enemy, no other sphere holds."""
-    distances, radii = _distances(table), _radii(_nearest_rows(table))
-    count, sizes = np.ones(len(radii), dtype=np.int64), np.empty(len(radii), dtype=np.int64)
+    distances, order = _distances(table), _order(table)
+    radii = _rounded_down(_radii(_nearest_rows(table), order))
+    sizes = np.empty(len(radii), dtype=np.int64)
     for rows, block in distances.blocks():
         sizes[rows] = np.count_nonzero(block <= radii[rows, None], axis=1)
-    for i in np.argsort(-sizes)[: np.count_nonzero(sizes > 1)]:  # the others hold themselves
-        if count[i] > 0:
-            [(_, sphere)] = distances.blocks(np.array([i]))
-            held = np.flatnonzero(sphere[0] <= radii[i])
-            total = count[held].sum()
-            count[held] = 0
-            count[i] = total
-    return float(np.mean(count > 0))
+    left = np.ones(len(radii), dtype=bool)
+    largest = order.place[np.argsort(-sizes[order.place])][: np.count_nonzero(sizes > 1)]  # the others hold themselves
+    for rows, block in distances.some(largest):
+        for row, outside in zip(rows, block > radii[rows, None], strict=True):
+            if left[row]:
+                left &= outside
+                left[row] = True
+    return float(np.mean(left))
 
 
-def _radii(nearest: _Nearest) -> np.ndarray:
+def _radii(nearest: _Nearest, order: _Order) -> np.ndarray:
     """Radius of the sphere of each row: half way to a mutual nearest enemy, else as far as the enemy's sphere."""
-    enemies, lengths = nearest.enemy_row.tolist(), nearest.enemy.astype(np.float64).tolist()
+    enemies, lengths = nearest.enemy_row[order.place].tolist(), nearest.enemy[order.place].astype(np.float64).tolist()
     radii = [-1.0] * len(enemies)
     for row in range(len(enemies)):
         path = []
@@ -277,14 +364,19 @@ def _radii(nearest: _Nearest) -> np.ndarray:
                 row = enemies[row]
         for earlier in reversed(path):
             radii[earlier] = abs(lengths[earlier] - radii[enemies[earlier]])
-    return np.array(radii)
+    return np.array(radii)[order.row]
+
+
+def _rounded_down(values: np.ndarray) -> np.ndarray:
+    """The largest float32 that are not above; comparing float32 with those is quicker than with float64, and the same."""
+    near = values.astype(np.float32)
+    return np.where(near > values, np.nextafter(near, np.float32(-np.inf)), near)
 
 
 @metafeature("complexity")
 def lsc(table: Table) -> float:
     """1 - mean share of the rows that are nearer than the nearest enemy."""
-    nearer = sum(np.count_nonzero(block < _nearest_rows(table).enemy[rows, None]) for rows, block in _distances(table).blocks())
-    return 1 - nearer / len(table.y) ** 2
+    return 1 - _nearest_rows(table).nearer / len(table.y) ** 2
 
 
 class _Graph:
@@ -334,17 +426,13 @@ def _graph(table: Table) -> list[_Graph]:
     counts = table.class_counts
     if (needed := int(np.sum(counts**2)) // 8) > GRAPH_BYTES:
         raise ValueError(f"the graph of so many rows takes {needed / 1e6:,.0f} MB, more than {GRAPH_BYTES / 1e6:,.0f}")
-    count = max(round(len(table.y) * GRAPH_SHARE), 1)
-    place = np.empty(len(table.y), dtype=np.int64)  # of a row in its class
-    for own in table.by_class:
-        place[own] = np.arange(len(own))
+    count, order = max(round(len(table.y) * GRAPH_SHARE), 1), _order(table)
     bits = [np.empty((n, -(-n // 8)), dtype=np.uint8) for n in counts]
-    for rows, block in _distances(table).blocks():
-        # the row itself is not joined either; without it in the count + 1 nearest, all of them are at 0
-        joined = _are_near(block, count + 1) & (block > 0)
-        for code in np.unique(table.y[rows]):
-            here = np.flatnonzero(table.y[rows] == code)
-            bits[code][place[rows[here]]] = np.packbits(joined[here][:, table.by_class[code]], axis=1)
+    for start, n, own in zip(order.starts, counts, bits, strict=True):
+        for rows, block in _distances(table).blocks(start, start + n):
+            # the row itself is not joined either; without it in the count + 1 nearest, all of them are at 0
+            joined = _are_near(block, count + 1, order, slice(start, start + n)) & (block[:, start : start + n] > 0)
+            own[rows - start] = np.packbits(joined, axis=1)
     return [_Graph(own, int(n)) for own, n in zip(bits, counts, strict=True)]
 
 
