@@ -6,7 +6,8 @@ more they are made again, some rows at a time, whenever they are looked at, so t
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -35,19 +36,38 @@ def _scaled(table: Table) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
+class _Side:
+    """Rows of which distances are made.
+
+    numbers : (n, ·) in units of the columns' reach. bits : (n, ·) made ready to be multiplied by those of the other side.
+    """
+
+    numbers: np.ndarray
+    bits: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, rows: np.ndarray | slice) -> "_Side":
+        return _Side(self.numbers[rows], self.bits[rows])
+
+
+@dataclass(frozen=True, eq=False)
 class _Distances:
     """(n, n) float32 distances of the rows of a and b; of a's row i and b's row j only where i ≤ j, the rest is mirrored.
 
     Mirroring is right if a is b. pymfe's n4 comes to compare two tables of equal length, and package gower mirrors those too.
-    a, b : numbers and bits, in units of the columns' reach. held : the distances, if they are.
+    columns : of the two tables. same : whether they are one. held : the distances, if they are.
     """
 
-    a: tuple[np.ndarray, np.ndarray]
-    b: tuple[np.ndarray, np.ndarray]
+    a: _Side
+    b: _Side
+    columns: int
+    same: bool
     held: np.ndarray | None = None
 
     def __len__(self) -> int:
-        return len(self.a[0])
+        return len(self.a)
 
     def blocks(self, start: int = 0, stop: int | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Numbers of some of the rows from start to stop, and these rows."""
@@ -67,10 +87,13 @@ class _Distances:
         return max(BLOCK_ROWS, BLOCK_CELLS // len(self))
 
     def _made(self, rows: np.ndarray) -> np.ndarray:
-        found = _sums(_part(self.a, rows), self.b)
-        if self.a is not self.b:
-            np.copyto(found, _sums(self.a, _part(self.b, rows)).T, where=np.arange(len(self)) < rows[:, None])
-        return found.astype(np.float32)
+        found = np.empty((len(rows), len(self)), dtype=np.float32)
+        _means(self.a[rows], self.b, self.columns, found)
+        if not self.same:
+            mirrored = np.empty((len(self), len(rows)), dtype=np.float32)
+            _means(self.a, self.b[rows], self.columns, mirrored)
+            np.copyto(found, mirrored.T, where=np.arange(len(self)) < rows[:, None])
+        return found
 
 
 def _gower(a: np.ndarray, b: np.ndarray) -> _Distances:
@@ -80,46 +103,38 @@ def _gower(a: np.ndarray, b: np.ndarray) -> _Distances:
     reach = np.divide(low, high, out=np.ones_like(high), where=high != 0)
     unit = high.astype(np.float64) * np.abs(1 - reach)
     unit[unit == 0] = np.inf
-    is_bit = ((b / unit == 0) | (b / unit == 1)).all(axis=0)
-    second = (b / unit)[:, ~is_bit], (b / unit)[:, is_bit]
-    first = second if a is b else ((a / unit)[:, ~is_bit], (a / unit)[:, is_bit])
-    held = _matrix(first, second) if len(a) ** 2 <= HELD_CELLS else None
-    return _Distances(first, second, held)
+    first, second = a / unit, b / unit
+    is_bit = ((second == 0) | (second == 1)).all(axis=0)
+    bits = first[:, is_bit]  # |a - b| = a + b - 2ab where a is from 0 to 1 and b either
+    left = _Side(first[:, ~is_bit], np.column_stack([1 - 2 * bits, bits.sum(axis=1)]))
+    right = _Side(second[:, ~is_bit], np.column_stack([second[:, is_bit], np.ones(len(b))]))
+    found = _Distances(left, right, a.shape[1], a is b)
+    return replace(found, held=_matrix(found)) if len(a) ** 2 <= HELD_CELLS else found
 
 
-def _matrix(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """All distances, as in `_Distances`; one half of them is computed."""
-    n = len(a[0])
-    distances = np.empty((n, n), dtype=np.float32)
-    for start in range(0, n, BLOCK_ROWS):
-        stop = min(start + BLOCK_ROWS, n)
-        distances[start:stop, start:] = _sums(_part(a, slice(start, stop)), _part(b, slice(start, n)))
-        corner = distances[start:stop, start:stop]
+def _matrix(distances: _Distances) -> np.ndarray:
+    """All of them; one half is computed."""
+    n, step = len(distances), 4 * BLOCK_ROWS
+    found = np.empty((n, n), dtype=np.float32)
+    for start in range(0, n, step):
+        stop = min(start + step, n)
+        for first in range(start, stop, BLOCK_ROWS):
+            rows = slice(first, min(first + BLOCK_ROWS, stop))
+            _means(distances.a[rows], distances.b[start:], distances.columns, found[rows, start:])
+        corner = found[start:stop, start:stop]
         np.copyto(corner, corner.T, where=np.tri(len(corner), k=-1, dtype=bool))
-        distances[stop:, start:stop] = distances[start:stop, stop:].T
-    return distances
+        found[stop:, start:stop] = found[start:stop, stop:].T
+    return found
 
 
-def _part(table: tuple[np.ndarray, np.ndarray], rows: np.ndarray | slice) -> tuple[np.ndarray, np.ndarray]:
-    return table[0][rows], table[1][rows]
-
-
-def _sums(a: tuple[np.ndarray, np.ndarray], b: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """(rows of a, rows of b) mean distances of the columns."""
-    sums = _manhattan(a[0], b[0]) + _manhattan_to_bits(a[1], b[1])
-    sums /= a[0].shape[1] + a[1].shape[1]
-    return np.asarray(sums)
-
-
-def _manhattan(a: np.ndarray, b: np.ndarray) -> np.ndarray | float:
+def _means(a: _Side, b: _Side, columns: int, out: np.ndarray) -> None:
+    """Write the mean distances of the columns (rows of a, rows of b)."""
     from scipy.spatial.distance import cdist
 
-    return cdist(a, b, "cityblock") if a.shape[1] else 0.0
-
-
-def _manhattan_to_bits(a: np.ndarray, b: np.ndarray) -> np.ndarray | float:
-    """|a - b| = a + b - 2ab where a is from 0 to 1 and b either."""
-    return (1 - 2 * a) @ b.T + a.sum(axis=1)[:, None] if a.shape[1] else 0.0
+    sums = cdist(a.numbers, b.numbers, "cityblock") if a.numbers.shape[1] else 0.0
+    if a.bits.shape[1] > 1:
+        sums = sums + a.bits @ b.bits.T
+    np.divide(sums, columns, out=out, casting="same_kind")
 
 
 @dataclass(frozen=True, eq=False)
@@ -380,41 +395,57 @@ def lsc(table: Table) -> float:
 
 
 class _Graph:
-    """Which rows of a class are joined: the lower half of the adjacency matrix, a bit a pair, and how many each is joined to.
+    """Which rows of a class are joined, the adjacency matrix, a bit a pair, and how many each is joined to.
 
     bits : (n, ⌈n/8⌉) of each row, whether it is joined to another; two are joined if either is to the other.
     """
 
     def __init__(self, bits: np.ndarray, n: int) -> None:
         self.bits, self.degrees = bits, np.empty(n)
-        for start in reversed(range(0, n, 8 * BLOCK_ROWS)):  # from below: of rows above both halves are still there
-            stop = min(start + 8 * BLOCK_ROWS, n)
-            columns = np.unpackbits(bits[:, start // 8 : -(-stop // 8)], axis=1, count=stop - start)
-            rows = np.unpackbits(bits[start:stop], axis=1, count=n) | columns.T
-            self.degrees[start:stop] = rows.sum(axis=1, dtype=np.int64)
-            bits[start:stop] = np.packbits(np.tril(rows, k=start), axis=1)
-        self._held = self._unpacked(0, n, 0, n) if n * n <= HELD_CELLS else None
+        step = 8 * BLOCK_ROWS
+        for left in range(0, n, step):  # and the rows of these columns, from the diagonal on
+            wide = slice(left // 8, -(-min(left + step, n) // 8))
+            for top in range(left, n, step):
+                tall = slice(top // 8, -(-min(top + step, n) // 8))
+                lower = np.unpackbits(bits[top : top + step, wide], axis=1, count=min(step, n - left))
+                lower |= np.unpackbits(bits[left : left + step, tall], axis=1, count=min(step, n - top)).T
+                bits[top : top + step, wide] = np.packbits(lower, axis=1)
+                bits[left : left + step, tall] = np.packbits(lower.T, axis=1)
+        for top in range(0, n, step):
+            self.degrees[top : top + step] = self.part(top, top + step, 0, n).sum(axis=1, dtype=np.int64)
+        self._lower: np.ndarray | None = None
+        self._lower = self.lower(0, n, 0, n) if n * n <= HELD_CELLS else None
 
     def __len__(self) -> int:
         return len(self.degrees)
 
-    def half(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
-        """A part of the lower half, float32. left : a multiple of 8."""
-        return self._unpacked(top, bottom, left, right) if self._held is None else self._held[top:bottom, left:right]
+    def part(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+        """A part of the matrix, uint8 of 0 and 1. left : a multiple of 8."""
+        return np.unpackbits(self.bits[top:bottom, left // 8 : -(-right // 8)], axis=1, count=min(right, len(self)) - left)
 
-    def _unpacked(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
-        part = self.bits[top:bottom, left // 8 : -(-right // 8)]
-        return np.unpackbits(part, axis=1, count=min(right, len(self)) - left).astype(np.float32)
+    def lower(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+        """A part of its lower half, float32. left : a multiple of 8."""
+        if self._lower is not None:
+            return self._lower[top:bottom, left:right]
+        part = self.part(top, bottom, left, right)
+        part *= np.tri(*part.shape, k=top - left, dtype=bool)
+        return part.astype(np.float32)
 
-    def times(self, vector: np.ndarray) -> np.ndarray:
-        """The adjacency matrix times a vector (n,)."""
-        n, found = len(self), np.zeros(len(self))
-        for top in range(0, n, 8 * BLOCK_ROWS):
-            rows = slice(top, min(top + 8 * BLOCK_ROWS, n))
-            half = self.half(top, rows.stop, 0, n).astype(np.float64)
-            found[rows] += half @ vector
-            found += half.T @ vector[rows]
-        return found
+    def matrix(self) -> Any:
+        """The adjacency matrix, float64, by which vectors are multiplied."""
+        from scipy.sparse import csr_array
+        from scipy.sparse.linalg import LinearOperator
+
+        n = len(self)
+        if n * n > HELD_CELLS:
+            return LinearOperator((n, n), matvec=self._times, dtype=np.float64)
+        ends = np.append(0, np.cumsum(self.degrees, dtype=np.int64))
+        joined = np.flatnonzero(self.part(0, n, 0, n).view(bool)) - np.repeat(np.arange(n) * n, np.diff(ends))
+        return csr_array((np.ones(len(joined)), joined, ends), shape=(n, n))
+
+    def _times(self, vector: np.ndarray) -> np.ndarray:
+        step = 8 * BLOCK_ROWS
+        return np.concatenate([self.part(top, top + step, 0, len(self)) @ vector for top in range(0, len(self), step)])
 
 
 @shared
@@ -455,11 +486,11 @@ def cls_coef(table: Table) -> float:
 
 def _closed_paths(graph: _Graph) -> float:
     """Paths of two edges of a graph that a third closes, six to a triangle: of the lower half, by blocks."""
-    n, step, triangles = len(graph), BLOCK_ROWS, 0.0
+    n, step, triangles = len(graph), 2 * BLOCK_ROWS, 0.0
     for left in range(0, n, step):
-        strip = graph.half(left, n, left, left + step)
+        strip = graph.lower(left, n, left, left + step)
         for top in range(left, n, step):
-            paths = graph.half(top, top + step, left, top + step) @ strip[: top + step - left]
+            paths = graph.lower(top, top + step, left, top + step) @ strip[: top + step - left]
             triangles += float(np.vdot(paths, strip[top - left : top + step - left]))
     return 6 * triangles
 
@@ -482,18 +513,13 @@ def hubs(table: Table) -> np.ndarray:
 
 def _leading(graph: _Graph) -> tuple[float, np.ndarray]:
     """Largest eigenvalue of a graph's adjacency matrix and its eigenvector, which has no negative entry."""
-    from scipy.sparse.linalg import LinearOperator, eigsh
+    from scipy.sparse.linalg import eigsh
 
     n = len(graph)
     if not graph.degrees.any():
         return 0.0, np.zeros(n)
-    if n * n > HELD_CELLS:
-        matrix = LinearOperator((n, n), matvec=graph.times, dtype=np.float64)
-    else:
-        half = graph.half(0, n, 0, n).astype(np.float64)
-        matrix = half + half.T
     if n < 10:
-        values, vectors = np.linalg.eigh(matrix)
+        values, vectors = np.linalg.eigh(graph.part(0, n, 0, n).astype(np.float64))
     else:
-        values, vectors = eigsh(matrix, k=1, which="LA", v0=graph.degrees, tol=PRECISION)
+        values, vectors = eigsh(graph.matrix(), k=1, which="LA", v0=graph.degrees, tol=PRECISION)
     return float(values[-1]), np.abs(vectors[:, -1])
