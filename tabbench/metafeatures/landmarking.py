@@ -121,11 +121,13 @@ def _nearest(table: Table, fold: _Fold) -> np.ndarray:
     found, unsure = np.zeros(len(fold.test), dtype=np.int64), np.arange(len(fold.test))
     if len(fold.train) * len(fold.test) <= BLOCK_CELLS:
         rows, squares = _centred(table)
-        distances = squares[fold.train] - 2 * rows[fold.test] @ rows[fold.train].T  # squared, less the length of the new row
-        limit = distances.min(axis=1) + ROUNDING * (squares[fold.test] + squares.max())
-        found, are_near = fold.y[distances.argmin(axis=1)], distances <= limit[:, None]
-        tied = np.flatnonzero(np.count_nonzero(are_near, axis=1) > 1)
-        unsure = tied[(are_near[tied] & (fold.y != found[tied, None])).any(axis=1)]
+        known = fold.train[np.argsort(fold.y, kind="stable")]
+        distances = (-2 * rows[fold.test]) @ rows[known].T  # squared, less the length of the new row
+        distances += squares[known]
+        of_class = np.minimum.reduceat(distances, np.cumsum(fold.counts) - fold.counts, axis=1)
+        limit = of_class.min(axis=1) + ROUNDING * (squares[fold.test] + squares.max())
+        found, are_near = of_class.argmin(axis=1), of_class <= limit[:, None]
+        unsure = np.flatnonzero(np.count_nonzero(are_near, axis=1) > 1)
     if len(unsure):
         new = table.N[fold.test[unsure]]
         found[unsure] = fold.y[KDTree(table.N[fold.train], leaf_size=30).query(new, return_distance=False)[:, 0]]
@@ -136,8 +138,9 @@ def _nearest_value(N: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
     """Class of the nearest value of a single column (n, 1), by sorting it; among equally near ones as `_nearest`."""
     from sklearn.neighbors import KDTree
 
+    wanted, place = np.unique(new[:, 0], return_inverse=True)
     order = np.argsort(N[:, 0])
-    values, wanted = N[order, 0], new[:, 0]
+    values = N[order, 0]
     after = np.searchsorted(values, wanted)
     sides = values[np.maximum(after - 1, 0)], values[np.minimum(after, len(values) - 1)]
     reach = np.minimum(np.abs(wanted - sides[0]), np.abs(wanted - sides[1]))
@@ -148,8 +151,8 @@ def _nearest_value(N: np.ndarray, y: np.ndarray, new: np.ndarray) -> np.ndarray:
     near = counts[np.searchsorted(values, wanted + reach, side="right")] - counts[np.searchsorted(values, wanted - reach)]
     found, unsure = near.argmax(axis=1), np.count_nonzero(near, axis=1) > 1
     if unsure.any():
-        found[unsure] = y[KDTree(N, leaf_size=30).query(new[unsure], return_distance=False)[:, 0]]
-    return found
+        found[unsure] = y[KDTree(N, leaf_size=30).query(wanted[unsure, None], return_distance=False)[:, 0]]
+    return found[place]
 
 
 def _naive_bayes(fold: _Fold, new: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ BLOCK_ROWS = 64  # of a matrix of which only one half is computed, or at least o
 GRAPH_BYTES = 2**29  # of a graph: that of 65,536 rows of one class
 FAR = np.float32(1e30)  # more than any distance; to raise distances to it takes less time than to replace them
 PRECISION = 1e-10  # of an eigenvector
-SHORT_EDGES = 32  # of a row, among which most edges of the minimum spanning tree are
+SHORT_EDGES = 8, 64  # of a row, among which many, and most, edges of the minimum spanning tree are
 GRAPH_SHARE = 0.15  # of the rows that are neighbours in the graph
 
 
@@ -189,7 +189,7 @@ def _nearest_rows(table: Table) -> _Nearest:
         block[here, rows] = 0
         friend[rows], of_class[here, own] = of_class[here, own], FAR
         enemy[rows] = of_class.min(axis=1)
-        nearer += np.count_nonzero(block < enemy[rows, None])
+        nearer += int(np.count_nonzero(block < enemy[rows, None]))
         i, j = _where(block == enemy[rows, None])
         of_enemy = own[i] != order.y[j]
         np.minimum.at(enemy_row, rows[i[of_enemy]], order.row[j[of_enemy]])
@@ -217,8 +217,9 @@ def _are_near(distances: np.ndarray, count: int, order: _Order, wanted: slice) -
     inside = distances[:, wanted] <= limit[:, None]
     tied = np.flatnonzero(parted[:, count:].min(axis=1, initial=FAR) == limit)
     chosen = np.zeros((len(tied), distances.shape[1]), dtype=bool)
-    np.put_along_axis(chosen, np.argpartition(distances[tied][:, order.place], count - 1, axis=1)[:, :count], True, axis=1)
-    inside[tied] = chosen[:, order.row[wanted]]
+    near = np.argpartition(distances[tied][:, order.place], count - 1, axis=1)[:, :count]
+    chosen[np.arange(len(tied))[:, None], order.place[near]] = True
+    inside[tied] = chosen[:, wanted]
     return inside
 
 
@@ -245,7 +246,8 @@ def _spanning_tree(distances: _Distances, order: _Order) -> tuple[np.ndarray, np
         rows = np.flatnonzero(tree != np.bincount(tree).argmax())
         end[rows] = n
         for some, block in distances.some(rows):
-            np.maximum(block, _far(block == 0), out=block)
+            if (equal := block == 0).sum() > len(some):
+                np.maximum(block, _far(equal), out=block)
             np.maximum(block, _far(tree[some, None] == tree), out=block)
             length[some] = block.min(axis=1)
             i, j = _where(block == length[some, None])
@@ -270,37 +272,51 @@ def _far(rows: np.ndarray) -> np.ndarray:
 
 def _short_edges(distances: _Distances, order: _Order) -> tuple[list[np.ndarray], np.ndarray]:
     """Those edges of the spanning tree that are among the shortest of all pairs, and the numbers (n,) of the trees they make."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
-
-    n, reach = len(distances), _reach(distances)
+    shorter, short = _reaches(distances)
     ends, lengths = [], []
     for rows, block in distances.blocks():
         part = block[:, rows[0] :]
-        i, j = _where(part <= reach)
-        i, j = i[i < j], j[i < j]
-        ends.append(order.row[rows[0] + np.array([i, j])])
-        lengths.append(part[i, j])
-    a, b = np.sort(np.concatenate(ends, axis=1), axis=0)
-    length = np.concatenate(lengths)
-    first = np.argsort(a * n + b)
-    first = first[np.argsort(length[first], kind="stable")]
-    first = first[np.count_nonzero(length == 0) :]
-    graph = coo_array((np.arange(1.0, len(first) + 1), (a[first], b[first])), shape=(n, n)).tocsr()
+        i, j = _where(part <= short)
+        length = part[i, j]
+        kept = (i < j) & (length > 0)
+        ends.append(rows[0] + np.array([i[kept], j[kept]]))
+        lengths.append(length[kept])
+    edges, length = np.concatenate(ends, axis=1), np.concatenate(lengths)
+    edges, n = np.sort(order.row[edges], axis=0), len(distances)
+    chosen, tree = _kruskal(edges, length, np.flatnonzero(length <= shorter), n)
+    chosen, tree = _kruskal(edges, length, np.append(chosen, np.flatnonzero(tree[edges[0]] != tree[edges[1]])), n)
+    return [edges[:, chosen]], tree[order.row]
+
+
+def _kruskal(edges: np.ndarray, length: np.ndarray, some: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which of some edges are those of the minimum spanning trees of n rows that they make, and the number of each row's tree.
+
+    edges : (2, m) their rows, the lower one first, by which equally long ones are ordered.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+
+    some = some[np.argsort(edges[0, some] * n + edges[1, some])]
+    some = some[np.argsort(length[some], kind="stable")]
+    graph = coo_array((np.arange(1.0, len(some) + 1), edges[:, some]), shape=(n, n)).tocsr()
     joined = minimum_spanning_tree(graph)
-    return [np.array(joined.nonzero())], connected_components(joined, directed=False)[1][order.row]
+    return some[joined.data.astype(np.int64) - 1], connected_components(joined, directed=False)[1]
 
 
-def _reach(distances: _Distances) -> np.float32:
-    """A distance within which some SHORT_EDGES edges of every row are, by those of a few rows; 0 if too many are equally long."""
+def _reaches(distances: _Distances) -> list[np.float32]:
+    """Distances within which some SHORT_EDGES edges of every row are, by those of a few rows; shorter if too many are as long."""
     n = len(distances)
     few = np.unique(np.linspace(0, n - 1, BLOCK_ROWS).astype(np.int64))
-    lengths = np.sort(np.concatenate([block.ravel() for _, block in distances.some(few)]))
-    place = min(SHORT_EDGES * len(few), len(lengths) - 1)
-    reach = lengths[place]
-    if lengths[min(4 * place, len(lengths) - 1)] == reach:
-        reach = lengths[max(np.searchsorted(lengths, reach) - 1, 0)]
-    return reach
+    lengths = np.sort(np.concatenate([block[block > 0] for _, block in distances.some(few)]))
+    if not len(lengths):
+        return [FAR, FAR]
+    places = [min(count * len(few), len(lengths) - 1) for count in SHORT_EDGES]
+    return [
+        lengths[place]
+        if lengths[min(2 * place, len(lengths) - 1)] > lengths[place]
+        else lengths[max(np.searchsorted(lengths, lengths[place]) - 1, 0)]
+        for place in places
+    ]
 
 
 def _joined(target: np.ndarray) -> np.ndarray:
@@ -413,8 +429,7 @@ class _Graph:
                 bits[left : left + step, tall] = np.packbits(lower.T, axis=1)
         for top in range(0, n, step):
             self.degrees[top : top + step] = self.part(top, top + step, 0, n).sum(axis=1, dtype=np.int64)
-        self._lower: np.ndarray | None = None
-        self._lower = self.lower(0, n, 0, n) if n * n <= HELD_CELLS else None
+        self._held = self.part(0, n, 0, n).astype(np.float32) if n * n <= HELD_CELLS else None
 
     def __len__(self) -> int:
         return len(self.degrees)
@@ -423,13 +438,11 @@ class _Graph:
         """A part of the matrix, uint8 of 0 and 1. left : a multiple of 8."""
         return np.unpackbits(self.bits[top:bottom, left // 8 : -(-right // 8)], axis=1, count=min(right, len(self)) - left)
 
-    def lower(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
-        """A part of its lower half, float32. left : a multiple of 8."""
-        if self._lower is not None:
-            return self._lower[top:bottom, left:right]
-        part = self.part(top, bottom, left, right)
-        part *= np.tri(*part.shape, k=top - left, dtype=bool)
-        return part.astype(np.float32)
+    def floats(self, top: int, bottom: int, left: int, right: int) -> np.ndarray:
+        """A part of the matrix, float32. left : a multiple of 8."""
+        if self._held is not None:
+            return self._held[top:bottom, left:right]
+        return self.part(top, bottom, left, right).astype(np.float32)
 
     def matrix(self) -> Any:
         """The adjacency matrix, float64, by which vectors are multiplied."""
@@ -488,10 +501,15 @@ def _closed_paths(graph: _Graph) -> float:
     """Paths of two edges of a graph that a third closes, six to a triangle: of the lower half, by blocks."""
     n, step, triangles = len(graph), 2 * BLOCK_ROWS, 0.0
     for left in range(0, n, step):
-        strip = graph.lower(left, n, left, left + step)
+        strip = graph.floats(left, n, left, left + step).copy()
+        strip[:step] = np.tril(strip[:step])
         for top in range(left, n, step):
-            paths = graph.lower(top, top + step, left, top + step) @ strip[: top + step - left]
-            triangles += float(np.vdot(paths, strip[top - left : top + step - left]))
+            rows = strip[top - left : top + step - left]
+            corner = np.tril(graph.floats(top, top + step, top, top + step))
+            paths = corner @ rows
+            if top > left:
+                paths += graph.floats(top, top + step, left, top) @ strip[: top - left]
+            triangles += float(np.vdot(paths, rows))
     return 6 * triangles
 
 
