@@ -172,10 +172,11 @@ def _discriminants(fold: _Fold, new: np.ndarray) -> np.ndarray:
     """Linear discriminant analysis by singular values, those of the classes' deviations from their scatter matrix."""
     n, k = len(fold.y), len(fold.counts)
     priors = fold.counts / n
-    spread = np.sqrt(fold.squares.sum(axis=0) / n)
+    deviations = fold.deviations
+    scatter = deviations.T @ deviations / n
+    spread = np.sqrt(np.diag(scatter))
     spread[spread == 0] = 1
-    deviations = fold.deviations / spread
-    squares, directions = np.linalg.eigh(deviations.T @ deviations / n)
+    squares, directions = np.linalg.eigh(scatter / spread / spread[:, None])
     kept = squares > RANK_TOLERANCE**2
     scale = directions[:, kept] / spread[:, None] / np.sqrt(squares[kept])
     centre = priors @ fold.means

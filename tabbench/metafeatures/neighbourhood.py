@@ -239,7 +239,7 @@ def _spanning_tree(distances: _Distances, order: _Order) -> tuple[np.ndarray, np
     is joined to.
     """
     n = len(distances)
-    edges, tree = _short_edges(distances, order)
+    edges, tree = ([np.empty((2, 0), dtype=np.int64)], np.arange(n)) if n * n <= BLOCK_CELLS else _short_edges(distances, order)
     length, end = np.empty(n, dtype=np.float32), np.empty(n, dtype=np.int64)
     found = np.array([True])
     while found.any() and tree.any():
@@ -457,7 +457,7 @@ class _Graph:
         return csr_array((np.ones(len(joined)), joined, ends), shape=(n, n))
 
     def _times(self, vector: np.ndarray) -> np.ndarray:
-        step = 8 * BLOCK_ROWS
+        step = BLOCK_ROWS
         return np.concatenate([self.part(top, top + step, 0, len(self)) @ vector for top in range(0, len(self), step)])
 
 
