@@ -7,8 +7,8 @@ its validation loss after the last step (`--best-step`: at its best, the number 
 the default, `N_RANDOM` others at random, as our searches do, and then one at a time what the search likes best of the rest:
 `pfn` by `tuning.proposal`; `tpe` by the Parzen estimators of Optuna's sampler, a parameter at a time, as it draws; `gp` by the
 expected improvement of scikit-learn's process (Matérn 5/2 with a length scale a parameter, noise; losses after Yeo and
-Johnson's power transform), fitted anew each time. No search is told of the default. `random`, and `random × 2` with twice the
-trials, go on at random.
+Johnson's power transform), its hyperparameters fitted at every `REFIT`-th choice. No search is told of the default. `random`,
+and `random × 2` with twice the trials, go on at random.
 
 Prints over tables (each the mean over its models and seeds), with 95% bootstrap intervals: regret, which is how far the least
 validation loss found is above the least of all stored ones, as a share of how far the median is; the change of the test loss of
@@ -33,6 +33,7 @@ from tabbench.tuning.proposal import Tried, kinds_of, points_of, promise
 from tabbench.tuning.search import N_RANDOM, distribution
 
 DRAWS = 2000
+REFIT = 5
 
 
 class Cell(NamedTuple):
@@ -45,7 +46,9 @@ class Cell(NamedTuple):
     test: np.ndarray
 
 
-Choose = Callable[[Cell, Sequence[int], Sequence[int]], int]  # of a cell, of what was tried and of the rest: a place in the rest
+Choose = Callable[[Cell, Sequence[int], Sequence[int], dict[str, Any]], int]  # tried, rest, what a run keeps: place in the rest
+
+Rows = dict[str, dict[str, list[tuple[float, float]]]]  # of searches and tables: regrets, changes of the test loss
 
 
 def main() -> None:
@@ -62,23 +65,29 @@ def main() -> None:
         for (table, model), curves in read(args.folder, args.models.split(",") if args.models else None).items()
         if len(curves) >= 2 * args.trials
     }
-    tables = sorted({table for table, _ in cells})
     counts = sorted({len(cell.val) for cell in cells.values()})
-    print(f"{len(tables)} tables, models {', '.join(sorted({model for _, model in cells}))}, {counts} stored configurations")
-    rows: dict[str, dict[str, dict[str, list[tuple[float, float]]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    n_tables = len({table for table, _ in cells})
+    print(f"{n_tables} tables, {counts} stored configurations, {args.seeds} seeds, {args.trials} trials", flush=True)
+    overall: Rows = defaultdict(lambda: defaultdict(list))
     seconds: dict[str, list[float]] = defaultdict(list)
     with torch_threads(1):
-        for (table, model), cell in sorted(cells.items()):
-            for seed in range(args.seeds):
-                for name, found in runs(cell, args.trials, seed, seconds).items():
-                    rows["all models"][name][table].append(found)
-                    rows[model][name][table].append(found)
-    for models, of_searches in rows.items():
-        heads = ("search", "regret", "test loss beside random, %", "tables worse", "CPU s a choice")
-        print(f"\n{models}\n\n| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
-        for name, of_tables in of_searches.items():
-            took = f"{np.mean(seconds[name]):.3f}" if seconds[name] else "–"
-            print(f"| {name} | {summary(of_tables)} | {took} |")
+        for model in sorted({model for _, model in cells}):
+            rows: Rows = defaultdict(lambda: defaultdict(list))
+            for table, cell in sorted((table, cell) for (table, of), cell in cells.items() if of == model):
+                for seed in range(args.seeds):
+                    for name, found in runs(cell, args.trials, seed, seconds).items():
+                        rows[name][table].append(found)
+                        overall[name][table].append(found)
+            show(model, rows, seconds)
+    show("all models", overall, seconds)
+
+
+def show(models: str, rows: Rows, seconds: dict[str, list[float]]) -> None:
+    """Print a table, a row a search."""
+    heads = ("search", "regret", "test loss beside random, %", "tables worse", "CPU s a choice")
+    print(f"\n{models}\n\n| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
+    for name, tables in rows.items():
+        print(f"| {name} | {summary(tables)} | {np.mean(seconds[name] or np.nan):.3f} |", flush=True)
 
 
 def cell_of(model: str, curves: Sequence[Curve], *, at_best: bool) -> Cell:
@@ -98,11 +107,11 @@ def runs(cell: Cell, n_trials: int, seed: int, seconds: dict[str, list[float]]) 
     order = [0, *(np.random.default_rng(seed).permutation(len(cell.val) - 1) + 1)]
     tried = {"random": order[:n_trials], "random × 2": order[: 2 * n_trials]}
     for name, choose in SEARCHES.items():
-        done = order[: 1 + N_RANDOM]
+        done, keeps = order[: 1 + N_RANDOM], dict[str, Any]()
         while len(done) < n_trials:
             rest = sorted(set(order) - set(done))
             began = time.process_time()
-            done = [*done, rest[choose(cell, done[1:], rest)]]
+            done = [*done, rest[choose(cell, done[1:], rest, keeps)]]
             seconds[name].append(time.process_time() - began)
         tried[name] = done
     chosen = {name: min(done, key=lambda place: cell.val[place]) for name, done in tried.items()}
@@ -119,16 +128,16 @@ def summary(tables: dict[str, list[tuple[float, float]]]) -> str:
     draws = means[np.random.default_rng(0).integers(len(means), size=(DRAWS, len(means)))].mean(axis=1)
     (regret, change), (low, high) = means.mean(axis=0), np.quantile(draws, (0.025, 0.975), axis=0)
     beside = f"{100 * change:+.2f} ({100 * low[1]:+.2f} to {100 * high[1]:+.2f})"
-    return f"{regret:.3f} ({low[0]:.3f}–{high[0]:.3f}) | {beside} | {(means[:, 1] > 0).mean():.0%}"
+    return f"{regret:.3f} ({low[0]:.3f}–{high[0]:.3f}) | {beside} | {(means[:, 1] > 1e-6).mean():.0%}"
 
 
-def pfn(cell: Cell, done: Sequence[int], rest: Sequence[int]) -> int:
+def pfn(cell: Cell, done: Sequence[int], rest: Sequence[int], _: dict[str, Any]) -> int:
     """What `--search pfn` would like best."""
     known = [Tried(cell.configs[place], float(cell.val[place])) for place in done]
     return int(promise(cell.x[done], kinds_of(cell.space), known, cell.x[rest]).argmax())
 
 
-def tpe(cell: Cell, done: Sequence[int], rest: Sequence[int]) -> int:
+def tpe(cell: Cell, done: Sequence[int], rest: Sequence[int], _: dict[str, Any]) -> int:
     """The largest ratio of the densities of good and other trials."""
     import optuna
     from optuna.samplers._tpe.sampler import _split_trials, default_gamma  # it says of no given candidate how it likes it
@@ -152,7 +161,7 @@ def tpe(cell: Cell, done: Sequence[int], rest: Sequence[int]) -> int:
     return int(score.argmax())
 
 
-def gp(cell: Cell, done: Sequence[int], rest: Sequence[int]) -> int:
+def gp(cell: Cell, done: Sequence[int], rest: Sequence[int], keeps: dict[str, Any]) -> int:
     """The largest expected improvement by a Gaussian process."""
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
@@ -162,7 +171,9 @@ def gp(cell: Cell, done: Sequence[int], rest: Sequence[int]) -> int:
 
     y = power_transform(cell.val[done][:, None])[:, 0]
     kernel = ConstantKernel() * Matern(np.ones(cell.x.shape[1]), (0.02, 50), nu=2.5) + WhiteKernel(1e-2, (1e-6, 1))
-    process = GaussianProcessRegressor(kernel, random_state=0).fit(cell.x[done], y)
+    kept = {"kernel": keeps["kernel"], "optimizer": None} if keeps.get("choices", 0) % REFIT else {}
+    process = GaussianProcessRegressor(**{"kernel": kernel, "random_state": 0, **kept}).fit(cell.x[done], y)
+    keeps |= {"choices": keeps.get("choices", 0) + 1, "kernel": process.kernel_}
     mean, std = process.predict(cell.x[rest], return_std=True)
     return int(improvement(mean, std.clip(1e-12), y.min()).argmax())
 
