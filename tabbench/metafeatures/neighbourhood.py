@@ -246,7 +246,7 @@ def _spanning_tree(distances: _Distances, order: _Order) -> tuple[np.ndarray, np
         rows = np.flatnonzero(tree != np.bincount(tree).argmax())
         end[rows] = n
         for some, block in distances.some(rows):
-            if (equal := block == 0).sum() > len(some):
+            if np.count_nonzero(equal := block == 0) > len(some):  # more than the rows themselves
                 np.maximum(block, _far(equal), out=block)
             np.maximum(block, _far(tree[some, None] == tree), out=block)
             length[some] = block.min(axis=1)

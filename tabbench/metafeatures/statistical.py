@@ -3,7 +3,7 @@
 import numpy as np
 
 from tabbench.metafeatures.registry import metafeature, shared
-from tabbench.metafeatures.summaries import moments
+from tabbench.metafeatures.summaries import QUARTILES, moments, quantiles
 from tabbench.metafeatures.table import Table
 
 CORRELATED, NORMAL_P, NORMAL_ROWS, WHISKERS, TRIM = 0.5, 0.05, 5000, 1.5, 0.2
@@ -20,7 +20,7 @@ def covariance(table: Table) -> np.ndarray:
 @shared
 def _quartiles(table: Table) -> np.ndarray:
     """(5, p) minimum, quartiles, maximum of the columns."""
-    return np.quantile(table.N, (0, 0.25, 0.5, 0.75, 1), axis=0)
+    return quantiles(table.ordered, np.array(QUARTILES))
 
 
 @shared
@@ -241,6 +241,5 @@ def sparsity(table: Table) -> np.ndarray:
 @metafeature("statistical")
 def t_mean(table: Table) -> np.ndarray:
     """Means without a fifth of the rows at either end."""
-    from scipy.stats import trim_mean
-
-    return trim_mean(table.N, TRIM)
+    cut = int(TRIM * len(table.y))
+    return table.ordered[cut : len(table.y) - cut].mean(axis=0)

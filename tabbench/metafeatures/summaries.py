@@ -45,6 +45,14 @@ def _quartiles(ordered: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.where(t < 0.5, a + (b - a) * t, b - (b - a) * (1 - t)), q3 - q1
 
 
+def quantiles(ordered: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """(q, p) quantiles of columns (n, p) that are sorted, linear between two values, rounded as numpy rounds them."""
+    place = shares * (len(ordered) - 1)
+    below = place.astype(np.int64)
+    a, b, t = ordered[below], ordered[np.minimum(below + 1, len(ordered) - 1)], (place - below)[:, None]
+    return np.where(t < 0.5, a + (b - a) * t, b - (b - a) * (1 - t))
+
+
 def _histogram(ordered: np.ndarray) -> np.ndarray:
     """(s, BINS) shares of sorted samples in equal bins from minimum to maximum; NaN where one is not finite."""
     low, high = ordered[:, 0], ordered[:, -1]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from tabbench.errors import UserError
+from tabbench.metafeatures.summaries import quantiles
 
 MISSING = "missing"
 QUANTILE_TOLERANCE = 1e-8  # edges of bins that are closer are one edge
@@ -75,7 +76,7 @@ class Table:
     @cached_property
     def n_distinct(self) -> np.ndarray:
         """(n_columns,) distinct values of the numeric columns, then of the categorical ones."""
-        ordered = np.sort(self.numeric.to_numpy(np.float64), axis=0)
+        ordered = self.ordered[:, : self.numeric.shape[1]]
         of_levels = 1 + self.categorical.to_numpy(np.int64).max(axis=0, initial=0)
         return np.append(1 + np.count_nonzero(ordered[1:] != ordered[:-1], axis=0), of_levels)
 
@@ -91,11 +92,16 @@ class Table:
         return np.column_stack([self.numeric.to_numpy(np.float64), *dummies])
 
     @cached_property
+    def ordered(self) -> np.ndarray:
+        """(n, p) float64: N with every column sorted."""
+        return np.sort(self.N, axis=0)
+
+    @cached_property
     def C(self) -> np.ndarray:
         """(n, c) int64 codes: the levels, then the numeric columns in ⌊n^⅓⌋ bins of equal frequency."""
         bins = int(len(self.y) ** (1 / 3))
         values = self.numeric.to_numpy(np.float64)
-        edges = np.quantile(values, np.linspace(0, 1, bins + 1)[1:], axis=0)
+        edges = quantiles(self.ordered[:, : values.shape[1]], np.linspace(0, 1, bins + 1)[1:])
         binned = [_consecutive(_bins(*column)) for column in zip(values.T, edges.T, strict=True)]
         return np.column_stack([self.categorical.to_numpy(np.int64), *binned])
 
