@@ -33,6 +33,7 @@ from tabbench.pfn.curves import DELTA, chances, checks
 from tabbench.resources import torch_threads
 
 WORSE = 0.005
+LEAST_LOSS = 0.01  # nats; what is less counts as so much where changes are told in %
 DRAWS = 2000
 
 
@@ -114,8 +115,14 @@ def replay(curves: Sequence[Curve]) -> dict[str, Found]:
         best = min(range(len(curves)), key=lambda place: curves[place].val[at[place]])
         chosen[name] = fits + given.seconds, fits, float(curves[best].test[at[best]])
     (_, all_fits, plain), (_, _, at_best_step) = chosen["none"], chosen["best step"]
+
+    def change(loss: float, base: float) -> float:
+        return (loss - base) / max(base, LEAST_LOSS)
+
     return {
-        name: Found(float(np.log(all_fits / cost)), float(np.log(all_fits / fits)), loss / plain - 1, loss / at_best_step - 1)
+        name: Found(
+            float(np.log(all_fits / cost)), float(np.log(all_fits / fits)), change(loss, plain), change(loss, at_best_step)
+        )
         for name, (cost, fits, loss) in chosen.items()
     }
 

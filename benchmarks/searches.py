@@ -87,7 +87,8 @@ def show(models: str, rows: Rows, seconds: dict[str, list[float]]) -> None:
     heads = ("search", "regret", "test loss beside random, %", "tables worse", "CPU s a choice")
     print(f"\n{models}\n\n| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
     for name, tables in rows.items():
-        print(f"| {name} | {summary(tables)} | {np.mean(seconds[name] or np.nan):.3f} |", flush=True)
+        took = f"{np.mean(seconds[name]):.3f}" if seconds[name] else ""
+        print(f"| {name} | {summary(tables)} | {took} |", flush=True)
 
 
 def cell_of(model: str, curves: Sequence[Curve], *, at_best: bool) -> Cell:
