@@ -2,7 +2,7 @@
 
 What the models of scikit-learn and the metafeatures import where they use it is imported, so that a run of others needs no new
 server. Entry points are scanned, and a table of three rows goes through preprocessing and metrics, so that their lazy imports and
-caches are there. It starts no thread: a fork would lose it.
+caches are there. It starts no thread: a fork would lose it. Last, all that is there is put into large pages.
 """
 
 from importlib import import_module
