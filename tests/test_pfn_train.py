@@ -18,6 +18,7 @@ torch = pytest.importorskip("torch")
 
 from tabbench.errors import UserError  # noqa: E402
 from tabbench.pfn import checkpoint  # noqa: E402
+from tabbench.pfn import trainer as training  # noqa: E402
 from tabbench.pfn.checkpoint import load_trunk, save_trunk  # noqa: E402
 from tabbench.pfn.curriculum import Config, Stage, batches, load_config, shape_of_step  # noqa: E402
 from tabbench.pfn.evaluate import TEST_SETS, compare_with_forest, development_tasks, halves, is_test_set  # noqa: E402
@@ -293,6 +294,23 @@ def test_both_types_of_products_learn_alike():
         curves.append(advance(trainer, 20))
         assert all(value.dtype == torch.float32 for value in trainer.network.state_dict().values())
     np.testing.assert_allclose(curves[0], curves[1], atol=0.05)
+
+
+def test_steps_of_small_tables_have_more_of_them():
+    stages = (Stage(50, 4, (16, 64), (3,), step_rows=128), Stage(10**9, 4, (64,), (3,)))
+    config = replace(TOY, stages=stages)
+    shapes = [shape_of_step(config, step, tasks) for step, tasks in ((0, 0), (1, 0), (2, 0), (3, 0), (4, 50))]
+    assert {(shape.n_rows, shape.n_tasks) for shape in shapes} == {(16, 8), (64, 4)}
+    assert shapes[-1].n_tasks == 4
+
+
+def test_products_are_of_the_faster_type(monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    for faster in (torch.float32, torch.bfloat16):
+        monkeypatch.setattr(training, "_seconds_of_products", lambda dtype, faster=faster: 1.0 if dtype == faster else 2.0)
+        assert training.fast_type(CPU) == faster
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    assert training.fast_type(CPU) == torch.float32
 
 
 def test_a_voice_joins_a_trunk_in_silence(tmp_path, monkeypatch):

@@ -24,7 +24,8 @@ from tabbench.pfn.network import NetworkConfig, network_config
 class Stage:
     """A part of the curriculum: shapes that steps draw from until `until_tasks` tasks were seen in all.
 
-    context : shares of the rows that are labelled.
+    context : shares of the rows that are labelled. step_rows : a step of small tables has more than `n_tasks` of them, up to
+    so many rows in all, since optimisers cost the same after every step, and gradients of few rows are noisy.
     """
 
     until_tasks: int
@@ -32,6 +33,7 @@ class Stage:
     rows: tuple[int, ...]
     features: tuple[int, ...]
     context: tuple[float, ...] = (0.3, 0.5, 0.7, 0.9)
+    step_rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,8 @@ def shape_of_step(config: Config, step: int, tasks: int) -> Shape:
     rng = np.random.default_rng([config.seed, step])
     n_rows = int(rng.choice(stage.rows))
     n_context = int(n_rows * rng.choice(stage.context))
-    return Shape(stage.n_tasks, n_rows, n_context, int(rng.choice(stage.features)))
+    n_tasks = max(stage.n_tasks, stage.step_rows // n_rows)
+    return Shape(n_tasks, n_rows, n_context, int(rng.choice(stage.features)))
 
 
 def batches(config: Config, step: int, tasks: int, n_workers: int, sample: Callable[..., Any]) -> Iterator[tuple[Shape, Any]]:

@@ -1,10 +1,11 @@
 """One step of training: the loss, its gradients, and the optimisers; fp32 masters, and bf16 products where they are faster."""
 
 import json
+import time
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,11 +86,28 @@ def prior_loss(y: Tensor, n_context: int) -> float:
 
 
 def fast_type(device: torch.device) -> torch.dtype:
-    """The type in which products are fastest: bf16 on GPUs and on CPUs with instructions for it, else fp32."""
+    """The type in which products are fastest: bf16 on GPUs, and on CPUs with instructions for it where they are the faster ones.
+
+    They are on AMD's Zen 4; those of Intel's Emerald Rapids without AMX have .6 times the speed of fp32. So it is measured.
+    """
     if device.type == "cuda":
         return torch.bfloat16
     abilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    return torch.bfloat16 if abilities.get("avx512_bf16") or abilities.get("amx_bf16") else torch.float32
+    if not (abilities.get("avx512_bf16") or abilities.get("amx_bf16")):
+        return torch.float32
+    return min((torch.float32, torch.bfloat16), key=_seconds_of_products)
+
+
+@cache
+def _seconds_of_products(dtype: torch.dtype) -> float:
+    """CPU seconds of a matrix product as the layers over rows make it, the best of ten."""
+    left, right = torch.ones(2048, 256, dtype=dtype), torch.ones(256, 512, dtype=dtype)
+    spent = []
+    for _ in range(10):
+        started = time.thread_time()
+        left @ right
+        spent.append(time.thread_time() - started)
+    return min(spent)
 
 
 class Trainer:
