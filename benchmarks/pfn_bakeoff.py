@@ -30,7 +30,7 @@ from tabbench.pfn.prior import sample_batch
 from tabbench.pfn.trainer import Trainer, averaged, score
 
 COLUMNS = ("entrant", "seed", "minutes", "tasks", "steps", "loss", "roc_auc", "log_loss", "latency")
-SHAPES = Stage(10**9, 8, (96, 128, 192, 256, 384, 512), (2, 3, 5, 8, 12, 20))
+SHAPES = Stage(10**9, 8, (96, 128, 192, 256, 384, 512), (2, 3, 5, 8, 12, 20), step_rows=4096)
 TESTS = ((192, 6), (256, 12), (128, 3), (512, 16))
 DECAY = 0.25
 CHECKPOINT_SECONDS = 60
@@ -44,8 +44,8 @@ def variants(base: Config) -> dict[str, Config]:
     def sized(**sizes: int | tuple[str, ...]) -> Config:
         return replace(config, network=replace(network, **sizes))  # type: ignore[arg-type]
 
-    def batch(n_tasks: int) -> Config:
-        return replace(config, stages=(replace(SHAPES, n_tasks=n_tasks),))
+    def batch(n_tasks: int, step_rows: int) -> Config:
+        return replace(config, stages=(replace(SHAPES, n_tasks=n_tasks, step_rows=step_rows),))
 
     return {
         "base": config,
@@ -58,8 +58,9 @@ def variants(base: Config) -> dict[str, Config]:
         "column width 96": sized(cell_width=96),
         "no voices": sized(voices=()),
         **({f"only {name}": sized(voices=(name,)) for name in network.voices} if len(network.voices) > 1 else {}),
-        "4 tasks a step": batch(4),
-        "16 tasks a step": batch(16),
+        "8 tasks a step, small tables too": batch(8, 0),
+        "half as many tasks a step": batch(4, 2048),
+        "twice as many tasks a step": batch(16, 8192),
         "Muon rate x2": replace(config, muon_lr=2 * config.muon_lr),
         "Muon rate /2": replace(config, muon_lr=config.muon_lr / 2),
         "Adam rate x2": replace(config, adam_lr=2 * config.adam_lr),
