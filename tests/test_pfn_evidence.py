@@ -1,12 +1,15 @@
 """What rows are told: the same at training and at prediction, and each voice as far as it is to be trusted."""
 
+import numpy as np
 import pytest
+from scipy.optimize import minimize
+from scipy.special import logsumexp
 
 torch = pytest.importorskip("torch")
 
 from tabbench.pfn import evidence  # noqa: E402
 from tabbench.pfn.columns import CELL_INPUTS, WINDOWS  # noqa: E402
-from tabbench.pfn.evidence import GROUP, Voice, read_context, read_table  # noqa: E402
+from tabbench.pfn.evidence import GROUP, LEAST_TRUST, Voice, _trust, read_context, read_table  # noqa: E402
 from tabbench.pfn.network import PFN, NetworkConfig  # noqa: E402
 from tabbench.pfn.prior import sample_batch  # noqa: E402
 from tabbench.pfn.trainer import sample_lesson  # noqa: E402
@@ -35,18 +38,44 @@ def test_shapes_are_those_of_the_docstring(tables):
     cells, answers, trust = read_table(x, y[:, :40], categorical, ["kernel"])
     assert cells.shape == (3, 60, 3, GROUP * (CELL_INPUTS + WINDOWS * n_classes))  # 7 columns: 3 triples
     assert answers.shape == (3, 60, 2, n_classes)
-    torch.testing.assert_close(trust.sum(-1), torch.ones(3))
+    assert trust.shape == (3, 2)
     assert cells[:, :, 2, CELL_INPUTS + WINDOWS * n_classes :].eq(0).all()  # the gaps of the last triple
 
 
-def test_trust_is_shared_among_all_voices_by_likelihood(tables, monkeypatch):
+def test_voices_are_trusted_by_their_answers(tables, monkeypatch):
     x, y, categorical = tables
     monkeypatch.setitem(evidence.VOICES, "right", oracle(3.0))
     monkeypatch.setitem(evidence.VOICES, "wrong", oracle(-3.0))
     _, told = read_context(x[:, :40], y[:, :40], categorical, ["wrong", "kernel", "right"])
     assert told.answers.shape[2] == told.trust.shape[1] == 4
     assert (told.trust[:, 3] > 0.9).all()
-    assert (told.trust[:, 0] < 0.01).all()
+    assert (told.trust[:, 0] < 0.02).all()
+
+
+def test_trust_is_the_mode_of_its_posterior(tables):
+    """Beside SciPy's minimiser: labels given the sum of the answers, log-normal weights around shares by likelihood."""
+    x, y, categorical = tables
+    reader, told = read_context(x[:, :40], y[:, :40], categorical, ["kernel", "linear", "narrow"])
+    for i in range(3):
+        answers, labels = told.answers[i].double().numpy(), y[i, :40].numpy()
+        present = reader.present[i].numpy()
+        likelihood = answers[np.arange(40), :, labels].mean(0) * 40**0.5
+        begin = np.maximum(likelihood - logsumexp(likelihood), LEAST_TRUST)
+
+        def loss(log_weights, answers=answers, labels=labels, present=present, begin=begin, i=i):
+            logits = (np.exp(log_weights)[:, None] * answers).sum(1) + reader.log_shares[i].double().numpy()
+            logits[:, ~present] = -np.inf
+            likely = logits[np.arange(40), labels] - logsumexp(logits, axis=1)
+            return ((log_weights - begin) ** 2).sum() / 2 - likely.sum()
+
+        best = minimize(loss, begin, tol=1e-10)
+        assert loss(told.trust[i].double().log().numpy()) <= best.fun + 1e-4
+
+
+def test_one_answer_gets_sharper_where_it_was_too_careful():
+    labels = torch.eye(2)[torch.arange(100) % 2][None]
+    careful = 0.5 * (labels[:, :, None] - 0.5)
+    assert _trust(careful, labels, torch.full((1, 1, 2), 0.5).log()).item() > 2
 
 
 def test_classes_that_a_task_lacks_are_no_evidence(tables):

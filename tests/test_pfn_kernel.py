@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from sklearn.kernel_ridge import KernelRidge
 
 from tabbench.pfn.columns import describe_cells, describe_columns
-from tabbench.pfn.kernel import PSEUDO_SHARE, RIDGES, _distance, _points, ask_kernel, fit_kernel
+from tabbench.pfn.kernel import NARROW, PSEUDO_SHARE, WIDE, _distance, _points, ask_kernel, fit_kernel
 
 N_CONTEXT, N_QUERY, K = 40, 15, 10
 
@@ -21,22 +21,23 @@ def table():
     return x, y, torch.tensor([[False, False, True]] * 2)
 
 
-def fitted(x, y, categorical, told=None):
+def fitted(x, y, categorical, told=None, form=WIDE):
     context = x[:, : y.shape[1]]
     columns = describe_columns(context, y, categorical, K)
     cells = describe_cells(x, columns)[0]
     told = torch.tensor([[0.4, 0.1, 0.0]] * 2) if told is None else told
     one_hot = F.one_hot(y, K).float()
-    kernel, left_out = fit_kernel(context, cells[:, : y.shape[1]], told, one_hot, categorical)
+    kernel, left_out = fit_kernel(context, cells[:, : y.shape[1]], told, one_hot, categorical, form)
     return kernel, left_out, cells, one_hot
 
 
-def test_each_row_is_left_out_of_its_own_answer(table):
+@pytest.mark.parametrize("form", [WIDE, NARROW])
+def test_each_row_is_left_out_of_its_own_answer(table, form):
     x, y, categorical = table
-    kernel, left_out, _, one_hot = fitted(x, y, categorical)
+    kernel, left_out, _, one_hot = fitted(x, y, categorical, form=form)
     matrix = (-_distance(kernel.points, kernel.bits, kernel.points, kernel.bits) / kernel.scale).exp()[0].double()
     shares = one_hot[0].mean(0).double()
-    for r, ridge in enumerate(RIDGES):
+    for r, ridge in enumerate(form.ridges):
         for i in (0, 7, 39):
             rest = np.delete(np.arange(N_CONTEXT), i)
             solved = torch.linalg.solve(
@@ -47,16 +48,17 @@ def test_each_row_is_left_out_of_its_own_answer(table):
             torch.testing.assert_close(left_out[0, i, r].double(), expected, atol=2e-3, rtol=0)
 
 
-def test_answers_are_those_of_kernel_ridge_regression(table):
+@pytest.mark.parametrize("form", [WIDE, NARROW])
+def test_answers_are_those_of_kernel_ridge_regression(table, form):
     x, y, categorical = table
-    kernel, _, cells, one_hot = fitted(x, y, categorical)
+    kernel, _, cells, one_hot = fitted(x, y, categorical, form=form)
     query = slice(N_CONTEXT, None)
     answers = ask_kernel(kernel, x[:, query], cells[:, query])
     points, bits = _points(x[:, query], cells[:, query], kernel.weights, kernel.categorical, kernel.coded)
     within = (-_distance(kernel.points, kernel.bits, kernel.points, kernel.bits) / kernel.scale).exp()[1].double().numpy()
     across = (-_distance(points, bits, kernel.points, kernel.bits) / kernel.scale).exp()[1].double().numpy()
     shares, smooth = one_hot[1].mean(0).double().numpy(), kernel.shares[1, 0, 0].double().numpy()
-    for r, ridge in enumerate(RIDGES):
+    for r, ridge in enumerate(form.ridges):
         reference = KernelRidge(kernel="precomputed", alpha=ridge).fit(within, one_hot[1].double().numpy() - shares)
         near = np.maximum(reference.predict(across) + shares, 0) + PSEUDO_SHARE * smooth
         expected = np.log(near / near.sum(axis=1, keepdims=True) / smooth)
@@ -108,12 +110,16 @@ def test_classes_and_queries_are_treated_alike(table):
     torch.testing.assert_close(both[:, 3:4], one, atol=1e-5, rtol=0)
 
 
-def test_the_ridge_that_predicts_better_is_trusted_more():
+def test_a_narrow_kernel_finds_rows_of_one_person():
+    """Forty persons of four visits each, of whom one column tells the number; their class is told by nothing else."""
     generator = torch.Generator().manual_seed(3)
-    x = torch.randn(2, 80, 2, generator=generator)
-    y = torch.stack([(x[0, :, 0] > 0).long(), torch.randint(0, 2, (80,), generator=generator)])  # clean, and pure noise
-    kernel, *_ = fitted(x, y, torch.zeros(2, 2, dtype=torch.bool), told=torch.tensor([[0.5, 0.0], [0.0, 0.0]]))
-    clean, noise = kernel.trust[:, 0, :, 0]
-    assert clean[0] > clean[1]
-    assert noise[1] > noise[0]
-    torch.testing.assert_close(kernel.trust.mean((1, 2, 3)), torch.ones(2))
+    person = torch.arange(40).repeat_interleave(4)[torch.randperm(160, generator=generator)]
+    x = torch.randn(1, 160, 6, generator=generator)
+    x[0, :, 0] = person
+    y = torch.randint(0, 2, (40,), generator=generator)[person][None]
+    told = torch.tensor([[0.3, 0.01, 0.0, 0.02, 0.0, 0.01]])
+    right = {}
+    for form in (WIDE, NARROW):
+        _, left_out, *_ = fitted(x, y, torch.zeros(1, 6, dtype=torch.bool), told, form)
+        right[form] = (left_out[0, :, 0].argmax(-1) == y[0]).float().mean()
+    assert right[NARROW] > 0.95 > 0.8 > right[WIDE]

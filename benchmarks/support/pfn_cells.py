@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tabbench.pfn.columns import CELL_INPUTS, WINDOWS, Columns, describe_cells, describe_columns
-from tabbench.pfn.kernel import RIDGES, Kernel, ask_kernel, fit_kernel
+from tabbench.pfn.kernel import WIDE, Kernel, ask_kernel, fit_kernel
 from tabbench.pfn.limits import MAX_CLASSES
 
 GROUP = 3  # columns a token reads
@@ -43,6 +43,7 @@ class CellContext:
 
     columns: Columns
     kernel: Kernel
+    trust: Tensor
     labels: Tensor
     keys: tuple[tuple[Tensor, Tensor], ...]
     vote_keys: Tensor
@@ -111,7 +112,7 @@ class CellNetwork(nn.Module):
         self.embed_label = nn.Embedding(MAX_CLASSES + 1, width)  # the last one stands for "to be predicted"
         self.class_code = nn.Linear(width, CLASS_CODE, bias=False)
         self.label_in_cells = nn.Linear(width, width, bias=False)
-        self.embed_kernel = nn.Linear(len(RIDGES) * CLASS_CODE, width, bias=False)
+        self.embed_kernel = nn.Linear(len(WIDE.ridges) * CLASS_CODE, width, bias=False)
         self.thinking = nn.Parameter(torch.randn(config.n_thinking, width))
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
         self.norm = nn.RMSNorm(2 * width)
@@ -119,7 +120,7 @@ class CellNetwork(nn.Module):
         self.vote_query = nn.Linear(2 * width, width, bias=False)
         self.vote_key = nn.Linear(2 * width, width, bias=False)
         self.vote_scale = nn.Parameter(torch.tensor(1.0))
-        self.kernel_scale = nn.Parameter(torch.full((len(RIDGES),), 0.25))
+        self.kernel_scale = nn.Parameter(torch.full((len(WIDE.ridges),), 0.25))
         nn.init.zeros_(self.embed_kernel.weight)
 
     def _layers(self) -> list[Layer]:
@@ -128,7 +129,7 @@ class CellNetwork(nn.Module):
     def forward(self, x: Tensor, y_context: Tensor, categorical: Tensor) -> Tensor:
         """Logits (B, N - C, MAX_CLASSES) of the rows of x (B, N, m) behind the C labelled ones; categorical (B, m) bool."""
         n_context = y_context.shape[1]
-        columns, kernel, rows = self._begin(x[:, :n_context], y_context, categorical)
+        columns, kernel, trust, rows = self._begin(x[:, :n_context], y_context, categorical)
         queries, answers = self._queries(x[:, n_context:], columns, kernel)
         n_labelled = rows.shape[1]
         stream = torch.cat([rows, queries], dim=1)
@@ -136,7 +137,7 @@ class CellNetwork(nn.Module):
             stream = layer(stream, layer.row_keys(stream[:, :n_labelled]))
         pooled = self._pool(stream)
         votes = self.vote_key(pooled[:, self.config.n_thinking : n_labelled])
-        return self._decode(pooled[:, n_labelled:], votes, y_context, kernel.trust * answers)
+        return self._decode(pooled[:, n_labelled:], votes, y_context, trust * answers)
 
     def encode_context(self, x_context: Tensor, y_context: Tensor, categorical: Tensor, n_read: int | None = None) -> CellContext:
         """Everything `predict` needs of the context rows x (B, C, m), labels (B, C).
@@ -144,7 +145,7 @@ class CellNetwork(nn.Module):
         Column statistics and kernel are of all rows; attention, which costs their square in every layer, sees the first
         `n_read` only (None: all).
         """
-        columns, kernel, stream = self._begin(x_context, y_context, categorical)
+        columns, kernel, trust, stream = self._begin(x_context, y_context, categorical)
         if n_read is not None:
             stream, y_context = stream[:, : self.config.n_thinking + n_read], y_context[:, :n_read]
         keys = []
@@ -152,25 +153,30 @@ class CellNetwork(nn.Module):
             keys.append(layer.row_keys(stream))
             stream = layer(stream, keys[-1])
         votes = self.vote_key(self._pool(stream)[:, self.config.n_thinking :])
-        return CellContext(columns, kernel, y_context, tuple(keys), votes)
+        return CellContext(columns, kernel, trust, y_context, tuple(keys), votes)
 
     def predict(self, context: CellContext, x_query: Tensor) -> Tensor:
         """Logits (B, n_query, MAX_CLASSES); equal to `forward` up to rounding, however the queries are cut into pieces."""
         stream, answers = self._queries(x_query, context.columns, context.kernel)
         for layer, keys in zip(self._layers(), context.keys, strict=True):
             stream = layer(stream, keys)
-        return self._decode(self._pool(stream), context.vote_keys, context.labels, context.kernel.trust * answers)
+        return self._decode(self._pool(stream), context.vote_keys, context.labels, context.trust * answers)
 
-    def _begin(self, x: Tensor, y: Tensor, categorical: Tensor) -> tuple[Columns, Kernel, Tensor]:
-        """Column statistics, the kernel, and the stream (B, thinking + C, T, D) of the context rows."""
+    def _begin(self, x: Tensor, y: Tensor, categorical: Tensor) -> tuple[Columns, Kernel, Tensor, Tensor]:
+        """Column statistics, the kernel, trust (B, 1, R, 1) in its answers by likelihood, the stream of context rows.
+
+        The stream is (B, thinking + C, T, D).
+        """
         columns = describe_columns(x, y, categorical, MAX_CLASSES)
         cells, evidence = describe_cells(x, columns, y)
         one_hot = F.one_hot(y, MAX_CLASSES).to(evidence.dtype)
         told = (evidence * one_hot[:, :, None, None]).sum(-1).mean(1).amax(-1)  # (B, m) nats, each row's own label left out
         kernel, answers = fit_kernel(x, cells, told, one_hot, categorical)
+        likelihood = (answers * one_hot[:, :, None]).sum(-1).mean(1)  # (B, R) nats, but for a constant
+        trust = len(WIDE.ridges) * (likelihood * x.shape[1] ** 0.5).softmax(-1)[:, None, :, None]
         rows = self._tokens(cells, evidence, answers, y)
         thinking = self.thinking[None, :, None, :].expand(len(x), -1, rows.shape[2], -1)
-        return columns, kernel, torch.cat([thinking.to(rows.dtype), rows], dim=1)
+        return columns, kernel, trust, torch.cat([thinking.to(rows.dtype), rows], dim=1)
 
     def _queries(self, x: Tensor, columns: Columns, kernel: Kernel) -> tuple[Tensor, Tensor]:
         """Stream (B, N, T, D) and the kernel's evidence (B, N, R, K) of query rows x (B, N, m)."""

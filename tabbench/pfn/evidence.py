@@ -1,13 +1,14 @@
 """Evidence: everything that a context says about rows before the network looks at them; no part of it has gradients.
 
 Of every cell, in triples: its numbers and the label shares of near rows (columns.py). Of every row: what the *voices* say of
-its class, classic methods fitted to the context (kernel.py); a context row is left out of its own answer, and the likelihood of
-the answers on the context, compared over all voices, says how far each is to be trusted.
+its class, classic methods fitted to the context (kernel.py, linear.py, trees.py); a context row is left out of its own answer,
+and from these answers is learned how far each voice is to be trusted.
 Shapes: B tasks, N rows, C context rows, m columns, T triples, K classes, R answers of all voices together.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -15,12 +16,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tabbench.pfn.columns import CELL_INPUTS, WINDOWS, Columns, describe_cells, describe_columns
-from tabbench.pfn.kernel import RIDGES, ask_kernel, fit_kernel
+from tabbench.pfn.kernel import NARROW, WIDE, ask_kernel, fit_kernel
 from tabbench.pfn.limits import MAX_CLASSES
 from tabbench.pfn.linear import STRENGTHS, ask_linear, fit_linear
 from tabbench.pfn.trees import ask_trees, fit_trees
 
 GROUP = 3  # columns a triple holds
+TRUST_STEPS = 8  # of Newton's method
+LEAST_TRUST = -4.0  # log of the share that a voice begins with
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,8 @@ class Voice:
 
 
 VOICES = {
-    "kernel": Voice(len(RIDGES), fit_kernel, ask_kernel),
+    "kernel": Voice(len(WIDE.ridges), fit_kernel, ask_kernel),
+    "narrow": Voice(len(NARROW.ridges), partial(fit_kernel, form=NARROW), ask_kernel),
     "linear": Voice(len(STRENGTHS), fit_linear, ask_linear),
     "trees": Voice(1, fit_trees, ask_trees),
 }
@@ -47,7 +51,7 @@ class Evidence(NamedTuple):
     """What rows are told.
 
     cells : (B, N, T, inputs(K)) triples of cells, each a number's description followed by its evidence in both windows.
-    answers : (B, N, R, K) of the voices. trust : (B, R), its sum over R being 1.
+    answers : (B, N, R, K) of the voices. trust : (B, R), the weights with which they make one answer.
     """
 
     cells: Tensor
@@ -72,7 +76,7 @@ class Reader:
         return Evidence(_triples(cells, evidence, self.present), _masked(answers, self.present), self.trust)
 
     def heard(self, evidence: Evidence) -> Tensor:
-        """Logits (B, N, MAX_CLASSES) of the voices alone: their mean by trust, on top of the log class shares of the context.
+        """Logits (B, N, MAX_CLASSES) of the voices alone: their sum by trust, on top of the log class shares of the context.
 
         A class that the context lacks is as likely as its rarest.
         """
@@ -103,10 +107,9 @@ def read_context(x: Tensor, y: Tensor, categorical: Tensor, names: Sequence[str]
         answers.append(answer)
     present = one_hot.any(1)
     joined = _masked(answers, present)
-    likelihood = (joined * one_hot[:, :, None]).sum(-1).mean(1)  # (B, R) nats, but for a constant
-    trust = (likelihood * x.shape[1] ** 0.5).softmax(-1)
     counts = one_hot.sum(1) + 0.5
     log_shares = (counts / counts.sum(-1, keepdim=True)).log()
+    trust = _trust(joined, one_hot, log_shares.masked_fill(~present, -torch.inf)[:, None])
     return Reader(columns, tuple(voices), log_shares, present, trust), Evidence(_triples(cells, evidence, present), joined, trust)
 
 
@@ -117,6 +120,27 @@ def read_table(x: Tensor, y_context: Tensor, categorical: Tensor, names: Sequenc
     queries = reader.ask(x[:, n_context:])
     cells, answers = (torch.cat([a, b], dim=1) for a, b in zip(context[:2], queries[:2], strict=True))
     return Evidence(cells, answers, context.trust)
+
+
+def _trust(answers: Tensor, one_hot: Tensor, log_shares: Tensor) -> Tensor:
+    """Weights (B, R) of answers (B, C, R, K) to rows that each were left out of them, labels one_hot (B, C, K).
+
+    Stacking (Wolpert 1992) of logits: the positive weights under which the labels are likely, as Newton's method finds them in
+    their logarithms, which have a normal prior of variance 1 around shares by likelihood. Sharper answers have a higher sum.
+    """
+    with torch.autocast(answers.device.type, enabled=False):
+        likelihood = (answers * one_hot[:, :, None]).sum(-1).mean(1)  # (B, R) nats, but for a constant
+        begin = (likelihood * answers.shape[1] ** 0.5).log_softmax(-1).clamp(min=LEAST_TRUST)
+        log_weights, prior = begin, torch.eye(begin.shape[1], device=begin.device)
+        for _ in range(TRUST_STEPS):
+            weights = log_weights.exp()
+            p = ((weights[:, None, :, None] * answers).sum(2) + log_shares).softmax(-1)  # (B, C, K)
+            slope = weights * ((one_hot - p)[:, :, None] * answers).sum((1, 3)) - (log_weights - begin)
+            spread = (answers - (answers * p[:, :, None]).sum(-1, keepdim=True)) * p[:, :, None].sqrt()
+            spread = spread.transpose(1, 2).flatten(2) * weights[..., None]  # (B, R, C K)
+            step: Tensor = torch.linalg.solve(spread @ spread.mT + prior, slope)
+            log_weights = log_weights + step.clamp(-1.0, 1.0)
+        return log_weights.exp()
 
 
 def _triples(cells: Tensor, evidence: Tensor, present: Tensor) -> Tensor:

@@ -1,23 +1,35 @@
 """Kernel evidence: what kernel ridge regression on the context says about a row's class, as an input of the network.
 
-Two closed-form answers a row, one trusting near rows more than the other; a context row's own label is left out of its answer
-(leave-one-out, exactly: Rasmussen and Williams 2006, §5.4.2), and how well the answers do on the context says how far each is
-to be trusted. The kernel is a product of Laplace kernels, one per column, on a mix of value and rank, so that it is robust and
-as local as trees; columns that tell more about the class count more.
+A closed-form answer a row and ridge, some trusting near rows more than others; a context row's own label is left out of its
+answer (leave-one-out, exactly: Rasmussen and Williams 2006, §5.4.2). The kernel is a product of Laplace kernels, one per
+column, on a mix of value and rank, so that it is robust and as local as trees; columns that tell more about the class count
+more. A wide kernel hears all columns; a narrow one little but the strongest, and of the rows only the nearest ones.
 Shapes: B tasks, N rows, C context rows, m columns, K classes, R ridges.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-RIDGES = (0.1, 1.5)  # added to the diagonal of the kernel matrix, whose own diagonal is 1
 N_LEVELS = 32  # of a categorical column; further ones share a bit
 LEVEL_BIT = 0.75  # two different levels are 2 bits apart; two numbers at most 6.7
 WEAKEST = 0.05  # nats that are added to what a column tells
 PSEUDO_SHARE = 0.02  # of the class shares, mixed into an answer
+
+
+class Form(NamedTuple):
+    """Of a kernel. power : of the columns' weights. reach : in mean distances. ridges : added to a diagonal of ones."""
+
+    power: float
+    reach: float
+    ridges: tuple[float, ...]
+
+
+WIDE = Form(1.0, 1.0, (0.1, 1.5))
+NARROW = Form(4.0, 0.125, (0.1,))
 
 
 @dataclass(frozen=True)
@@ -25,8 +37,8 @@ class Kernel:
     """A fitted context.
 
     weights : (B, m) of columns. coded : columns that are categorical in some task. points : (B, C, m). bits : (B, C, b).
-    scale : (B, 1, 1) mean distance. coefficients : (B, C, R K). mean, shares : (B, 1, 1, K) of the labels, plain and smoothed.
-    trust : (B, 1, R, 1), its mean over R being 1.
+    scale : (B, 1, 1) the distance at which a kernel is 1/e. coefficients : (B, C, R, K). mean, shares : (B, 1, 1, K) of the
+    labels, plain and smoothed.
     """
 
     weights: Tensor
@@ -38,26 +50,28 @@ class Kernel:
     coefficients: Tensor
     mean: Tensor
     shares: Tensor
-    trust: Tensor
 
 
 @torch.no_grad()
-def fit_kernel(x: Tensor, cells: Tensor, told: Tensor, one_hot: Tensor, categorical: Tensor) -> tuple[Kernel, Tensor]:
+def fit_kernel(
+    x: Tensor, cells: Tensor, told: Tensor, one_hot: Tensor, categorical: Tensor, form: Form = WIDE
+) -> tuple[Kernel, Tensor]:
     """Kernel of a context and the evidence (B, C, R, K) of its rows, each left out in turn.
 
     x : (B, C, m) with NaN for missing. cells : (B, C, m, ...) z-score and rank first. told : (B, m) nats that each column
     alone tells about the class. one_hot : (B, C, K) labels. categorical : (B, m).
     """
     with torch.autocast(x.device.type, enabled=False):
-        weights = (told.clamp(min=0) + WEAKEST) / (told.clamp(min=0).amax(1, keepdim=True) + WEAKEST)
+        told = told.clamp(min=0)
+        weights = ((told + WEAKEST) / (told.amax(1, keepdim=True) + WEAKEST)) ** form.power
         coded = categorical.any(0).nonzero()[:, 0].tolist()
         points, bits = _points(x, cells, weights, categorical, coded)
         distance = _distance(points, bits, points, bits)
-        scale = distance.mean((1, 2), keepdim=True) + 1e-6
+        scale = form.reach * distance.mean((1, 2), keepdim=True) + 1e-6
         kernel = (-distance / scale).exp()
         mean = one_hot.mean(1, keepdim=True)
         coefficients, left_out = [], []
-        for ridge in RIDGES:
+        for ridge in form.ridges:
             inverse = torch.cholesky_inverse(torch.linalg.cholesky(kernel + ridge * torch.eye(x.shape[1], device=x.device)))
             coefficient = inverse @ (one_hot - mean)
             coefficients.append(coefficient)
@@ -65,10 +79,9 @@ def fit_kernel(x: Tensor, cells: Tensor, told: Tensor, one_hot: Tensor, categori
         counts = one_hot.sum(1) + 0.5
         shares = (counts / counts.sum(-1, keepdim=True))[:, None, None]
         evidence = _log_ratio(torch.stack(left_out, 2), shares)
-        likelihood = (evidence * one_hot[:, :, None]).sum(-1).mean(1)  # (B, R) nats, but for a constant
-        trust = len(RIDGES) * (likelihood * x.shape[1] ** 0.5).softmax(-1)[:, None, :, None]
-        joined = torch.cat(coefficients, -1)
-        return Kernel(weights, categorical, coded, points, bits, scale, joined, mean[:, None], shares, trust), evidence
+        return Kernel(
+            weights, categorical, coded, points, bits, scale, torch.stack(coefficients, 2), mean[:, None], shares
+        ), evidence
 
 
 @torch.no_grad()
@@ -77,7 +90,7 @@ def ask_kernel(kernel: Kernel, x: Tensor, cells: Tensor) -> Tensor:
     with torch.autocast(x.device.type, enabled=False):
         points, bits = _points(x, cells, kernel.weights, kernel.categorical, kernel.coded)
         near = (-_distance(points, bits, kernel.points, kernel.bits) / kernel.scale).exp()
-        answers = (near @ kernel.coefficients).unflatten(-1, (len(RIDGES), -1))
+        answers = (near @ kernel.coefficients.flatten(2)).unflatten(-1, kernel.coefficients.shape[2:])
         return _log_ratio(answers + kernel.mean, kernel.shares)
 
 
