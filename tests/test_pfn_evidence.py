@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 from tabbench.pfn import evidence  # noqa: E402
 from tabbench.pfn.columns import CELL_INPUTS, WINDOWS  # noqa: E402
 from tabbench.pfn.evidence import GROUP, LEAST_TRUST, Voice, _trust, read_context, read_table  # noqa: E402
+from tabbench.pfn.limits import ATTENDED_ROWS  # noqa: E402
 from tabbench.pfn.network import PFN, NetworkConfig  # noqa: E402
 from tabbench.pfn.prior import sample_batch  # noqa: E402
 from tabbench.pfn.trainer import sample_lesson  # noqa: E402
@@ -99,3 +100,19 @@ def test_a_lesson_holds_what_the_network_reads_at_prediction():
     with torch.inference_mode():
         told = evidence.Evidence(*(torch.from_numpy(part).float() for part in lesson[:3]))
         torch.testing.assert_close(toy.answer(told, y[:, :40]), toy(x, y[:, :40], categorical), atol=0.05, rtol=0)
+
+
+def test_rows_that_attention_does_not_see_are_evidence_only():
+    shape = {"n_tasks": 1, "n_rows": ATTENDED_ROWS + 90, "n_context": ATTENDED_ROWS + 60, "n_features": 2}
+    lesson = sample_lesson(("kernel",), 3, 1, **shape)
+    x, y, categorical = (torch.from_numpy(part) for part in sample_batch(3, 1, **shape)[:3])
+    read = read_table(x, y[:, : shape["n_context"]], categorical, ["kernel"])
+    kept = torch.cat([torch.arange(ATTENDED_ROWS), torch.arange(shape["n_context"], shape["n_rows"])])
+    torch.testing.assert_close(torch.from_numpy(lesson.cells).float(), read.cells[:, kept], atol=5e-3, rtol=1e-3)
+    assert torch.equal(torch.from_numpy(lesson.y), y[:, kept])
+    toy = PFN(NetworkConfig(width=32, n_layers=1, n_heads=2, hidden=64, n_thinking=2, cell_width=16)).eval()
+    with torch.inference_mode():
+        context = toy.encode_context(x[:, : shape["n_context"]], y[:, : shape["n_context"]], categorical, ATTENDED_ROWS)
+        asked = toy.predict(context, x[:, shape["n_context"] :])
+        told = evidence.Evidence(*(torch.from_numpy(part).float() for part in lesson[:3]))
+        torch.testing.assert_close(toy.answer(told, y[:, :ATTENDED_ROWS]), asked, atol=0.05, rtol=0)

@@ -14,11 +14,11 @@ import pandas as pd
 import torch
 
 from tabbench.pfn.encode import TRANSFORMS, View
+from tabbench.pfn.limits import ATTENDED_ROWS
 from tabbench.pfn.network import Context
 from tabbench.pfn.packaged import find_weights
 from tabbench.prepare.subsample import Contexts
 
-READ_ROWS = 512  # of a context that attention sees, others in every member; all serve as evidence
 QUERY_ROWS = 256  # rows that the network answers at a time
 VOICE_SHARE = 0.4  # of the voices alone in an answer; chosen on the development datasets
 
@@ -113,7 +113,7 @@ class Ensemble:
         y = torch.from_numpy((self.codes[part.rows] + part.shift) % self.n_classes)[None]
         with torch.inference_mode():
             categorical = torch.from_numpy(part.view.categorical)[None]
-            return find_weights(self.weights).network.encode_context(x, y, categorical, READ_ROWS)
+            return find_weights(self.weights).network.encode_context(x, y, categorical, ATTENDED_ROWS)
 
     def _keep(self, part: Part, context: Context) -> bool:
         """Put a context into the cache if there is room."""

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from tabbench.errors import UserError
 from tabbench.pfn.curriculum import Config, Shape
 from tabbench.pfn.evidence import Evidence, read_table
+from tabbench.pfn.limits import ATTENDED_ROWS
 from tabbench.pfn.muon import Muon
-from tabbench.pfn.network import PFN, matrices, multiplications
+from tabbench.pfn.network import PFN, NetworkConfig, matrices, multiplications
 from tabbench.pfn.prior import sample_batch
 
 
@@ -50,24 +51,35 @@ class Lesson(NamedTuple):
 
 
 def sample_lesson(voices: tuple[str, ...], seed: int, step: int, **shape: int) -> Lesson:
-    """Draw tables of the prior and their evidence, which needs no gradients and so can be computed ahead."""
+    """Draw tables of the prior and their evidence, which needs no gradients and so can be computed ahead.
+
+    Of a large context, rows that attention does not see at prediction serve as evidence only and are left out then.
+    """
     torch.set_num_threads(1)
     batch = sample_batch(seed, step, **shape)
     x, y, categorical = (torch.from_numpy(part) for part in batch[:3])
     cells, answers, trust = read_table(x, y[:, : shape["n_context"]], categorical, voices)
-    return Lesson(cells.half().numpy(), answers.half().numpy(), trust.numpy(), batch.y, batch.n_classes)
+    kept = np.delete(np.arange(shape["n_rows"]), slice(ATTENDED_ROWS, shape["n_context"]))
+    cells, answers = (part[:, kept].half() for part in (cells, answers))
+    return Lesson(cells.numpy(), answers.numpy(), trust.numpy(), batch.y[:, kept], batch.n_classes)
 
 
 def classify(network: nn.Module, batch: Any, shape: Shape) -> tuple[Tensor, dict[str, float]]:
     """Loss of the rows behind the context, the loss of guessing by the context's class shares, and the accuracy."""
     cells, answers, trust, y, n_classes = batch
     assert isinstance(network, PFN)
-    logits = network.answer(Evidence(cells, answers, trust), y[:, : shape.n_context])
-    loss, accuracy = score(logits, y[:, shape.n_context :], n_classes)
-    return loss, {"prior_loss": prior_loss(y, shape.n_context), "accuracy": accuracy.item()}
+    n_context = min(shape.n_context, ATTENDED_ROWS)
+    logits = network.answer(Evidence(cells, answers, trust), y[:, :n_context])
+    loss, accuracy = score(logits, y[:, n_context:], n_classes)
+    return loss, {"prior_loss": prior_loss(y, n_context), "accuracy": accuracy.item()}
 
 
-TABLES = Problem(lambda network: partial(sample_lesson, network.voices), PFN, classify, multiplications)
+def _multiplications(config: NetworkConfig, n_rows: int, n_context: int, n_features: int) -> float:
+    unseen = max(0, n_context - ATTENDED_ROWS)
+    return multiplications(config, n_rows - unseen, n_context - unseen, n_features)
+
+
+TABLES = Problem(lambda network: partial(sample_lesson, network.voices), PFN, classify, _multiplications)
 
 
 def score(logits: Tensor, y: Tensor, n_classes: Tensor) -> tuple[Tensor, Tensor]:
