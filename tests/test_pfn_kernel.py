@@ -54,7 +54,10 @@ def test_answers_are_those_of_kernel_ridge_regression(table, form):
     kernel, _, cells, one_hot = fitted(x, y, categorical, form=form)
     query = slice(N_CONTEXT, None)
     answers = ask_kernel(kernel, x[:, query], cells[:, query])
-    points, bits = _points(x[:, query], cells[:, query], kernel.weights, kernel.categorical, kernel.coded)
+    heard = kernel.heard
+    points, bits = _points(
+        x[:, query][..., heard], cells[:, query][:, :, heard], kernel.weights, kernel.categorical, kernel.coded
+    )
     within = (-_distance(kernel.points, kernel.bits, kernel.points, kernel.bits) / kernel.scale).exp()[1].double().numpy()
     across = (-_distance(points, bits, kernel.points, kernel.bits) / kernel.scale).exp()[1].double().numpy()
     shares, smooth = one_hot[1].mean(0).double().numpy(), kernel.shares[1, 0, 0].double().numpy()
@@ -108,6 +111,19 @@ def test_classes_and_queries_are_treated_alike(table):
     both = ask_kernel(kernel, x[:, query], cells[:, query])
     one = ask_kernel(kernel, x[:, query[3:4]], cells[:, query[3:4]])
     torch.testing.assert_close(both[:, 3:4], one, atol=1e-5, rtol=0)
+
+
+def test_quiet_columns_are_not_heard(table):
+    x, y, categorical = table
+    told = torch.tensor([[0.4, 0.0, 0.0], [0.4, 0.0, 0.3]])
+    kernel, left_out, *_ = fitted(x, y, categorical, told, NARROW)
+    assert kernel.heard.tolist() == [0, 2]
+    assert kernel.weights[0, 1] == 0
+    other = x.clone()
+    other[:, :, 1] = 7.0
+    other[0, :, 2] = 0.0
+    _, same, *_ = fitted(other, y, categorical, told, NARROW)
+    torch.testing.assert_close(same, left_out, atol=1e-5, rtol=0)
 
 
 def test_a_narrow_kernel_finds_rows_of_one_person():

@@ -17,6 +17,7 @@ from torch import Tensor
 N_LEVELS = 32  # of a categorical column; further ones share a bit
 LEVEL_BIT = 0.75  # two different levels are 2 bits apart; two numbers at most 6.7
 WEAKEST = 0.05  # nats that are added to what a column tells
+QUIET = 1e-3  # columns of less weight than this, the heaviest having 1, are not heard
 PSEUDO_SHARE = 0.02  # of the class shares, mixed into an answer
 
 
@@ -36,11 +37,13 @@ NARROW = Form(4.0, 0.125, (0.1,))
 class Kernel:
     """A fitted context.
 
-    weights : (B, m) of columns. coded : columns that are categorical in some task. points : (B, C, m). bits : (B, C, b).
+    heard : (h,) columns that some task hears. weights, categorical : (B, h) of these. coded : those that are categorical in some
+    task. points : (B, C, h). bits : (B, C, b).
     scale : (B, 1, 1) the distance at which a kernel is 1/e. coefficients : (B, C, R, K). mean, shares : (B, 1, 1, K) of the
     labels, plain and smoothed.
     """
 
+    heard: Tensor
     weights: Tensor
     categorical: Tensor
     coded: list[int]
@@ -64,8 +67,11 @@ def fit_kernel(
     with torch.autocast(x.device.type, enabled=False):
         told = told.clamp(min=0)
         weights = ((told + WEAKEST) / (told.amax(1, keepdim=True) + WEAKEST)) ** form.power
+        weights = torch.where(weights < QUIET, 0.0, weights)
+        heard = weights.any(0).nonzero()[:, 0]
+        weights, categorical = weights[:, heard], categorical[:, heard]
         coded = categorical.any(0).nonzero()[:, 0].tolist()
-        points, bits = _points(x, cells, weights, categorical, coded)
+        points, bits = _points(x[..., heard], cells[:, :, heard], weights, categorical, coded)
         distance = _distance(points, bits, points, bits)
         scale = form.reach * distance.mean((1, 2), keepdim=True) + 1e-6
         kernel = (-distance / scale).exp()
@@ -79,16 +85,16 @@ def fit_kernel(
         counts = one_hot.sum(1) + 0.5
         shares = (counts / counts.sum(-1, keepdim=True))[:, None, None]
         evidence = _log_ratio(torch.stack(left_out, 2), shares)
-        return Kernel(
-            weights, categorical, coded, points, bits, scale, torch.stack(coefficients, 2), mean[:, None], shares
-        ), evidence
+        columns = heard, weights, categorical, coded
+        return Kernel(*columns, points, bits, scale, torch.stack(coefficients, 2), mean[:, None], shares), evidence
 
 
 @torch.no_grad()
 def ask_kernel(kernel: Kernel, x: Tensor, cells: Tensor) -> Tensor:
     """Evidence (B, N, R, K) of query rows x (B, N, m): log of answered class shares over those of the context."""
     with torch.autocast(x.device.type, enabled=False):
-        points, bits = _points(x, cells, kernel.weights, kernel.categorical, kernel.coded)
+        heard = kernel.heard
+        points, bits = _points(x[..., heard], cells[:, :, heard], kernel.weights, kernel.categorical, kernel.coded)
         near = (-_distance(points, bits, kernel.points, kernel.bits) / kernel.scale).exp()
         answers = (near @ kernel.coefficients.flatten(2)).unflatten(-1, kernel.coefficients.shape[2:])
         return _log_ratio(answers + kernel.mean, kernel.shares)
