@@ -12,7 +12,7 @@ from tabbench.models import Needs, model
     imports=("torch", "safetensors.torch", "tabbench.pfn.classifier", "tabbench.pfn.warm"),
     tolerance=1e-5,
 )
-def pfn(seed: int, threads: int, n_members: int = 4) -> ClassifierMixin:
+def pfn(seed: int, threads: int, n_members: int = 3) -> ClassifierMixin:
     """Prior-data fitted network, pretrained on this project's synthetic tables (after Hollmann et al. 2023, TabPFN).
 
     Larger tables are cut to its limits by the network itself; the note of the job says what was used.

@@ -56,7 +56,7 @@ class PFNClassifier(ClassifierMixin, BaseEstimator):
 
     def __init__(  # noqa: PLR0913 - all of an estimator's parameters are arguments
         self,
-        n_members: int = 4,
+        n_members: int = 3,
         *,
         max_rows: int = MAX_ROWS,
         row_policy: str = "stratified",
