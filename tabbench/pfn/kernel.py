@@ -38,9 +38,8 @@ class Kernel:
     """A fitted context.
 
     heard : (h,) columns that some task hears. weights, categorical : (B, h) of these. coded : those that are categorical in some
-    task. points : (B, C, h). bits : (B, C, b).
-    scale : (B, 1, 1) the distance at which a kernel is 1/e. coefficients : (B, C, R, K). mean, shares : (B, 1, 1, K) of the
-    labels, plain and smoothed.
+    task. points : (B, C, h). bits : (B, C, b). scale : (B, 1, 1) the distance at which a kernel is 1/e.
+    coefficients : (B, C, R, K). mean, shares : (B, 1, 1, K) of the labels, plain and smoothed.
     """
 
     heard: Tensor

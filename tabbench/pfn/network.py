@@ -24,7 +24,7 @@ from tabbench.errors import UserError
 from tabbench.files import replace_file
 from tabbench.pfn.columns import CELL_INPUTS, WINDOWS
 from tabbench.pfn.evidence import GROUP, VOICES, Evidence, Reader, read_context, read_table
-from tabbench.pfn.limits import MAX_CLASSES
+from tabbench.pfn.limits import ATTENDED_ROWS, MAX_CLASSES
 
 KIND = "rows"  # in the metadata of weights files; those of version 0.1, of another network, have none
 CLASS_CODE = 16  # numbers that stand for a class in the evidence
@@ -258,12 +258,14 @@ class PFN(nn.Module):
 
 
 def multiplications(config: NetworkConfig, n_rows: int, n_context: int, n_features: int) -> float:
-    """Multiplications of the matrix products of one pass over one table."""
+    """Multiplications of the matrix products of one pass over one table, of whose context attention sees ATTENDED_ROWS."""
+    seen = min(n_context, ATTENDED_ROWS)
+    n_rows -= n_context - seen
     tokens, width = -(-n_features // GROUP), config.cell_width
     cells = tokens * width * (GROUP * (CELL_INPUTS + 4 * WINDOWS) + config.n_cell_layers * (8 * width + 2 * tokens))
     cells += config.n_pools * width * (2 * tokens + config.width)
-    seen = n_context + config.n_thinking
-    rows = config.n_layers * (4 * config.width**2 + 2 * config.width * config.hidden + 2 * config.width * seen)
+    keys = seen + config.n_thinking
+    rows = config.n_layers * (4 * config.width**2 + 2 * config.width * config.hidden + 2 * config.width * keys)
     return n_rows * (cells + rows)
 
 

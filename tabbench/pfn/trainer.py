@@ -21,7 +21,7 @@ from tabbench.pfn.curriculum import Config, Shape
 from tabbench.pfn.evidence import Evidence, read_table
 from tabbench.pfn.limits import ATTENDED_ROWS
 from tabbench.pfn.muon import Muon
-from tabbench.pfn.network import PFN, NetworkConfig, matrices, multiplications
+from tabbench.pfn.network import PFN, matrices, multiplications
 from tabbench.pfn.prior import sample_batch
 
 
@@ -74,12 +74,7 @@ def classify(network: nn.Module, batch: Any, shape: Shape) -> tuple[Tensor, dict
     return loss, {"prior_loss": prior_loss(y, n_context), "accuracy": accuracy.item()}
 
 
-def _multiplications(config: NetworkConfig, n_rows: int, n_context: int, n_features: int) -> float:
-    unseen = max(0, n_context - ATTENDED_ROWS)
-    return multiplications(config, n_rows - unseen, n_context - unseen, n_features)
-
-
-TABLES = Problem(lambda network: partial(sample_lesson, network.voices), PFN, classify, _multiplications)
+TABLES = Problem(lambda network: partial(sample_lesson, network.voices), PFN, classify, multiplications)
 
 
 def score(logits: Tensor, y: Tensor, n_classes: Tensor) -> tuple[Tensor, Tensor]:
