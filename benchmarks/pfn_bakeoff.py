@@ -25,7 +25,8 @@ from tabbench.pfn.card import WEIGHTS
 from tabbench.pfn.checkpoint import load_trunk, save_trunk
 from tabbench.pfn.curriculum import Config, Stage, batches, load_config
 from tabbench.pfn.evaluate import evaluate_network
-from tabbench.pfn.network import PFN, load_weights
+from tabbench.pfn.evidence import read_context
+from tabbench.pfn.network import PFN, Context, load_weights
 from tabbench.pfn.prior import sample_batch
 from tabbench.pfn.trainer import Trainer, averaged, score
 
@@ -117,10 +118,15 @@ def latency(network: PFN) -> float:
 class VoicesAlone(PFN):
     """What the voices say, each as far as it is to be trusted, and nothing of the network."""
 
-    def _decode(self, rows: Tensor, vote_keys: Tensor, labels: Tensor, answers: Tensor, trust: Tensor) -> Tensor:
-        shares = torch.nn.functional.one_hot(labels, 10).float().mean(1)[:, None] + 1e-3
-        heard = (trust[:, None, :, None] * answers).sum(2)
-        return torch.nn.functional.pad(heard, (0, 10 - heard.shape[-1])) + shares.log()
+    def forward(self, x: Tensor, y_context: Tensor, categorical: Tensor) -> Tensor:
+        """Logits of the rows behind the labelled ones."""
+        n_context = y_context.shape[1]
+        reader, _ = read_context(x[:, :n_context], y_context, categorical, self.config.voices)
+        return reader.heard(reader.ask(x[:, n_context:]))
+
+    def predict(self, context: Context, x_query: Tensor, voice_share: float = 1.0) -> Tensor:
+        """Logits of query rows; the share is all there is."""
+        return context.reader.heard(context.reader.ask(x_query))
 
 
 def measure(network: PFN, dev: Path) -> dict[str, str]:

@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
 
 from tabbench.data.task import Task
 from tabbench.metrics import compute_metrics
@@ -63,16 +62,13 @@ def score(task: Task, train: np.ndarray, test: np.ndarray) -> list[dict[str, obj
     """One row for every set of voices, and for its blind average where it has several."""
     x, categorical = encode(task)
     x_train, y_train, x_test, flags = (torch.from_numpy(part)[None] for part in (x[train], task.y[train], x[test], categorical))
-    counts = F.one_hot(y_train[0], len(task.classes)).sum(0) + 0.5
-    log_shares = (counts / counts.sum()).log()
     rows, alone = [], {}
     for names in SETS:
         started = time.process_time()
         reader, _ = read_context(x_train, y_train, flags, names)
-        told = reader.ask(x_test)
+        answer = reader.heard(reader.ask(x_test))[0, :, : len(task.classes)]
         spent = time.process_time() - started
-        answer = (told.trust[0, :, None] * told.answers[0]).sum(1)
-        by_trust = (answer + log_shares).double().softmax(-1).numpy()
+        by_trust = answer.double().softmax(-1).numpy()
         alone[names] = by_trust
         rows.append({"voices": " + ".join(names), "how": "trust", "seconds": spent, **measured(task, test, by_trust)})
         if len(names) > 1:

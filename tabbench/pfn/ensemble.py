@@ -19,7 +19,7 @@ from tabbench.pfn.network import Context
 from tabbench.pfn.packaged import find_weights
 from tabbench.prepare.subsample import Contexts
 
-QUERY_ROWS = 256  # rows that the network answers at a time
+QUERY_ROWS = 1024  # that the network answers at a time; in small pieces two threads wait for each other
 VOICE_SHARE = 0.4  # of the voices alone in an answer; chosen on the development datasets
 
 
