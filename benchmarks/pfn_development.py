@@ -23,6 +23,7 @@ import torch
 from scipy import stats
 from sklearn.pipeline import make_pipeline
 
+from tabbench.data.task import Task
 from tabbench.metrics import compute_metrics
 from tabbench.models import get_model
 from tabbench.pfn.evaluate import development_tasks, halves
@@ -68,20 +69,26 @@ def compute(dev: Path, models: list[str], known: set[tuple[str, int, str]], out:
                         file.flush()
 
 
-def score(name: str, task, train: np.ndarray, test: np.ndarray, threads: int) -> tuple[float, float, float]:
+def score(name: str, task: Task, train: np.ndarray, test: np.ndarray, threads: int) -> tuple[float, float, float]:
     """ROC AUC, log loss and CPU seconds of one model on one half."""
+    started = time.process_time()
+    proba = predict(name, task, train, test, threads)
+    seconds = time.process_time() - started
+    metrics = compute_metrics(task.y[test], proba)
+    return metrics["roc_auc_ovo"], metrics["log_loss"], round(seconds, 3)
+
+
+def predict(name: str, task: Task, train: np.ndarray, test: np.ndarray, threads: int) -> np.ndarray:
+    """Probabilities (n_test, k) of one model on one half."""
     model = get_model(name)
     estimator = make_pipeline(Preprocessor(model.needs), model.build(seed=0, threads=threads, **CONFIGS.get(name, {})))
     present, y = np.unique(task.y[train], return_inverse=True)
     proba = np.zeros((len(test), len(task.classes)))
-    started = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         estimator.fit(task.X.iloc[train], y)
         proba[:, present] = class_probabilities(estimator, task.X.iloc[test], len(present))
-    seconds = time.process_time() - started
-    metrics = compute_metrics(task.y[test], proba)
-    return metrics["roc_auc_ovo"], metrics["log_loss"], round(seconds, 3)
+    return proba
 
 
 def report(scores: pd.DataFrame) -> None:
