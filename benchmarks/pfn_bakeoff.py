@@ -59,7 +59,7 @@ def variants(base: Config) -> dict[str, Config]:
         "column width 96": sized(cell_width=96),
         "no voices": sized(voices=()),
         **({f"only {name}": sized(voices=(name,)) for name in network.voices} if len(network.voices) > 1 else {}),
-        "8 tasks a step, small tables too": batch(8, 0),
+        "8 tasks a step and small tables": batch(8, 0),
         "half as many tasks a step": batch(4, 2048),
         "twice as many tasks a step": batch(16, 8192),
         "Muon rate x2": replace(config, muon_lr=2 * config.muon_lr),
