@@ -1,5 +1,7 @@
 """The network: queries do not see each other, the order of the context does not matter, the cache equals the plain pass."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -57,6 +59,19 @@ def test_cache_equals_the_plain_pass_in_any_pieces(network, step):
         for size in (1, 7, 24):
             pieces = [network.predict(context, part) for part in x[:, N_CONTEXT:].split(size, dim=1)]
             torch.testing.assert_close(torch.cat(pieces, dim=1), full, atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize("voices", [(), ("linear",), ("narrow", "trees")])
+def test_any_voices_or_none_are_heard(voices):
+    x, y, categorical = draw(0)
+    network = PFN(replace(TOY, voices=voices)).eval()
+    full = answer(network, x, y, categorical)
+    with torch.inference_mode():
+        context = network.encode_context(x[:, :N_CONTEXT], y[:, :N_CONTEXT], categorical)
+        torch.testing.assert_close(network.predict(context, x[:, N_CONTEXT:]), full, atol=TOLERANCE, rtol=0)
+        alone = network.predict(context, x[:, N_CONTEXT:], voice_share=1.0)
+    varied = (alone - alone[:, :1]).abs().max() > 1e-3
+    assert varied == bool(voices)  # nobody tells rows apart where there are no voices
 
 
 def test_voices_have_their_share_of_an_answer(network):

@@ -73,7 +73,7 @@ class Reader:
         """Evidence of query rows x (B, N, m)."""
         cells, evidence = describe_cells(x, self.columns)
         answers = [voice.ask(state, x, cells) for voice, state in self.voices]
-        return Evidence(_triples(cells, evidence, self.present), _masked(answers, self.present), self.trust)
+        return Evidence(_triples(cells, evidence, self.present), _masked(answers, cells, self.present), self.trust)
 
     def heard(self, evidence: Evidence) -> Tensor:
         """Logits (B, N, MAX_CLASSES) of the voices alone: their sum by trust, on top of the log class shares of the context.
@@ -106,7 +106,7 @@ def read_context(x: Tensor, y: Tensor, categorical: Tensor, names: Sequence[str]
         voices.append((VOICES[name], state))
         answers.append(answer)
     present = one_hot.any(1)
-    joined = _masked(answers, present)
+    joined = _masked(answers, cells, present)
     counts = one_hot.sum(1) + 0.5
     log_shares = (counts / counts.sum(-1, keepdim=True)).log()
     trust = _trust(joined, one_hot, log_shares.masked_fill(~present, -torch.inf)[:, None])
@@ -149,5 +149,7 @@ def _triples(cells: Tensor, evidence: Tensor, present: Tensor) -> Tensor:
     return F.pad(joined, (0, 0, 0, -cells.shape[2] % GROUP)).unflatten(2, (-1, GROUP)).flatten(3)
 
 
-def _masked(answers: list[Tensor], present: Tensor) -> Tensor:
-    return torch.cat(answers, dim=2) * present[:, None, None]
+def _masked(answers: list[Tensor], cells: Tensor, present: Tensor) -> Tensor:
+    """All answers to the rows of cells (B, N, ...), which may be none: (B, N, R, K), those about absent classes 0."""
+    nobody = cells.new_zeros(*cells.shape[:2], 0, present.shape[-1])
+    return torch.cat([nobody, *answers], dim=2) * present[:, None, None]
