@@ -5,7 +5,7 @@
 Tables of 1,000 × 20 and 3,000 × 100 numbers, 1,000 rows to predict, 3 classes. `pfn` is the whole classifier with default
 settings, from arrays to probabilities; the guests are one forward pass of their network per ensemble member (8 each, their
 default), without preprocessing, and are left out where their package is not installed. Speed does not depend on weights.
-Goals for `pfn` on two cores: 4 s (better 2) and 20 s (better 12), at most 1,500 MB.
+Goals for `pfn` on two quiet cores: 1 s and 5 s, at most 1,500 MB.
 
 Every measurement runs in a process of its own; seconds are the least of the repeats, memory is the peak of the process. On a
 busy machine the CPU seconds (of all threads) tell more than the wall clock.
