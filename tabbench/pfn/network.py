@@ -285,7 +285,8 @@ def load_weights(path: Path) -> PFN:
                 raise UserError(f"{path}: not weights of this version's network: make new ones (tabbench pfn release)")
             config = json.loads(metadata["config"])
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}
-        network = PFN(network_config(config))
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers go on as if nothing had been drawn
+            network = PFN(network_config(config))
         network.load_state_dict(tensors)
     except FileNotFoundError:
         raise UserError(f"{path}: no such weights file") from None

@@ -65,6 +65,7 @@ def read(path: Path, make: Callable[[NetworkConfig, Tensor], Network], config: N
         tensors = {name: file.get_tensor(name).float() for name in file.keys()}
     width, n_layers, n_heads, hidden = (int(facts[name]) for name in SIZES)
     sizes = replace(config, width=width, n_layers=n_layers, n_heads=n_heads, hidden=hidden)
-    network = make(sizes, tensors["borders"])
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers go on as if nothing had been drawn
+        network = make(sizes, tensors["borders"])
     network.load_state_dict(tensors)
     return network.double().eval()
