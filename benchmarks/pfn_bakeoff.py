@@ -168,7 +168,9 @@ def main() -> None:
                 network = averaged(trainer)
                 row |= {"minutes": args.minutes, "tasks": trainer.tasks, "steps": trainer.step}
             append(args.out, {**row, **measure(network, args.dev)})
-    print(pd.read_csv(args.out).to_markdown(index=False))
+    table = pd.read_csv(args.out, dtype=str)
+    for cells in (COLUMNS, ["---", *["--:"] * (len(COLUMNS) - 1)], *table.itertuples(index=False)):
+        print(f"| {' | '.join(cells)} |")
 
 
 def append(path: Path, row: dict[str, object], columns: Sequence[str] = COLUMNS) -> None:
