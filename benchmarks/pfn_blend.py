@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.special import softmax
 
 from benchmarks.pfn_development import predict
 from tabbench.metrics import compute_metrics
@@ -30,41 +31,35 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     models = args.models.split(",")
-    variants = [(model, share) for model in models for share in (1.0, *SHARES)]
-    scores: list[list[tuple[float, float]]] = []  # a dataset and half: of the network, then of each variant
+    scores: list[list[tuple[float, float]]] = []  # by dataset and half
     for task in development_tasks(args.dev, 2000):
         for train, test in halves(task, args.splits):
             logs = {name: np.log(np.maximum(predict(name, task, train, test, 1), LEAST)) for name in ("pfn", *models)}
-            mixed = [logs["pfn"], *((1 - share) * logs["pfn"] + share * logs[model] for model, share in variants)]
+            own = logs.pop("pfn")
+            mixed = [own, *((1 - share) * own + share * log for log in logs.values() for share in (1.0, *SHARES))]
             scores.append([measured(task.y[test], log) for log in mixed])
-    report(variants, np.array(scores).reshape(-1, args.splits, 1 + len(variants), 2).mean(1))
+    report(models, np.array(scores).reshape(-1, args.splits, len(mixed), 2).mean(1))
 
 
 def measured(y: np.ndarray, logits: np.ndarray) -> tuple[float, float]:
     """ROC AUC and log loss (nats) of probabilities in proportion to exp(logits)."""
-    proba = np.exp(logits - logits.max(axis=1, keepdims=True))
-    metrics = compute_metrics(y, proba / proba.sum(axis=1, keepdims=True))
+    metrics = compute_metrics(y, softmax(logits, axis=1))
     return metrics["roc_auc_ovo"], metrics["log_loss"]
 
 
-def report(variants: list[tuple[str, float]], scores: np.ndarray) -> None:
-    """Print the table of scores (datasets, 1 + variants, 2)."""
-    print(f"pfn: ROC AUC {scores[:, 0, 0].mean():.4f}, log loss {scores[:, 0, 1].mean():.4f}, {len(scores)} datasets\n")
+def report(models: list[str], scores: np.ndarray) -> None:
+    """Print the table of scores (datasets, 1 + models × (1 + shares), 2): of the network, then of each model alone and mixed."""
+    own, others = scores[:, 0], scores[:, 1:].reshape(len(scores), len(models), 1 + len(SHARES), 2)
+    print(f"pfn: ROC AUC {own[:, 0].mean():.4f}, log loss {own[:, 1].mean():.4f}, {len(own)} datasets\n")
     mixed = "".join(f" share {share}: ROC AUC | log loss |" for share in SHARES)
     print(f"| model | alone: ROC AUC | log loss | pfn behind on |{mixed}")
     print(f"|---|--:|--:|--:|{'--:|--:|' * len(SHARES)}")
-    row = ""
-    for number, (model, share) in enumerate(variants, 1):
-        part = scores[:, number]
-        if share == 1.0:
-            behind = (scores[:, 0, 0] < part[:, 0]).sum()
-            row = f"| {model} | {part[:, 0].mean():.4f} | {part[:, 1].mean():.4f} | {behind} |"
-            continue
-        changes = part - scores[:, 0]
-        for change in changes.T:
-            row += f" {change.mean():+.4f} ± {1.96 * change.std(ddof=1) / len(change) ** 0.5:.4f} |"
-        if share == SHARES[-1]:
-            print(row)
+    for i, model in enumerate(models):
+        alone, changes = others[:, i, 0], (others[:, i, 1:] - own[:, None]).reshape(len(own), -1)
+        halves_of_95 = 1.96 * changes.std(axis=0, ddof=1) / len(own) ** 0.5
+        cells = [model, f"{alone[:, 0].mean():.4f}", f"{alone[:, 1].mean():.4f}", str((own[:, 0] < alone[:, 0]).sum())]
+        cells += [f"{mean:+.4f} ± {half:.4f}" for mean, half in zip(changes.mean(axis=0), halves_of_95, strict=True)]
+        print(f"| {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
