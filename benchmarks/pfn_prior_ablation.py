@@ -88,13 +88,12 @@ def main() -> None:
 
 
 def report(scores: pd.DataFrame) -> None:
-    """Print the changes, and how far two seeds of the whole prior are apart."""
+    """Print the changes of means over seeds, and how far seeds of the whole prior are apart."""
     table = scores.set_index(["without", "seed"])
     whole = table.loc[WHOLE]
     print("| without | loss | on its own tables | ROC AUC | log loss |\n|---|--:|--:|--:|--:|")
     for part in scores["without"].unique():
-        own = table.loc[part]
-        change = (own - whole.loc[own.index]).mean()
+        change = table.loc[part].mean() - whole.mean()
         if part != WHOLE:
             of_family = f"{change[part]:+.4f}" if part in change else ""
             print(f"| {part} | {change['loss']:+.4f} | {of_family} | {change['roc_auc']:+.4f} | {change['log_loss']:+.4f} |")
