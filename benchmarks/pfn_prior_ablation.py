@@ -93,8 +93,8 @@ def report(scores: pd.DataFrame) -> None:
     whole = table.loc[WHOLE]
     print("| without | loss | on its own tables | ROC AUC | log loss |\n|---|--:|--:|--:|--:|")
     for part in scores["without"].unique():
-        change = table.loc[part].mean() - whole.mean()
         if part != WHOLE:
+            change = table.loc[part].mean() - whole.mean()
             of_family = f"{change[part]:+.4f}" if part in change else ""
             print(f"| {part} | {change['loss']:+.4f} | {of_family} | {change['roc_auc']:+.4f} | {change['log_loss']:+.4f} |")
     for name in ("loss", "roc_auc", "log_loss"):
