@@ -21,6 +21,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from benchmarks.support.pfn_cells import CELLS, CellConfig
 from tabbench.pfn.card import WEIGHTS
 from tabbench.pfn.checkpoint import load_trunk, save_trunk
 from tabbench.pfn.curriculum import Config, Stage, batches, load_config
@@ -28,7 +29,7 @@ from tabbench.pfn.evaluate import evaluate_network
 from tabbench.pfn.evidence import read_context
 from tabbench.pfn.network import PFN, Context, load_weights
 from tabbench.pfn.prior import sample_batch
-from tabbench.pfn.trainer import Trainer, averaged, score
+from tabbench.pfn.trainer import TABLES, Trainer, averaged, score
 
 COLUMNS = ("entrant", "seed", "minutes", "tasks", "steps", "loss", "roc_auc", "log_loss", "latency")
 SHAPES = Stage(10**9, 8, (96, 128, 192, 256, 384, 512), (2, 3, 5, 8, 12, 20), step_rows=4096)
@@ -38,7 +39,7 @@ CHECKPOINT_SECONDS = 60
 
 
 def variants(base: Config) -> dict[str, Config]:
-    """Name → config."""
+    """Name → config; a network over cells hears the kernel alone."""
     config = replace(base, stages=(SHAPES,))
     network = config.network
 
@@ -57,6 +58,7 @@ def variants(base: Config) -> dict[str, Config]:
         "no column layer": sized(n_cell_layers=0),
         "2 column layers": sized(n_cell_layers=2),
         "column width 96": sized(cell_width=96),
+        "over cells": replace(config, network=CellConfig()),  # type: ignore[arg-type]
         "no voices": sized(voices=()),
         **({f"only {name}": sized(voices=(name,)) for name in network.voices} if len(network.voices) > 1 else {}),
         "8 tasks a step and small tables": batch(8, 0),
@@ -71,7 +73,8 @@ def variants(base: Config) -> dict[str, Config]:
 
 def train(config: Config, seconds: float, folder: Path) -> Trainer:
     """Train for so many CPU seconds, those of earlier tries included (the state is kept in `folder`)."""
-    trainer = Trainer(config, torch.device("cpu"))
+    how = (CELLS, torch.float32) if isinstance(config.network, CellConfig) else (TABLES, None)
+    trainer = Trainer(config, torch.device("cpu"), *how)
     if (folder / "state.json").exists():
         trainer.restore(*load_trunk(folder, torch.device("cpu")))
     before, started, saved = trainer.seconds, time.process_time(), time.monotonic()

@@ -10,34 +10,15 @@ other work on the machine favours neither. GFLOP/s are the network's matrix prod
 import argparse
 import time
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
-from torch import Tensor, nn
 
-from benchmarks.support.pfn_cells import CellConfig, CellNetwork
+from benchmarks.support.pfn_cells import CELLS, CellConfig
 from tabbench.pfn.curriculum import Config, Shape, load_config
-from tabbench.pfn.evidence import GROUP
-from tabbench.pfn.prior import sample_batch
-from tabbench.pfn.trainer import TABLES, Problem, Trainer, prior_loss, score, step_flops
+from tabbench.pfn.trainer import TABLES, Trainer, step_flops
 
 SHAPES = ((256, 12), (512, 24), (1024, 40))
 OLD_TASKS, NEW_TASKS = 4, 8  # a step, in either's config
-
-
-def old_loss(network: nn.Module, batch: Any, shape: Shape) -> tuple[Tensor, dict[str, float]]:
-    """The network computes its evidence in the step."""
-    x, y, categorical, n_classes = batch
-    loss, accuracy = score(network(x, y[:, : shape.n_context], categorical), y[:, shape.n_context :], n_classes)
-    return loss, {"prior_loss": prior_loss(y, shape.n_context), "accuracy": accuracy.item()}
-
-
-def old_multiplications(config: CellConfig, n_rows: int, n_context: int, n_features: int) -> float:
-    """Multiplications of one pass over one table."""
-    tokens = -(-n_features // GROUP) + 1
-    weights = 8 * config.width**2 + 2 * config.width * config.hidden
-    looks = 2 * config.width * (n_context + config.n_thinking + tokens)
-    return (n_rows + config.n_thinking) * tokens * config.n_layers * (weights + looks)
 
 
 @dataclass
@@ -73,10 +54,9 @@ class Entrant:
 
 def entrants(config: Config) -> tuple[Entrant, Entrant]:
     """The old trainer and the new one."""
-    old = Problem(lambda _: sample_batch, CellNetwork, old_loss, old_multiplications)
     old_config = replace(config, network=CellConfig())  # type: ignore[arg-type]
     cpu = torch.device("cpu")
-    return Entrant(Trainer(old_config, cpu, old, torch.float32), OLD_TASKS), Entrant(Trainer(config, cpu, TABLES), NEW_TASKS)
+    return Entrant(Trainer(old_config, cpu, CELLS, torch.float32), OLD_TASKS), Entrant(Trainer(config, cpu, TABLES), NEW_TASKS)
 
 
 def main() -> None:

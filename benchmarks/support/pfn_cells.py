@@ -11,15 +11,18 @@ Shapes: B tasks, N rows, C context rows, m columns, K classes, T tokens, D width
 
 import math
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tabbench.pfn.columns import CELL_INPUTS, WINDOWS, Columns, describe_cells, describe_columns
+from tabbench.pfn.curriculum import Shape
 from tabbench.pfn.kernel import WIDE, Kernel, ask_kernel, fit_kernel
 from tabbench.pfn.limits import MAX_CLASSES
+from tabbench.pfn.prior import sample_batch
+from tabbench.pfn.trainer import Problem, prior_loss, score
 
 GROUP = 3  # columns a token reads
 CLASS_CODE = 16  # numbers that stand for a class in the evidence
@@ -208,3 +211,21 @@ class CellNetwork(nn.Module):
         votes = F.scaled_dot_product_attention(self.vote_query(pooled), vote_keys, one_hot)
         by_kernel = (self.kernel_scale[:, None] * answers).sum(2)
         return self.head(pooled).float() + self.vote_scale * (votes.float() + 1e-3).log() + by_kernel
+
+
+def loss_of_cells(network: nn.Module, batch: Any, shape: Shape) -> tuple[Tensor, dict[str, float]]:
+    """Loss of the rows behind the context; the network computes its evidence in the step."""
+    x, y, categorical, n_classes = batch
+    loss, accuracy = score(network(x, y[:, : shape.n_context], categorical), y[:, shape.n_context :], n_classes)
+    return loss, {"prior_loss": prior_loss(y, shape.n_context), "accuracy": accuracy.item()}
+
+
+def cell_multiplications(config: CellConfig, n_rows: int, n_context: int, n_features: int) -> float:
+    """Multiplications of one pass over one table."""
+    tokens = -(-n_features // GROUP) + 1
+    weights = 8 * config.width**2 + 2 * config.width * config.hidden
+    looks = 2 * config.width * (n_context + config.n_thinking + tokens)
+    return (n_rows + config.n_thinking) * tokens * config.n_layers * (weights + looks)
+
+
+CELLS = Problem(lambda _: sample_batch, CellNetwork, loss_of_cells, cell_multiplications)

@@ -245,8 +245,8 @@ def step_flops(problem: Problem, config: Config, shape: Shape) -> float:
     return 6 * shape.n_tasks * problem.multiplications(config.network, shape.n_rows, shape.n_context, shape.n_features)
 
 
-def averaged(trainer: Trainer) -> PFN:
-    """The network with the running average of its weights."""
-    network = PFN(trainer.config.network)
+def averaged(trainer: Trainer) -> Any:
+    """The problem's network with the running average of its weights."""
+    network = trainer.problem.network(trainer.config.network)
     network.load_state_dict({name: value.cpu() for name, value in trainer.average.items()})
     return network.eval()
